@@ -1,0 +1,66 @@
+"""Errors of leni, spaces and search, in one tree.
+
+    LeniSearchError(ValueError)
+    ├── ActivationError    an unknown activation, or an option it does not have
+    ├── ShapeError         a tensor of the wrong rank or channel count
+    ├── PlacementError     a placement that cannot be parsed, or matches no site
+    ├── NetworkError       a network that cannot be found, traced or converted
+    ├── CandidateError     a candidate with unknown, missing or impossible fields
+    │   └── InfeasibleWidth    a stage would have no channel, or half a channel
+    ├── SpaceError         a search space that cannot be read
+    ├── DataError          a data set that is missing, truncated or of another form
+    ├── SpecError          a search that cannot run as it is described
+    ├── FolderError        a run folder that cannot be written or read
+    └── EvaluationError    a training that came to nothing: a loss that is not finite
+
+Every message is one sentence that says what was wrong, where, and what would be right; the command prints it and
+exits with 2.
+"""
+
+
+class LeniSearchError(ValueError):
+    """The base of every error that a user can mend."""
+
+
+class ActivationError(LeniSearchError):
+    """An activation that is unknown, registered twice, or asked for an option that it does not have."""
+
+
+class ShapeError(LeniSearchError):
+    """A tensor whose rank or channel count is not what a module was built for."""
+
+
+class PlacementError(LeniSearchError):
+    """A placement that cannot be parsed, or that matches no call site."""
+
+
+class NetworkError(LeniSearchError):
+    """A network that cannot be found, traced, converted or narrowed."""
+
+
+class CandidateError(LeniSearchError):
+    """A candidate with unknown, missing or impossible fields."""
+
+
+class InfeasibleWidth(CandidateError):
+    """A width at which a stage would have no channel, or half a channel."""
+
+
+class SpaceError(LeniSearchError):
+    """A search space that cannot be read, or that holds no candidate."""
+
+
+class DataError(LeniSearchError):
+    """A data set that is missing, truncated, or not in the form that was expected."""
+
+
+class SpecError(LeniSearchError):
+    """A search that cannot run as it is described."""
+
+
+class FolderError(LeniSearchError):
+    """A run folder that cannot be written or read."""
+
+
+class EvaluationError(LeniSearchError):
+    """A training that came to nothing, for example because its loss is not finite."""
