@@ -1,0 +1,31 @@
+"""Searching: what is tried next, how it is trained, what is kept of it.
+
+    import search
+
+    run = search.run(data="digits", trials=24)
+    run.front()      # a DataFrame
+    run.figure()     # an Altair chart
+
+Torch, Ray and Optuna are imported at the first use of these names, so that the command's --help answers at once.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.run import run as run
+    from search.spec import Spec as Spec
+
+__all__ = ["Spec", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":
+        from search.run import run
+
+        globals()["run"] = run  # over the module of the same name, which the import has just put there
+        return run
+    if name == "Spec":
+        from search.spec import Spec
+
+        return Spec
+    raise AttributeError(f"module 'search' has no attribute {name!r}")

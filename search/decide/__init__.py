@@ -1,0 +1,1 @@
+"""Pure decisions: no Ray, no files, no training."""

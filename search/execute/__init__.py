@@ -1,0 +1,1 @@
+"""Ray adapters: thin translations of decide and training."""

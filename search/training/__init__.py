@@ -1,0 +1,1 @@
+"""Data, recipe, one training."""

@@ -1,0 +1,333 @@
+"""LENI's default form on the CPU, compiled by numba: one plane (n, c) at a time, a single pass over it.
+
+A plane's min(x, 0) goes to a scratch line with zero rows above and below; rows follow each other without a gap. One long
+loop then adds the k*k shifted copies, and a mask keeps a shift from running over a row's end into its neighbour. So
+the loop is as long as the plane even where rows are short, which is what vector units want. The backward pass
+computes min(x, 0) again instead of saving it.
+
+Sums over a plane are of its dtype, sums over samples of float64 and in the order of the samples, so a result does not
+depend on the number of threads. Float32 and float64 are compiled; half precisions are raised to float32 and rounded
+once. Nothing is compiled at import: the first call does that, and numba caches the result on disk where it finds a
+writable place.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+
+import numba
+import numpy as np
+import torch
+from numba import types
+from numba.core.errors import NumbaError
+from numba.extending import intrinsic
+from torch import Tensor
+
+__all__ = ["backward", "forward", "prepare"]
+
+# Without "nnan" and "ninf": a NaN in x has to come out as NaN.
+_jit = functools.partial(numba.njit, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
+_PARALLEL_FROM = 32_768  # elements, as torch's own grain: below, waking threads costs more than they save
+_BLOCK = 1024  # elements of a plane that stay in the first cache while k*k shifts pass over them
+_forked = False
+
+
+@_jit
+def _column_masks(height, width, size):  # type: ignore[no-untyped-def]
+    """(k, H*W): whether column j + dx - k // 2 exists."""
+    masks = np.empty((size, height * width), np.uint8)
+    for dx in range(size):
+        for i in range(height):
+            for j in range(width):
+                masks[dx, i * width + j] = 0 <= j + dx - size // 2 < width
+    return masks
+
+
+@_jit
+def _correlate(line, taps, masks, width, out):  # type: ignore[no-untyped-def]
+    """out[i] = sum over (dy, dx) of taps[dy*k + dx] * line[i + dy*W + dx], for k other than 3."""
+    size, count = masks.shape
+    zero = line.dtype.type(0)
+    column = np.empty(_BLOCK, line.dtype)
+    for start in range(0, count, _BLOCK):
+        length = min(_BLOCK, count - start)
+        target = out[start : start + length]
+        target[:] = zero
+        for dx in range(size):
+            column[:length] = zero
+            for dy in range(size):
+                tap = taps[dy * size + dx]
+                shifted = line[start + dy * width + dx :]
+                for i in range(length):
+                    column[i] += tap * shifted[i]
+            mask = masks[dx, start : start + length]
+            for i in range(length):
+                target[i] += column[i] if mask[i] else zero
+
+
+@_jit
+def _correlate3(line, taps, masks, width, out):  # type: ignore[no-untyped-def]
+    """As `_correlate`, k = 3, in one pass."""
+    zero = line.dtype.type(0)
+    above, here, below = line, line[width:], line[2 * width :]
+    left, right = masks[0], masks[2]
+    k0, k1, k2, k3, k4, k5, k6, k7, k8 = (
+        taps[0], taps[1], taps[2], taps[3], taps[4], taps[5], taps[6], taps[7], taps[8],
+    )  # fmt: skip
+    for i in range(masks.shape[1]):
+        centre = k1 * above[i + 1] + k4 * here[i + 1] + k7 * below[i + 1]
+        before = k0 * above[i] + k3 * here[i] + k6 * below[i]
+        after = k2 * above[i + 2] + k5 * here[i + 2] + k8 * below[i + 2]
+        out[i] = centre + (before if left[i] else zero) + (after if right[i] else zero)
+
+
+@_jit
+def _products(line, grad, masks, width, sums):  # type: ignore[no-untyped-def]
+    """sums[dy*k + dx] = sum over i of grad[i] * line[i + dy*W + dx], for k other than 3."""
+    size, count = masks.shape
+    zero = line.dtype.type(0)
+    for dx in range(size):
+        mask = masks[dx]
+        for dy in range(size):
+            shifted = line[dy * width + dx :]
+            total = zero
+            for i in range(count):
+                total += grad[i] * shifted[i] if mask[i] else zero
+            sums[dy * size + dx] = total
+
+
+@_jit
+def _products3(line, grad, masks, width, sums):  # type: ignore[no-untyped-def]
+    """As `_products`, k = 3, in one pass."""
+    zero = line.dtype.type(0)
+    above, here, below = line, line[width:], line[2 * width :]
+    left, right = masks[0], masks[2]
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = zero
+    for i in range(masks.shape[1]):
+        g = grad[i]
+        s0 += g * above[i] if left[i] else zero
+        s3 += g * here[i] if left[i] else zero
+        s6 += g * below[i] if left[i] else zero
+        s1 += g * above[i + 1]
+        s4 += g * here[i + 1]
+        s7 += g * below[i + 1]
+        s2 += g * above[i + 2] if right[i] else zero
+        s5 += g * here[i + 2] if right[i] else zero
+        s8 += g * below[i + 2] if right[i] else zero
+    sums[0], sums[1], sums[2] = s0, s1, s2
+    sums[3], sums[4], sums[5] = s3, s4, s5
+    sums[6], sums[7], sums[8] = s6, s7, s8
+
+
+@_jit
+def _forward_planes(x, weight, kernel, y, height, width, size, start, stop):  # type: ignore[no-untyped-def]
+    """Planes [start, stop) of y; x and y are (N*C, H*W), kernel is (C, k*k)."""
+    channels, count, pad = weight.shape[0], height * width, size // 2
+    zero = x.dtype.type(0)
+    lead = pad * width + pad
+    line = np.zeros(count + 2 * lead, x.dtype)
+    negative = line[lead : lead + count]
+    mixed = np.empty(count, x.dtype)
+    masks = _column_masks(height, width, size)
+    for plane in range(start, stop):
+        channel = plane % channels
+        source, target, factor = x[plane], y[plane], weight[channel]
+        for i in range(count):
+            value = source[i]
+            negative[i] = zero if value > zero else value
+        if size == 3:
+            _correlate3(line, kernel[channel], masks, width, mixed)
+        else:
+            _correlate(line, kernel[channel], masks, width, mixed)
+        for i in range(count):
+            value = source[i]
+            target[i] = (zero if value <= zero else factor * value) + mixed[i]
+
+
+@_jit
+def _backward_planes(grad, x, weight, kernel, grad_x, sums, height, width, size, start, stop):  # type: ignore[no-untyped-def]
+    """Planes [start, stop) of grad_x, and for each of them the sums (N*C, 1 + k*k) for weight and kernel."""
+    channels, count, pad = weight.shape[0], height * width, size // 2
+    zero = x.dtype.type(0)
+    lead = pad * width + pad
+    line, grad_line = np.zeros(count + 2 * lead, x.dtype), np.zeros(count + 2 * lead, x.dtype)
+    negative, inner = line[lead : lead + count], grad_line[lead : lead + count]
+    mixed = np.empty(count, x.dtype)
+    masks = _column_masks(height, width, size)
+    flipped = kernel[:, ::-1].copy()
+    for plane in range(start, stop):
+        channel = plane % channels
+        source, outer, target, factor = x[plane], grad[plane], grad_x[plane], weight[channel]
+        total = zero
+        for i in range(count):
+            value = source[i]
+            negative[i] = zero if value > zero else value
+            inner[i] = outer[i]
+            total += zero if value <= zero else outer[i] * value
+        sums[plane, 0] = total
+        if size == 3:
+            _correlate3(grad_line, flipped[channel], masks, width, mixed)
+            _products3(line, outer, masks, width, sums[plane, 1:])
+        else:
+            _correlate(grad_line, flipped[channel], masks, width, mixed)
+            _products(line, outer, masks, width, sums[plane, 1:])
+        for i in range(count):
+            value = source[i]
+            straight = zero if value <= zero else factor * outer[i]
+            target[i] = straight + (zero if value > zero else mixed[i])
+
+
+@intrinsic
+def _pointer(context, address, zero):  # type: ignore[no-untyped-def]
+    """An address as a pointer to numbers of the type of `zero`."""
+    kind = types.CPointer(zero)
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(arguments[0], context.get_value_type(kind))
+
+    return kind(address, zero), generate
+
+
+@_jit
+def _planes(zero, grad, x, weight, kernel, result, sums, samples, channels, height, width, size, start, stop):  # type: ignore[no-untyped-def]
+    """Forward where `grad` is 0, else backward; `result` is y or the gradient of x."""
+    planes, taps = (samples * channels, height * width), size * size
+    xs, results = numba.carray(_pointer(x, zero), planes), numba.carray(_pointer(result, zero), planes)
+    weights = numba.carray(_pointer(weight, zero), channels)
+    kernels = numba.carray(_pointer(kernel, zero), (channels, taps))
+    if grad == 0:
+        _forward_planes(xs, weights, kernels, results, height, width, size, start, stop)
+    else:
+        grads = numba.carray(_pointer(grad, zero), planes)
+        _backward_planes(grads, xs, weights, kernels, results, sums, height, width, size, start, stop)
+
+
+@_jit
+def _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, taps):  # type: ignore[no-untyped-def]
+    """Sums of planes (N*C, 1 + k*k) to the gradients of weight (C,) and kernel (C, k*k)."""
+    grad_weights = numba.carray(_pointer(grad_weight, zero), channels)
+    grad_kernels = numba.carray(_pointer(grad_kernel, zero), (channels, taps))
+    totals = np.zeros((channels, 1 + taps), np.float64)
+    for sample in range(samples):
+        for channel in range(channels):
+            for i in range(1 + taps):
+                totals[channel, i] += sums[sample * channels + channel, i]
+    for channel in range(channels):
+        grad_weights[channel] = totals[channel, 0]
+        for i in range(taps):
+            grad_kernels[channel, i] = totals[channel, 1 + i]
+
+
+def _serial(zero, grad, x, weight, kernel, result, grad_weight, grad_kernel, samples, channels, height, width, size):  # type: ignore[no-untyped-def]
+    planes, taps = samples * channels, size * size
+    sums = np.empty((0 if grad == 0 else planes, 1 + taps), type(zero))
+    _planes(zero, grad, x, weight, kernel, result, sums, samples, channels, height, width, size, 0, planes)
+    if grad != 0:
+        _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, taps)
+
+
+def _parallel(  # type: ignore[no-untyped-def]
+    zero, grad, x, weight, kernel, result, grad_weight, grad_kernel, samples, channels, height, width, size, threads
+):
+    planes, taps = samples * channels, size * size
+    sums = np.empty((0 if grad == 0 else planes, 1 + taps), type(zero))
+    for t in numba.prange(threads):
+        start, stop = planes * t // threads, planes * (t + 1) // threads
+        _planes(zero, grad, x, weight, kernel, result, sums, samples, channels, height, width, size, start, stop)
+    if grad != 0:
+        _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, taps)
+
+
+@functools.cache
+def _compiled(parallel: bool) -> Callable[..., None]:
+    """The entry that numba compiles, or reads from its cache, at the first call for each dtype."""
+    function = _parallel if parallel else _serial
+    try:
+        return _jit(nogil=True, parallel=parallel, cache=True)(function)
+    except RuntimeError:  # neither this folder nor the user's own is writable
+        return _jit(nogil=True, parallel=parallel)(function)
+
+
+@functools.cache
+def _most_threads() -> int:
+    """Threads that numba may use; 1 where its only layer is the one that two threads may not enter at once."""
+    most = numba.get_num_threads()
+    os.register_at_fork(after_in_child=_after_fork)
+    return 1 if numba.threading_layer() == "workqueue" else most
+
+
+def _after_fork() -> None:
+    """A forked child has no threads of the pool, and GNU OpenMP ends it when it asks for them."""
+    global _forked
+    _forked = True
+
+
+_ZERO = {torch.float32: np.float32(0), torch.float64: np.float64(0)}
+
+
+def _run(*addresses: int, x: Tensor, size: int) -> None:
+    """Call the entry for all planes of `x` (N, C, H, W), on as many threads as torch uses.
+
+    Args:
+        addresses: of grad (0 for the forward pass), x, weight, kernel, result, grad_weight, grad_kernel.
+        x: contiguous.
+        size: k.
+    """
+    arguments = (_ZERO[x.dtype], *addresses, *x.shape, size)
+    threads = 1 if x.numel() < _PARALLEL_FROM or _forked else torch.get_num_threads()
+    threads = threads if threads == 1 else min(threads, _most_threads())
+    if threads == 1:
+        _compiled(False)(*arguments)
+        return
+    before = numba.get_num_threads()
+    if before != threads:
+        numba.set_num_threads(threads)
+    try:
+        _compiled(True)(*arguments, threads)
+    finally:
+        if before != threads:
+            numba.set_num_threads(before)
+
+
+def _raised(x: Tensor, weight: Tensor) -> torch.dtype:
+    return torch.float64 if torch.float64 in (x.dtype, weight.dtype) else torch.float32
+
+
+def forward(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
+    """As `leni.kernels.reference.forward`, for tensors on the CPU, without a graph."""
+    dtype = _raised(x, weight)
+    source, factor, taps = x.to(dtype).contiguous(), weight.to(dtype).contiguous(), kernel.to(dtype).contiguous()
+    result = torch.empty_like(source)
+    if x.numel():
+        addresses = (source.data_ptr(), factor.data_ptr(), taps.data_ptr(), result.data_ptr())
+        _run(0, *addresses, 0, 0, x=source, size=kernel.shape[-1])
+    return result if dtype == x.dtype else result.to(x.dtype)
+
+
+def backward(grad: Tensor, x: Tensor, weight: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As `leni.kernels.reference.backward`, for tensors on the CPU, without a graph."""
+    dtype = _raised(x, weight)
+    outer, source = grad.to(dtype).contiguous(), x.to(dtype).contiguous()
+    factor, taps = weight.to(dtype).contiguous(), kernel.to(dtype).contiguous()
+    grad_x, grad_weight, grad_kernel = torch.empty_like(source), torch.zeros_like(factor), torch.zeros_like(taps)
+    if x.numel():
+        addresses = (outer.data_ptr(), source.data_ptr(), factor.data_ptr(), taps.data_ptr())
+        results = (grad_x.data_ptr(), grad_weight.data_ptr(), grad_kernel.data_ptr())
+        _run(*addresses, *results, x=source, size=kernel.shape[-1])
+    return grad_x.to(x.dtype), grad_weight.to(weight.dtype), grad_kernel.to(kernel.dtype)
+
+
+def prepare() -> str | None:
+    """Compile for float32, or read from the cache, and see that it runs.
+
+    Returns:
+        None, or what kept numba from it.
+    """
+    one = torch.ones((1, 1, 1, 1), dtype=torch.float32, device="cpu")
+    try:
+        backward(one, one, one[0, 0, 0], one)
+    except (NumbaError, RuntimeError, OSError) as error:
+        return str(error).strip().splitlines()[0]
+    return None

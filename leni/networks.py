@@ -1,0 +1,139 @@
+"""Networks by name: `torchvision:resnet18`, `timm:resnet18`, or `package.module:factory` for your own.
+
+To add a network, write a factory `f(**options) -> nn.Module` in any importable module and name it. Weights are never
+downloaded; what `num_classes`, `width_mult` and other options mean is the factory's business.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import nn
+
+from leni.errors import NetworkError
+
+__all__ = ["default_input_size", "load_network"]
+
+FORMS = "torchvision:NAME, timm:NAME or package.module:factory"
+# Sizes that torchvision's networks cannot do without, in pixels; all others take 224.
+TORCHVISION_SIZES = {"inception_v3": 299, "swin_v2_t": 256, "swin_v2_s": 256, "swin_v2_b": 256}
+SLOW_STARTS = ("googlenet", "inception_v3")
+
+
+def load_network(name: str, **options: Any) -> nn.Module:
+    """Build a network, with fresh weights.
+
+    Args:
+        name: `torchvision:NAME`, `timm:NAME` or `package.module:factory`.
+        options: for the factory, for example `num_classes=10`, or `width_mult=0.5` where it has one.
+
+    Returns:
+        The network, in training mode, on the CPU.
+
+    Raises:
+        NetworkError: there is no such network, its package is not installed, or the factory does not take the options.
+
+    Example:
+        >>> load_network("torchvision:squeezenet1_1", num_classes=10).num_classes
+        10
+    """
+    source, rest = _parse(name)
+    if options.get("pretrained") or options.get("weights") is not None:
+        raise NetworkError(f"{name}: weights are never downloaded; leave out `weights` and `pretrained`")
+    factory, options = _factory(source, rest, name, dict(options))
+    try:
+        with warnings.catch_warnings():
+            # timm and torchvision warn of their own deprecations while they build.
+            warnings.simplefilter("ignore")
+            network = factory(**options)
+    except (TypeError, ValueError) as error:
+        raise NetworkError(f"{name} cannot be built with {options}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise NetworkError(f"{name} must give a torch.nn.Module, got {type(network).__name__}")
+    return network
+
+
+def default_input_size(name: str) -> tuple[int, int, int]:
+    """Size of the images that a network was made for.
+
+    Args:
+        name: as for `load_network`.
+
+    Returns:
+        (C, H, W), pixels. A network of your own is taken to be made for (3, 224, 224) unless its factory has an
+        attribute `input_size`.
+
+    Raises:
+        NetworkError: there is no such network.
+    """
+    source, rest = _parse(name)
+    factory, _ = _factory(source, rest, name, {})
+    if source == "torchvision":
+        side = TORCHVISION_SIZES.get(rest, 224)
+        return 3, side, side
+    if source == "timm":
+        cfg = importlib.import_module("timm").get_pretrained_cfg(rest)
+        size = cfg.input_size if cfg is not None else (3, 224, 224)
+    else:
+        size = getattr(factory, "input_size", (3, 224, 224))
+    channels, height, width = size
+    return int(channels), int(height), int(width)
+
+
+def _parse(name: str) -> tuple[str, str]:
+    source, colon, rest = name.partition(":")
+    if not colon or not source or not rest:
+        near = _nearest(name, (f"torchvision:{known}" for known in _torchvision_names()))
+        raise NetworkError(f"a network is named {FORMS}, got {name!r}{near}")
+    return source, rest
+
+
+def _factory(
+    source: str, rest: str, name: str, options: dict[str, Any]
+) -> tuple[Callable[..., object], dict[str, Any]]:
+    """The factory of a network, and the options to call it with."""
+    if source == "torchvision":
+        known = _torchvision_names()
+        if rest not in known:
+            raise NetworkError(f"torchvision has no classification network {rest!r}{_nearest(rest, known)}")
+        if rest in SLOW_STARTS:
+            options.setdefault("init_weights", True)  # said outright, or torchvision warns of a change to come
+        builder = importlib.import_module("torchvision.models").get_model_builder(rest)
+        return builder, options
+    if source == "timm":
+        timm = _import("timm", f"{name} needs timm: pip install 'leni-search[timm]'")
+        if not timm.is_model(rest):
+            raise NetworkError(f"timm has no network {rest!r}{_nearest(rest, timm.list_models())}")
+        return timm.model_entrypoint(rest), options
+    module = _import(source, f"{name}: there is no module {source!r} to import")
+    factory = getattr(module, rest, None)
+    if not callable(factory):
+        public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise NetworkError(f"{source} has no factory {rest!r}{_nearest(rest, public)}")
+    return factory, options
+
+
+def _import(module: str, sentence: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
+            raise
+        raise NetworkError(sentence) from error
+
+
+def _torchvision_names() -> list[str]:
+    models = importlib.import_module("torchvision.models")
+    names: list[str] = models.list_models(module=models)
+    return names
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" (near: {', '.join(near)})" if near else ""

@@ -1,0 +1,75 @@
+"""The command leni-search: one Typer app, and the one place where an error becomes a sentence and exit code 2."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from search.cli import runs, views
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="leni-search",
+    help="Neural architecture search over activations, where they go, and channel width, with Pareto fronts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(runs.run_command)
+app.command("front")(views.front_command)
+app.command("spaces")(views.spaces_command)
+app.command("data")(views.data_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"leni-search {importlib.metadata.version('leni-search')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Options that stand before any command."""
+
+
+def main() -> None:
+    """Run the command; a mistake that the user can mend is one sentence on stderr and exit code 2."""
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        code = app(standalone_mode=False)
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
+        sys.exit(_refuse(str(error)))
+    except typer.TyperException as error:
+        sys.exit(_refuse(error.format_message()))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output, such as head, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_ours(error: ValueError) -> bool:
+    """Whether it is one of the two error trees; importing them takes torch along, so not before there is an error."""
+    from leni.errors import LeniSearchError
+    from results.errors import ResultsError
+
+    return isinstance(error, (LeniSearchError, ResultsError))
+
+
+def _refuse(sentence: str) -> int:
+    print(f"leni-search: {sentence}", file=sys.stderr)  # noqa: T201
+    return 2

@@ -1,0 +1,95 @@
+"""Ray itself: start it or join it, count what it has, and leave nothing behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import ray
+
+from leni.errors import SpecError
+
+__all__ = ["slots", "started"]
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as Ray will have it, and without the warning that it will
+}
+
+
+@contextmanager
+def started(address: str | None) -> Iterator[None]:
+    """Ray for the length of a block.
+
+    A Ray that runs in this process already is used and left running. Otherwise one is started on this machine, with a
+    folder of its own that is removed with it, or the cluster at `address` is joined and left at the end.
+
+    Args:
+        address: of a cluster, "auto" or "ray://host:port" or "host:port"; None for this machine.
+
+    Raises:
+        SpecError: there is no cluster at this address.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="leni-ray-") if address is None else None
+    try:
+        with environment_variables(QUIET):
+            try:
+                ray.init(
+                    address=address or "local",
+                    include_dashboard=False if address is None else None,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    **({"_temp_dir": folder} if folder else {}),
+                )
+            except (ConnectionError, ValueError) as error:
+                lines = str(error).splitlines() or ["no answer"]
+                raise SpecError(f"cannot join the Ray cluster at {address}: {lines[0]}") from None
+            try:
+                yield
+            finally:
+                ray.shutdown()
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def environment_variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables that are set for the length of a block, where the user has not set them."""
+    ours = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+
+
+def slots(cpus_per_trial: float, gpus_per_trial: float, *, workers: int | None = None) -> int:
+    """How many trials run at once on what Ray has.
+
+    Args:
+        cpus_per_trial: CPUs a trial asks for; fractions share one.
+        gpus_per_trial: GPUs a trial asks for; fractions share one, 0 is none.
+        workers: at most so many, None for as many as fit.
+
+    Raises:
+        SpecError: not even one trial fits.
+    """
+    has = ray.cluster_resources()
+    fit = workers if workers is not None else 10_000
+    for name, wanted in (("CPU", cpus_per_trial), ("GPU", gpus_per_trial)):
+        if wanted > 0:
+            if has.get(name, 0) < wanted:
+                raise SpecError(
+                    f"{name.lower()}s_per_trial is {wanted:g}, but Ray has {has.get(name, 0):g} {name}s in all"
+                )
+            fit = min(fit, int(has[name] / wanted + 1e-9))
+    return fit

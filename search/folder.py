@@ -1,0 +1,134 @@
+"""A run's folder: the names of its files, and writing them so that none is ever half there."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from leni.errors import FolderError
+from results.records import replace_file
+
+__all__ = ["RunFolder", "environment", "next_free", "write_environment", "write_text"]
+
+PACKAGES = ("leni-search", "torch", "torchvision", "ray", "optuna", "numpy", "pandas")
+
+
+class RunFolder:
+    """The files of one run.
+
+    spec.toml         what was asked for
+    environment.json  versions, git revision, hardware, seed, objectives
+    study.db          Optuna's storage, the one truth about trials
+    trials.parquet    records, written from study.db
+    curves.parquet    learning curves, likewise
+    front.csv         the front
+    front.html, .png  its figure
+    ray/              Ray Tune's own files
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().resolve()
+        self.spec = self.path / "spec.toml"
+        self.environment = self.path / "environment.json"
+        self.study = self.path / "study.db"
+        self.trials = self.path / "trials.parquet"
+        self.curves = self.path / "curves.parquet"
+        self.front = self.path / "front.csv"
+        self.figures = (self.path / "front.html", self.path / "front.png")
+        self.ray = self.path / "ray"
+
+    @property
+    def study_url(self) -> str:
+        """The study's address for Optuna."""
+        return f"sqlite:///{self.study}"
+
+    def check_free(self) -> None:
+        """Refuse a folder that a new run would mix with what is there.
+
+        Raises:
+            FolderError: it holds a run or other files, or is a file, or cannot be written.
+        """
+        if self.path.is_dir():
+            if self.study.exists() or self.spec.exists():
+                raise FolderError(f"{self.path} already holds a run; give another folder with --out")
+            if any(self.path.iterdir()):
+                raise FolderError(f"{self.path} is not empty; give a new folder with --out")
+        elif self.path.exists():
+            raise FolderError(f"{self.path} is a file; give a folder with --out")
+        parent = next(part for part in (self.path, *self.path.parents) if part.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise FolderError(f"{self.path} cannot be made: {parent} is not a folder that can be written")
+
+    def create(self) -> None:
+        """Make the folder.
+
+        Raises:
+            FolderError: as `check_free`, or the file system refuses.
+        """
+        self.check_free()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FolderError(f"{self.path} cannot be made: {error.strerror}") from None
+
+
+def next_free(parent: Path, stem: str) -> Path:
+    """The first of `parent/stem-001`, `-002`, ... that does not exist."""
+    number = 1
+    while (path := parent / f"{stem}-{number:03d}").exists():
+        number += 1
+    return path
+
+
+def environment(**facts: Any) -> Mapping[str, Any]:
+    """What a run's numbers depend on, for environment.json.
+
+    Args:
+        facts: what the run adds: seed, objectives, data, hardware.
+    """
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cpus": os.cpu_count(),
+        "versions": versions,
+        "git_revision": _git_revision(),
+        "command": sys.argv,
+        **facts,
+    }
+
+
+def _git_revision() -> str | None:
+    """The revision of this package's checkout, None outside one."""
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    replace_file(path, text.encode())
+
+
+def write_environment(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write environment.json."""
+    write_text(path, json.dumps(facts, indent=2, default=str) + "\n")

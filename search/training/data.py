@@ -1,0 +1,228 @@
+"""A data set as training sees it: three parts in memory, and what a network and a recipe must know of them.
+
+`load` finds the files, reads the labels, splits them, and only then reads the pixels that are wanted. The split is a
+function of the data set and the seed alone:
+
+- a set with a test part of its own keeps it whole; a stratified tenth of its training part becomes the validation part
+  (unless the folder has one too);
+- one without is cut into 60 % training, 20 % validation and 20 % test, stratified.
+
+To add a data set, see `search/training/datasets.py`.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from leni.errors import DataError
+from search.training.datasets import SOURCES, Source, fetch, source
+from search.training.imagefolder import folder_parts, list_images
+from search.training.memory import require_memory
+from search.training.raw import Labelled, Raw
+from search.training.splits import Indices, split, subset
+
+_PARTS = ("train", "validation", "test")
+_CHUNK = 4096  # images whose pixels are counted at once
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part: `images` uint8 (N, C, H, W), 0..255, and `labels` int64 (N,)."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set in three parts.
+
+    Args:
+        name: as in `names()`.
+        classes: how many.
+        input_shape: (C, H, W), pixels.
+        mean: of each channel of the training part, in units where white is 1.
+        std: the standard deviation, likewise; 1 for a channel that is constant, so that it can be divided by.
+        augmentation: what `search.training.augment` should do: "none", "crop" or "crop-flip".
+    """
+
+    name: str
+    classes: int
+    input_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    train: Part
+    validation: Part
+    test: Part
+    augmentation: str
+
+    def to_arrays(self) -> dict[str, Any]:
+        """Numpy arrays that share this object's memory, and plain values; an object store holds them without a copy."""
+        result: dict[str, Any] = {
+            field: getattr(self, field) for field in ("name", "classes", "input_shape", "mean", "std", "augmentation")
+        }
+        for name in _PARTS:
+            part: Part = getattr(self, name)
+            result[f"{name}_images"], result[f"{name}_labels"] = part.images.numpy(), part.labels.numpy()
+        return result
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> "Data":
+        """The data set that `to_arrays` described, in the arrays' own memory, which may be read-only."""
+        values = dict(arrays)
+        for name in _PARTS:
+            values[name] = Part(_tensor(values.pop(f"{name}_images")), _tensor(values.pop(f"{name}_labels")))
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What can be said of a data set without reading a pixel; None where it depends on a folder that is not there.
+
+    Args:
+        images: in all parts.
+        input_shape: (C, H, W); None for imagefolder, whose images take the size asked for.
+        where: the place of the files, or "" where they were not found.
+        hint: what to do then, or "" where they were found.
+    """
+
+    name: str
+    images: int | None
+    classes: int | None
+    input_shape: tuple[int, int, int] | None
+    found: bool
+    where: str
+    hint: str
+
+
+def names() -> tuple[str, ...]:
+    """The names that `load` knows."""
+    return tuple(SOURCES)
+
+
+def load(
+    name: str,
+    *,
+    folder: Path | None = None,
+    download: bool = False,
+    seed: int = 0,
+    train_size: int | None = None,
+    image_size: int | None = None,
+) -> Data:
+    """The data set in three parts.
+
+    Args:
+        name: as in `names()`.
+        folder: where its files lie; fashion-mnist is found without, where Debian's package puts it.
+        download: fetch what is not there into `folder`; nothing is fetched otherwise.
+        seed: of the split, 0..2**32-1.
+        train_size: images of the training part to keep, stratified; None keeps all. The other parts stay as they are.
+        image_size: the side in pixels to which imagefolder's images are brought.
+
+    Raises:
+        DataError: the name is unknown, an option does not fit the data set, files are missing, truncated or of another
+            form, a class has too few images to be split, or the pixels would take over half of the memory.
+    """
+    row = source(name)
+    _check_options(row, folder, image_size)
+    place = row.find(folder)
+    if download and (place is None or row.download is None):
+        fetch(row, folder)
+        place = row.find(folder)
+    if place is None:
+        raise DataError(_missing(row, folder))
+    raw = row.read(place, image_size)
+    where = f"{name} in {place}"
+    labelled, indices = _split(raw, seed, where)
+    if train_size is not None:
+        labels = labelled["train"].labels[indices["train"]]
+        chosen = subset(labels, train_size, seed=seed, names=raw.classes, where=where)
+        indices["train"] = indices["train"][chosen]
+    require_memory(sum(map(len, indices.values())) * int(np.prod(raw.input_shape)), where)
+    parts = {part: _part(labelled[part], indices[part]) for part in _PARTS}
+    mean, std = channel_statistics(parts["train"].images)
+    return Data(name, len(raw.classes), raw.input_shape, mean, std, **parts, augmentation=row.augmentation)
+
+
+def describe(name: str, *, folder: Path | None = None) -> DatasetInfo:
+    """What is known of the data set, and whether its files are there; opens none of them.
+
+    Raises:
+        DataError: the name is unknown.
+    """
+    row = source(name)
+    place = row.find(folder)
+    if place is None:
+        return DatasetInfo(name, row.images, row.classes, row.input_shape, False, "", row.hint)
+    images, classes = row.images, row.classes
+    if name == "imagefolder":
+        try:
+            lists = [list_images(where) for where in folder_parts(place).values()]
+        except DataError as error:
+            return DatasetInfo(name, None, None, None, False, "", str(error))
+        images, classes = sum(len(part.paths) for part in lists), len(lists[0].classes)
+    return DatasetInfo(name, images, classes, row.input_shape, True, str(place), "")
+
+
+def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 images (N, C, H, W), in units where 255 is 1.
+
+    Exact up to float64: the 256 values are counted, so no sum grows with the number of images. A constant channel gets
+    the standard deviation 1.
+    """
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
+    for chunk in images.split(_CHUNK):
+        counts += torch.stack([torch.bincount(chunk[:, c].flatten(), minlength=256) for c in range(images.shape[1])])
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    weights = counts / counts.sum(1, keepdim=True, dtype=torch.float64)
+    mean = weights @ levels
+    std = (weights * (levels - mean[:, None]).square()).sum(1).sqrt()
+    constant = counts.count_nonzero(1) == 1
+    return tuple(mean.tolist()), tuple(torch.where(constant, 1.0, std).tolist())
+
+
+def _check_options(row: Source, folder: Path | None, image_size: int | None) -> None:
+    if row.name == "digits" and folder is not None:
+        raise DataError(f"digits comes with scikit-learn and takes no folder, but {folder} was named.")
+    if row.name != "imagefolder" and image_size is not None:
+        raise DataError(f"an image size of {image_size} was asked for, but only imagefolder takes one, not {row.name}.")
+    if image_size is not None and image_size < 1:
+        raise DataError(f"an image size of {image_size} was asked for, where 1 pixel is the least.")
+
+
+def _missing(row: Source, folder: Path | None) -> str:
+    where = "no folder was named" if folder is None else f"they are not in {folder}"
+    rest = ", or have them downloaded to a folder (--download)" if row.download else ""
+    return f"the files of {row.name} were not found ({where}): {row.hint}{rest}."
+
+
+def _split(raw: Raw, seed: int, where: str) -> tuple[dict[str, Labelled], dict[str, Indices]]:
+    """For each part, what it is taken from and which images it takes."""
+    given = {"train": raw.train, "validation": raw.validation, "test": raw.test}
+    labelled = {part: given[part] or raw.train for part in _PARTS}
+    indices = {part: np.arange(len(labelled[part].labels)) for part in _PARTS}
+    missing = [part for part in _PARTS if given[part] is None]
+    for part in _PARTS:
+        if not len(labelled[part].labels):
+            raise DataError(f"{where} has no image in its {part} part, where each part needs some.")
+    if missing:
+        shares = [0.1] if missing == ["validation"] else [0.2, 0.2]
+        cut = split(raw.train.labels, shares, seed=seed, names=raw.classes, where=where)
+        indices.update(zip([*missing, "train"], cut, strict=True))
+    return labelled, indices
+
+
+def _part(labelled: Labelled, indices: Indices) -> Part:
+    return Part(torch.from_numpy(labelled.take(indices)), torch.from_numpy(labelled.labels[indices]))
+
+
+def _tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
+    with warnings.catch_warnings():
+        # The arrays of an object store are read-only, of which torch warns; a data set's tensors are only read.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)

@@ -1,0 +1,60 @@
+"""How much memory a data set may take."""
+
+import os
+from pathlib import Path
+
+from leni.errors import DataError
+
+_MEMINFO = Path("/proc/meminfo")
+_GROUP = Path("/sys/fs/cgroup")
+
+
+def available_memory() -> int | None:
+    """Bytes that can be had without swapping, within this container's limit; None where the system does not say."""
+    limits = [limit for limit in (_system(), _container()) if limit is not None]
+    return min(limits, default=None)
+
+
+def require_memory(needed: int, what: str) -> None:
+    """Refuses a data set of `needed` bytes that would take over half of the memory; the rest is for the training.
+
+    Raises:
+        DataError: it would.
+    """
+    available = available_memory()
+    if available is not None and needed > available / 2:
+        raise DataError(
+            f"{what} would take {needed / 2**30:.2f} GiB as pixels in memory, over half of the "
+            f"{available / 2**30:.2f} GiB available; a smaller image size or a smaller train size would fit."
+        )
+
+
+def _system() -> int | None:
+    """Linux's own estimate; elsewhere all of the machine's memory, where it can be asked for."""
+    try:
+        for line in _MEMINFO.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return None
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _container() -> int | None:
+    """What the control group's limit leaves; None without one ("max", or no such file).
+
+    Files that the system merely keeps in memory are given up on demand, so they do not count as used.
+    """
+    try:
+        limit = (_GROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = int((_GROUP / "memory.current").read_text(encoding="ascii"))
+        lines = (_GROUP / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    stat = {key: int(value) for key, value in (line.split() for line in lines)}
+    kept = stat.get("active_file", 0) + stat.get("inactive_file", 0)
+    return max(0, int(limit) - used + kept) if limit.isdigit() else None

@@ -1,0 +1,381 @@
+"""A search space: which candidates there are, asked dimension by dimension of an Optuna trial.
+
+It is conditional. A placement exists only where the activation is not ReLU (ReLU elsewhere is ReLU everywhere), an
+activation's own options only where that activation was chosen, and a width per stage only as far as the backbone has
+stages. One walk through these conditions (`_walk`) serves suggesting, listing and finding a candidate's parameters.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from optuna.distributions import BaseDistribution
+from optuna.trial import BaseTrial
+
+from leni import registry
+from leni.errors import CandidateError, LeniSearchError, SpaceError
+from leni.placement import Placement
+from spaces.backbones import backbone
+from spaces.candidate import Candidate
+from spaces.dimensions import Choice, Dimension, Range, dimension
+
+__all__ = ["SearchSpace"]
+
+PLAIN = "relu"
+Walk = Generator[tuple[str, Dimension], Any, Candidate]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A space of candidates; each field is a dimension in any form that `spaces.dimension` reads.
+
+    Attributes:
+        name: what the space is called.
+        backbone: names of backbones.
+        activation: names of activations.
+        placement: where an activation other than ReLU goes.
+        width: ratio of the backbone's full width, in (0, 1].
+        width_per: "network" for one ratio, "stage" for one ratio a stage.
+        lr_factor: on the recipe's learning rate; a fair comparison gives every activation its own.
+        options: by activation, its own options that are searched; the others keep their defaults.
+        description: one sentence.
+
+    Raises:
+        SpaceError: a dimension cannot be read, or holds a value that no candidate can have.
+
+    Example:
+        >>> space = SearchSpace("mine", "resnet8", ["relu", "leni"], ["all", "inner"], [0.5, 1.0], lr_factor=1.0)
+        >>> len(list(space.candidates()))
+        6
+    """
+
+    name: str
+    backbone: Any
+    activation: Any
+    placement: Any = "all"
+    width: Any = 1.0
+    width_per: str = "network"
+    lr_factor: Any = 1.0
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("backbone", "activation", "placement", "width", "lr_factor"):
+            object.__setattr__(self, name, dimension(getattr(self, name), name))
+        for name in ("name", "description", "width_per"):
+            if not isinstance(getattr(self, name), str):
+                raise SpaceError(f"{name} must be a text, got {getattr(self, name)!r}")
+        if self.width_per not in ("network", "stage"):
+            raise SpaceError(f"width_per must be 'network' or 'stage', got {self.width_per!r}")
+        if not isinstance(self.options, Mapping) or not all(isinstance(part, Mapping) for part in self.options.values()):
+            raise SpaceError(f"options must be tables by activation, got {self.options!r}")
+        options = {
+            activation: {name: dimension(value, f"options.{activation}.{name}") for name, value in part.items()}
+            for activation, part in self.options.items()
+        }
+        object.__setattr__(self, "options", options)
+        self._check()
+
+    def _check(self) -> None:
+        """Every value of every dimension by itself, so that a mistake is found before the first trial."""
+        for name in ("backbone", "activation", "placement"):
+            if self._listed(name) is None or not all(isinstance(value, str) for value in self._listed(name) or ()):
+                raise SpaceError(f"{name} must be a name or a list of names, got {getattr(self, name).to_toml()!r}")
+        for row in map(backbone, self._listed("backbone") or ()):
+            for ratio in _ends(self.width):
+                if isinstance(ratio, bool) or not isinstance(ratio, (int, float)):
+                    raise SpaceError(f"width must be a number in (0, 1], got {ratio!r}")
+                row.widths(float(ratio))
+            if any(name != PLAIN for name in self._listed("activation") or ()):
+                for placement in self._listed("placement") or ():
+                    Placement.parse(placement).select(row.sites)
+        for factor in _ends(self.lr_factor):
+            if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor <= 0:
+                raise SpaceError(f"lr_factor must be a number above 0, got {factor!r}")
+        rows = {name: registry.get(name) for name in self._listed("activation") or ()}
+        for activation, part in self.options.items():
+            if activation not in rows:
+                raise SpaceError(
+                    f"options.{activation}: the space does not have this activation; it has {', '.join(rows)}"
+                )
+            for name, values in part.items():
+                for value in _ends(values):
+                    rows[activation].check({name: value})
+
+    def _listed(self, name: str) -> tuple[Any, ...] | None:
+        """All values of a dimension."""
+        values: tuple[Any, ...] | None = getattr(self, name).values()
+        return values
+
+    def _walk(self) -> Walk:
+        """Ask for one dimension after another, each on condition of the answers before; return the candidate."""
+        row = backbone((yield "backbone", self.backbone))
+        if self.width_per == "stage":
+            ratios = []
+            for stage in range(len(row.full_widths)):
+                ratios.append((yield f"width.{stage + 1}", self.width))
+        else:
+            ratios = [(yield "width", self.width)]
+        activation = yield "activation", self.activation
+        placement = "all" if activation == PLAIN else (yield "placement", self.placement)
+        if placement == "none":
+            activation, placement = PLAIN, "all"
+        options = {}
+        for name, values in self.options.get(activation, {}).items():
+            options[name] = yield f"{activation}.{name}", values
+        factor = yield "lr_factor", self.lr_factor
+        return Candidate(row.name, row.widths(*ratios), activation, placement, tuple(options.items()), factor)
+
+    def suggest(self, trial: BaseTrial) -> Candidate:
+        """The candidate that a trial's sampler chooses; constants are not asked for.
+
+        Args:
+            trial: an Optuna trial, or anything with its suggest methods (`optuna.trial.FixedTrial`).
+        """
+
+        def answer(name: str, values: Dimension) -> Any:
+            distribution = values.distribution()
+            if distribution is None:
+                return (values.values() or ())[0]
+            if isinstance(values, Choice):
+                return trial.suggest_categorical(name, values.options)
+            if isinstance(values, Range) and values.whole:
+                return trial.suggest_int(name, int(values.low), int(values.high), step=int(values.step or 1),
+                                         log=values.log)  # fmt: skip
+            return trial.suggest_float(name, values.low, values.high, step=values.step, log=values.log)  # type: ignore
+
+        return _run(self._walk(), answer)
+
+    def candidates(self) -> Iterator[Candidate]:
+        """Every candidate once, in the order of the dimensions.
+
+        Raises:
+            SpaceError: a dimension is continuous, so that there is no end to them.
+        """
+        if continuous := [name for name, values in self.dimensions().items() if values.values() is None]:
+            raise SpaceError(f"space {self.name!r} cannot be listed: {', '.join(continuous)} has no steps")
+        seen: set[Candidate] = set()
+        for _, candidate in self._points():
+            if candidate not in seen:
+                seen.add(candidate)
+                yield candidate
+
+    def _points(self) -> Iterator[tuple[dict[str, Any], Candidate]]:
+        """Every combination of answers, and its candidate: depth first, each prefix walked again."""
+        pending: list[tuple[Any, ...]] = [()]
+        while pending:
+            answers = pending.pop()
+            walk, names = self._walk(), []
+            try:
+                name, values = next(walk)
+                for value in answers:
+                    names.append(name)
+                    name, values = walk.send(value)
+            except StopIteration as end:
+                yield dict(zip(names, answers, strict=True)), end.value
+                continue
+            pending.extend((*answers, value) for value in reversed(values.values() or ()))
+
+    @property
+    def size(self) -> int | None:
+        """How many candidates there are; None where there is no end to them."""
+        try:
+            return sum(1 for _ in self.candidates())
+        except SpaceError:
+            return None
+
+    def dimensions(self) -> dict[str, Dimension]:
+        """Every dimension that some candidate has, by the name it has in an Optuna study."""
+        stages = max(len(backbone(name).full_widths) for name in self._listed("backbone") or ())
+        widths = [f"width.{stage + 1}" for stage in range(stages)] if self.width_per == "stage" else ["width"]
+        found: dict[str, Dimension] = {"backbone": self.backbone, **dict.fromkeys(widths, self.width)}
+        found |= {"activation": self.activation, "placement": self.placement}
+        for activation, part in self.options.items():
+            found |= {f"{activation}.{name}": values for name, values in part.items()}
+        return {**found, "lr_factor": self.lr_factor}
+
+    def parameters(self, candidate: Candidate) -> tuple[dict[str, Any], dict[str, BaseDistribution]] | None:
+        """The answers that lead to a candidate, as an Optuna trial holds them.
+
+        Returns:
+            Parameters and distributions by name, or None where the space does not hold the candidate.
+        """
+        wanted = self._answers(candidate)
+        asked: dict[str, Dimension] = {}
+
+        def answer(name: str, values: Dimension) -> Any:
+            value = wanted(name, values)
+            asked[name] = values
+            if value is None:
+                raise CandidateError(f"{name} has no value for this candidate")
+            answers[name] = value
+            return value
+
+        answers: dict[str, Any] = {}
+        try:
+            if _run(self._walk(), answer) != candidate:
+                return None
+        except LeniSearchError:
+            return None
+        distributions = {name: found for name, values in asked.items() if (found := values.distribution())}
+        return {name: answers[name] for name in distributions}, distributions
+
+    def _answers(self, candidate: Candidate) -> Callable[[str, Dimension], Any]:
+        """What the candidate answers to each dimension; None where it has no answer that the dimension holds."""
+        row = backbone(candidate.backbone)
+        options = dict(candidate.options)
+
+        def answer(name: str, values: Dimension) -> Any:
+            if name.startswith("width"):
+                stage = int(name.partition(".")[2] or 1) - 1
+                return _ratio(values, candidate.widths[stage], row.full_widths[stage])
+            value = options[name.partition(".")[2]] if "." in name else getattr(candidate, name)
+            if name == "placement":  # a choice may be written in another order than the canonical one
+                return next((text for text in values.values() or () if str(Placement.parse(text)) == value), None)
+            return value if values.contains(value) else None
+
+        return answer
+
+    def references(self) -> tuple[Candidate, ...]:
+        """The anchors of a front: ReLU everywhere and LENI everywhere, at full width, with their defaults.
+
+        The learning rate's factor is the space's nearest to 1.
+        """
+        row = backbone((self._listed("backbone") or ())[0])
+        factors = self._listed("lr_factor") or (min(max(1.0, self.lr_factor.low), self.lr_factor.high),)
+        factor = min(factors, key=lambda value: abs(value - 1.0))
+        anchors = []
+        for activation in (PLAIN, "leni"):
+            fixed = {name: values.values()[0] for name, values in self.options.get(activation, {}).items()
+                     if values.values() and len(values.values()) == 1}  # fmt: skip
+            anchors.append(Candidate(row.name, row.full_widths, activation, "all", tuple(fixed.items()), factor))
+        return tuple(anchors)
+
+    def fix(self, values: Mapping[str, Any]) -> SearchSpace:
+        """The same space with some dimensions held constant.
+
+        Args:
+            values: by dimension name, `lr_factor`, `width`, `leni.init_std`.
+
+        Raises:
+            SpaceError: the space has no such dimension, or no candidate can have the value.
+        """
+        space = self
+        for name, value in values.items():
+            activation, dot, option = name.partition(".")
+            if not dot and name in {item.name for item in fields(self)} - {"name", "options", "description"}:
+                kept = space.options
+                if name == "activation":
+                    chosen = dimension(value, name).values() or ()
+                    kept = {key: part for key, part in kept.items() if key in chosen}
+                space = replace(space, **{name: value}, options=kept)
+            elif dot and activation in (self._listed("activation") or ()):
+                part = {**space.options.get(activation, {}), option: value}
+                space = replace(space, options={**space.options, activation: part})
+            else:
+                near = difflib.get_close_matches(name, self.dimensions(), n=3, cutoff=0.4) or list(self.dimensions())
+                raise SpaceError(f"space {self.name!r} has no dimension {name!r}; near names are {', '.join(near)}")
+        return space
+
+    def to_dict(self) -> dict[str, Any]:
+        """The space as TOML has it."""
+        table: dict[str, Any] = {"name": self.name}
+        if self.description:
+            table["description"] = self.description
+        for name in ("backbone", "activation", "placement", "width"):
+            table[name] = getattr(self, name).to_toml()
+        table |= {"width_per": self.width_per, "lr_factor": self.lr_factor.to_toml()}
+        if self.options:
+            table["options"] = {
+                activation: {name: values.to_toml() for name, values in part.items()}
+                for activation, part in self.options.items()
+            }
+        return table
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> SearchSpace:
+        """A space from its TOML table.
+
+        Raises:
+            SpaceError: a key is unknown or missing, or a dimension cannot be read.
+        """
+        names = [item.name for item in fields(cls)]
+        for key in table:
+            if key not in names:
+                near = difflib.get_close_matches(key, names, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"keys are {', '.join(names)}"
+                raise SpaceError(f"a search space has no key {key!r}; {hint}")
+        if missing := [name for name in ("backbone", "activation") if name not in table]:
+            raise SpaceError(f"a search space needs {' and '.join(missing)}")
+        return cls(**{"name": "custom", **table})
+
+    def to_toml(self) -> str:
+        """The space as a TOML file, which `from_toml` reads."""
+        return tomli_w.dumps(self.to_dict())
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> SearchSpace:
+        """A space from a TOML file.
+
+        Raises:
+            SpaceError: the file cannot be read, is no TOML, or is no space; the message names the file.
+        """
+        try:
+            return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, LeniSearchError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise SpaceError(f"{path}: {reason}") from None
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """The space as a table: dimension, values, on which condition it exists."""
+        rows = []
+        for name, values in self.dimensions().items():
+            condition = ""
+            if name == "placement":
+                condition = "activation is not relu"
+            elif "." in name and not name.startswith("width"):
+                condition = f"activation is {name.partition('.')[0]}"
+            rows.append((name, str(values), condition))
+        return rows
+
+    def __str__(self) -> str:
+        size = self.size
+        lines = [f"{self.name}: {'continuous' if size is None else f'{size} candidates'}"]
+        rows = self.rows()
+        left = max(len(name) for name, _, _ in rows)
+        middle = max(len(values) for _, values, _ in rows)
+        lines += [
+            f"  {name:<{left}}  {values:<{middle}}  {'if ' + condition if condition else ''}".rstrip()
+            for name, values, condition in rows
+        ]
+        return "\n".join(lines)
+
+
+def _run(walk: Walk, answer: Callable[[str, Dimension], Any]) -> Candidate:
+    """Answer a walk's questions to its end."""
+    try:
+        question = next(walk)
+        while True:
+            question = walk.send(answer(*question))
+    except StopIteration as end:
+        candidate: Candidate = end.value
+        return candidate
+
+
+def _ends(values: Dimension) -> tuple[Any, ...]:
+    """The values to check: all choices, or the two ends of a range."""
+    return values.options if isinstance(values, Choice) else (values.low, values.high)  # type: ignore[attr-defined]
+
+
+def _ratio(values: Dimension, width: int, full: int) -> float | None:
+    """The dimension's first ratio that gives `width` channels of `full`, None where it has none."""
+    listed = values.values()
+    if listed is None:
+        return width / full if values.contains(width / full) else None
+    return next((ratio for ratio in listed if int(full * ratio + 0.5) == width), None)
