@@ -23,7 +23,7 @@ from typing import Protocol
 
 from leni.errors import PlacementError
 
-__all__ = ["Placement", "PlacedSite"]
+__all__ = ["PlacedSite", "Placement"]
 
 ROLES = ("stem", "inner", "outer", "gate", "head")
 FEATURE_ROLES = ("stem", "inner", "outer")
@@ -160,9 +160,7 @@ def _parse_word(word: str, text: str, position: int) -> Term:
     names = tuple(dict.fromkeys(name.strip() for name in rest.split(",")))
     if prefix == "sites" and colon and all(names):
         return Term("sites", names=names)
-    raise PlacementError(
-        f"placement {text!r}: cannot read {word!r} at column {position + 1}; {_hint(prefix)}"
-    )
+    raise PlacementError(f"placement {text!r}: cannot read {word!r} at column {position + 1}; {_hint(prefix)}")
 
 
 def _hint(prefix: str) -> str:

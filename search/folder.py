@@ -93,7 +93,7 @@ def environment(**facts: Any) -> Mapping[str, Any]:
     Args:
         facts: what the run adds: seed, objectives, data, hardware.
     """
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)

@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
+import pandas as pd
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from results.indicators import hypervolume
+from results import Objectives, hypervolume_of
 from search.study import Outcome
 from spaces import Candidate, Cost
 
@@ -30,23 +30,27 @@ class Progress:
     Args:
         trials: how many there will be.
         epochs: of each.
-        slots: trials at once.
+        objectives: directions by name, for the hypervolume.
         console: where to; on a terminal the display is live.
         quiet: whether nothing is shown.
 
     Use it as a context manager around the run.
     """
 
-    def __init__(self, *, trials: int, epochs: int, slots: int, console: Console, quiet: bool = False) -> None:
-        self.trials, self.epochs, self.slots = trials, epochs, slots
+    def __init__(
+        self, *, trials: int, epochs: int, objectives: Objectives, console: Console, quiet: bool = False
+    ) -> None:
+        self.trials, self.epochs, self.objectives = trials, epochs, objectives
         self.console, self.quiet = console, quiet
         self.states = {"completed": 0, "stopped": 0, "failed": 0}
         self.running: dict[int, tuple[Candidate, int]] = {}
-        self.points: list[tuple[float, int]] = []
+        self.points: list[dict[str, float]] = []
         self.last_failure = ""
         self.started = self.printed = time.monotonic()
         live = console.is_terminal and not quiet
-        self.live = Live(console=console, refresh_per_second=REFRESH_PER_S, get_renderable=self.render) if live else None
+        self.live = (
+            Live(console=console, refresh_per_second=REFRESH_PER_S, get_renderable=self.render) if live else None
+        )
 
     def __enter__(self) -> Progress:
         self.started = self.printed = time.monotonic()
@@ -74,8 +78,8 @@ class Progress:
         self.running.pop(number, None)
         self.states[outcome.state] += 1
         if outcome.state == "completed":
-            params = outcome.metrics.get("params", cost.params)
-            self.points.append((float(outcome.metrics["accuracy"]), int(params)))
+            known = {**vars(cost), **outcome.metrics}
+            self.points.append({name: known[name] for name in ("accuracy", "params", "macs")})
         if outcome.error:
             self.last_failure = f"trial {number} failed: {outcome.error}"
         if self.live is None and not self.quiet:
@@ -101,18 +105,15 @@ class Progress:
         return elapsed / behind * (self.trials - behind) if behind > 0 else math.nan
 
     def hypervolume(self) -> float:
-        """Of accuracy and parameters so far, on the fixed scale of `results.hypervolume_of`."""
-        if not self.points:
-            return 0.0
-        values = np.array([(1 - accuracy, math.log(max(1, params)) / math.log(1e9)) for accuracy, params in self.points])
-        return hypervolume(np.clip(values, 0, 1), np.ones(2))
+        """Of the objectives so far, on the fixed scale of `results.hypervolume_of`."""
+        return hypervolume_of(pd.DataFrame(self.points), objectives=self.objectives) if self.points else 0.0
 
     def ends(self) -> tuple[str, str]:
         """The front's two ends: the most accurate network, and the smallest."""
         if not self.points:
             return "-", "-"
-        best = max(self.points, key=lambda point: (point[0], -point[1]))
-        smallest = min(self.points, key=lambda point: (point[1], -point[0]))
+        best = max(self.points, key=lambda point: (point["accuracy"], -point["params"]))
+        smallest = min(self.points, key=lambda point: (point["params"], -point["accuracy"]))
         return _point(best), _point(smallest)
 
     def line(self) -> str:
@@ -120,7 +121,8 @@ class Progress:
         best, smallest = self.ends()
         return (
             f"{self.done}/{self.trials} trials, {len(self.running)} running, {self.states['failed']} failed, "
-            f"{_duration(self.time_left())} left, hypervolume {self.hypervolume():.4f}, best {best}, smallest {smallest}"
+            f"{_duration(self.time_left())} left, hypervolume {self.hypervolume():.4f}, "
+            f"best {best}, smallest {smallest}"
         )
 
     def render(self) -> Group:
@@ -151,8 +153,8 @@ def _short(candidate: Candidate) -> str:
     return f"{candidate.backbone} {widths} {candidate.activation} @ {candidate.placement}"
 
 
-def _point(point: tuple[float, int]) -> str:
-    return f"{point[0]:.4f} at {point[1]:,} params"
+def _point(point: Mapping[str, float]) -> str:
+    return f"{point['accuracy']:.4f} at {point['params']:,} params"
 
 
 def _duration(seconds: float) -> str:

@@ -67,7 +67,7 @@ def run(spec: Spec | None = None, *, quiet: bool = False, console: Console | Non
         write_text(folder.spec, spec.to_toml())
         console = console or Console(stderr=True)
         progress = Progress(
-            trials=spec.trials, epochs=spec.epochs, slots=at_once, console=console, quiet=quiet
+            trials=spec.trials, epochs=spec.epochs, objectives=spec.directions(), console=console, quiet=quiet
         )
         _search(spec, folder, data, gpus=gpus, at_once=at_once, progress=progress)
     return results.load(folder.path)
@@ -100,9 +100,7 @@ def _default_folder(spec: Spec) -> Path:
     return next_free(Path("runs"), f"{spec.evaluator or spec.data}-{spec.search_space().name}".replace(":", "-"))
 
 
-def _search(
-    spec: Spec, folder: RunFolder, data: Data | None, *, gpus: float, at_once: int, progress: Progress
-) -> None:
+def _search(spec: Spec, folder: RunFolder, data: Data | None, *, gpus: float, at_once: int, progress: Progress) -> None:
     """Ask, train and tell until there is nothing left to do; whatever happens, write down what there is."""
     store = StudyStore(folder.study_url, spec.directions())
     shape, classes = (data.input_shape, data.classes) if data else PLUGIN_SHAPE
@@ -117,9 +115,7 @@ def _search(
         first=space.references() if spec.references else (),
     )
     writer = RecordWriter(store, folder)
-    searcher = StudySearcher(
-        asker, store, cost=count, trials=spec.trials, slots=at_once, observers=[progress, writer]
-    )
+    searcher = StudySearcher(asker, store, cost=count, trials=spec.trials, slots=at_once, observers=[progress, writer])
     settings = TrialSettings(
         spec.recipe(), spec.seed, threads=max(1, int(spec.cpus_per_trial)), gpu=gpus > 0, evaluator=spec.evaluator
     )

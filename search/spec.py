@@ -16,13 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from leni.errors import LeniSearchError, SpecError
 from search.decide.samplers import sampler
 from search.training.data import describe, names
-from search.training.evaluator import load_function
 from search.training.recipe import Recipe
 from spaces import SearchSpace, space
 
 __all__ = ["OBJECTIVES", "Spec"]
 
 OBJECTIVES = {"accuracy": "maximize", "params": "minimize", "macs": "minimize"}
+RECIPES: Mapping[str, Mapping[str, Any]] = {
+    "digits": {"batch_size": 32, "lr": 0.05}
+}  # a set this small needs the steps
 
 
 class Spec(BaseModel):
@@ -40,7 +42,8 @@ class Spec(BaseModel):
         objectives: of accuracy, params, macs; accuracy first.
         trials: how many to begin.
         epochs: of every training.
-        training: the rest of the recipe (`search.training.Recipe`): lr, batch_size, weight_decay, ...
+        training: the rest of the recipe (`search.training.Recipe`): lr, batch_size, weight_decay, ...; digits has a
+            batch_size of 32 and an lr of 0.05 unless they are given.
         sampler: tpe, nsga2, nsga3, gp, qmc or random.
         seed: of the sampler and of every training.
         references: whether ReLU and LENI everywhere at full width are tried first.
@@ -147,7 +150,7 @@ class Spec(BaseModel):
         for key in self.training:
             if key not in keys:
                 raise SpecError(f"[training] has no key {key!r}; {_near(key, keys)}")
-        return Recipe(epochs=self.epochs, **self.training)
+        return Recipe(epochs=self.epochs, **{**RECIPES.get(self.data, {}), **self.training})
 
     def directions(self) -> dict[str, str]:
         """Objectives with their directions."""
@@ -167,17 +170,20 @@ class Spec(BaseModel):
         return self.gpus_per_trial
 
     def to_toml(self) -> str:
-        """The spec as a TOML file: every key that has a value, a space as a table where it is no preset."""
+        """The spec as a TOML file: every key with a value, the whole recipe, a space of one's own as a table."""
         table = self.model_dump(mode="python", exclude_none=True, exclude={"out"})
         if isinstance(self.space, SearchSpace):
             table["space"] = self.space.to_dict()
         elif isinstance(self.space, str) and self.space.endswith(".toml"):
             table["space"] = space(self.space).to_dict()
         table["objectives"] = list(self.objectives)
+        table["training"] = {key: value for key, value in vars(self.recipe()).items() if key != "epochs"}
         if self.data_folder is not None:
             table["data_folder"] = str(self.data_folder.expanduser().resolve())
         scalars = {name: value for name, value in table.items() if not isinstance(value, dict)}
-        return tomli_w.dumps({**scalars, **{name: value for name, value in table.items() if value and name not in scalars}})
+        return tomli_w.dumps(
+            {**scalars, **{name: value for name, value in table.items() if value and name not in scalars}}
+        )
 
 
 def _table(table: Mapping[str, Any], key: str, path: str | Path) -> Mapping[str, Any]:

@@ -149,7 +149,7 @@ class StudyStore:
 
 
 def _open(url: str) -> BaseStorage:
-    """The storage; SQLite with a write-ahead log, which halves the price of a trial, and patience with other readers."""
+    """The storage; SQLite with a write-ahead log, which halves the price of a trial, and patience with readers."""
     if not url.startswith("sqlite"):
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})

@@ -102,7 +102,8 @@ class Candidate:
         missing = [name for name in names if name not in values]
         if unknown or missing:
             raise CandidateError(
-                "a candidate's fields are " + ", ".join(names)
+                "a candidate's fields are "
+                + ", ".join(names)
                 + (f"; unknown: {', '.join(unknown)}" if unknown else "")
                 + (f"; missing: {', '.join(missing)}" if missing else "")
             )

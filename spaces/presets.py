@@ -20,51 +20,79 @@ FAIR = [0.3, 1.0, 3.0]
 LENI = {"init_std": [0.01, 0.0, 0.1], "decay": [False, True]}
 
 _TABLES: tuple[dict[str, Any], ...] = (
-    dict(
-        name="channel-compensation",
-        description="How few channels do an activation's negative information make up for?",
-        backbone="resnet8",
-        activation=["relu", "prelu", "leni"],
-        placement=["all", "inner", "outer", "stem"],
-        width=[0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0],
-        lr_factor=FAIR,
-        options={"leni": LENI},
-    ),
-    dict(
-        name="placement",
-        description="Where in the network does an activation earn its parameters?",
-        backbone="resnet20",
-        activation=["relu", "prelu", "leni"],
-        placement=[
-            "all", "stem", "inner", "outer", "first", "last", "stem+inner", "stem+outer", "every:2",
-            "stage:1", "stage:2", "stage:3", "stage:1-2", "stage:2-3",
+    {
+        "name": "channel-compensation",
+        "description": "How few channels do an activation's negative information make up for?",
+        "backbone": "resnet8",
+        "activation": ["relu", "prelu", "leni"],
+        "placement": ["all", "inner", "outer", "stem"],
+        "width": [0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0],
+        "lr_factor": FAIR,
+        "options": {"leni": LENI},
+    },
+    {
+        "name": "placement",
+        "description": "Where in the network does an activation earn its parameters?",
+        "backbone": "resnet20",
+        "activation": ["relu", "prelu", "leni"],
+        "placement": [
+            "all",
+            "stem",
+            "inner",
+            "outer",
+            "first",
+            "last",
+            "stem+inner",
+            "stem+outer",
+            "every:2",
+            "stage:1",
+            "stage:2",
+            "stage:3",
+            "stage:1-2",
+            "stage:2-3",
         ],
-        width=[0.5, 1.0],
-        lr_factor=FAIR,
-        options={"leni": LENI},
-    ),  # fmt: skip
-    dict(
-        name="activations",
-        description="Which activation, each at its own learning rate and width?",
-        backbone="resnet8",
-        activation=[
-            "relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "gelu", "silu", "mish", "hardswish",
-            "frelu", "acon_c", "meta_acon", "dynamic_relu_b", "pelu", "srelu", "leni",
+        "width": [0.5, 1.0],
+        "lr_factor": FAIR,
+        "options": {"leni": LENI},
+    },
+    {
+        "name": "activations",
+        "description": "Which activation, each at its own learning rate and width?",
+        "backbone": "resnet8",
+        "activation": [
+            "relu",
+            "relu6",
+            "leaky_relu",
+            "prelu",
+            "rrelu",
+            "elu",
+            "selu",
+            "gelu",
+            "silu",
+            "mish",
+            "hardswish",
+            "frelu",
+            "acon_c",
+            "meta_acon",
+            "dynamic_relu_b",
+            "pelu",
+            "srelu",
+            "leni",
         ],
-        width=[0.25, 0.5, 0.75, 1.0],
-        lr_factor=FAIR,
-        options={"leni": LENI},
-    ),  # fmt: skip
-    dict(
-        name="full",
-        description="Everything: depth, width per stage, activation, placement and LENI's parts.",
-        backbone=["resnet8", "resnet20", "resnet32", "resnet56"],
-        activation=["relu", "leaky_relu", "prelu", "gelu", "silu", "crelu", "frelu", "acon_c", "leni"],
-        placement=["all", "stem", "inner", "outer", "stem+inner", "stage:1", "stage:2", "stage:3", "every:2"],
-        width={"low": 0.125, "high": 1.0, "step": 0.125},
-        width_per="stage",
-        lr_factor={"low": 0.1, "high": 10.0, "log": True},
-        options={
+        "width": [0.25, 0.5, 0.75, 1.0],
+        "lr_factor": FAIR,
+        "options": {"leni": LENI},
+    },
+    {
+        "name": "full",
+        "description": "Everything: depth, width per stage, activation, placement and LENI's parts.",
+        "backbone": ["resnet8", "resnet20", "resnet32", "resnet56"],
+        "activation": ["relu", "leaky_relu", "prelu", "gelu", "silu", "crelu", "frelu", "acon_c", "leni"],
+        "placement": ["all", "stem", "inner", "outer", "stem+inner", "stage:1", "stage:2", "stage:3", "every:2"],
+        "width": {"low": 0.125, "high": 1.0, "step": 0.125},
+        "width_per": "stage",
+        "lr_factor": {"low": 0.1, "high": 10.0, "log": True},
+        "options": {
             "leni": {
                 **LENI,
                 "kernel_size": [3, 1, 5],
@@ -73,7 +101,7 @@ _TABLES: tuple[dict[str, Any], ...] = (
                 "norm": ["none", "batch"],
             }
         },
-    ),
+    },
 )
 
 PRESETS = tuple(table["name"] for table in _TABLES)

@@ -73,7 +73,9 @@ class SearchSpace:
                 raise SpaceError(f"{name} must be a text, got {getattr(self, name)!r}")
         if self.width_per not in ("network", "stage"):
             raise SpaceError(f"width_per must be 'network' or 'stage', got {self.width_per!r}")
-        if not isinstance(self.options, Mapping) or not all(isinstance(part, Mapping) for part in self.options.values()):
+        if not isinstance(self.options, Mapping) or not all(
+            isinstance(part, Mapping) for part in self.options.values()
+        ):
             raise SpaceError(f"options must be tables by activation, got {self.options!r}")
         options = {
             activation: {name: dimension(value, f"options.{activation}.{name}") for name, value in part.items()}

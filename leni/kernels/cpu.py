@@ -1,7 +1,7 @@
 """LENI's default form on the CPU, compiled by numba: one plane (n, c) at a time, a single pass over it.
 
-A plane's min(x, 0) goes to a scratch line with zero rows above and below; rows follow each other without a gap. One long
-loop then adds the k*k shifted copies, and a mask keeps a shift from running over a row's end into its neighbour. So
+A plane's min(x, 0) goes to a scratch line with zero rows above and below; rows follow each other without a gap. One
+long loop then adds the k*k shifted copies, and a mask keeps a shift from running over a row's end into its neighbour. So
 the loop is as long as the plane even where rows are short, which is what vector units want. The backward pass
 computes min(x, 0) again instead of saving it.
 
@@ -49,15 +49,16 @@ def _column_masks(height, width, size):  # type: ignore[no-untyped-def]
 def _correlate(line, taps, masks, width, out):  # type: ignore[no-untyped-def]
     """out[i] = sum over (dy, dx) of taps[dy*k + dx] * line[i + dy*W + dx], for k other than 3."""
     size, count = masks.shape
+    pad, height = size // 2, count // width
     zero = line.dtype.type(0)
     column = np.empty(_BLOCK, line.dtype)
     for start in range(0, count, _BLOCK):
         length = min(_BLOCK, count - start)
         target = out[start : start + length]
         target[:] = zero
-        for dx in range(size):
+        for dx in range(max(0, pad - width + 1), min(size, pad + width)):
             column[:length] = zero
-            for dy in range(size):
+            for dy in range(max(0, pad - height + 1), min(size, pad + height)):
                 tap = taps[dy * size + dx]
                 shifted = line[start + dy * width + dx :]
                 for i in range(length):
@@ -87,10 +88,12 @@ def _correlate3(line, taps, masks, width, out):  # type: ignore[no-untyped-def]
 def _products(line, grad, masks, width, sums):  # type: ignore[no-untyped-def]
     """sums[dy*k + dx] = sum over i of grad[i] * line[i + dy*W + dx], for k other than 3."""
     size, count = masks.shape
+    pad, height = size // 2, count // width
     zero = line.dtype.type(0)
-    for dx in range(size):
+    sums[: size * size] = zero
+    for dx in range(max(0, pad - width + 1), min(size, pad + width)):
         mask = masks[dx]
-        for dy in range(size):
+        for dy in range(max(0, pad - height + 1), min(size, pad + height)):
             shifted = line[dy * width + dx :]
             total = zero
             for i in range(count):
@@ -121,7 +124,7 @@ def _products3(line, grad, masks, width, sums):  # type: ignore[no-untyped-def]
     sums[6], sums[7], sums[8] = s6, s7, s8
 
 
-@_jit
+@_jit(inline="always")
 def _forward_planes(x, weight, kernel, y, height, width, size, start, stop):  # type: ignore[no-untyped-def]
     """Planes [start, stop) of y; x and y are (N*C, H*W), kernel is (C, k*k)."""
     channels, count, pad = weight.shape[0], height * width, size // 2
@@ -146,7 +149,7 @@ def _forward_planes(x, weight, kernel, y, height, width, size, start, stop):  # 
             target[i] = (zero if value <= zero else factor * value) + mixed[i]
 
 
-@_jit
+@_jit(inline="always")
 def _backward_planes(grad, x, weight, kernel, grad_x, sums, height, width, size, start, stop):  # type: ignore[no-untyped-def]
     """Planes [start, stop) of grad_x, and for each of them the sums (N*C, 1 + k*k) for weight and kernel."""
     channels, count, pad = weight.shape[0], height * width, size // 2
@@ -191,20 +194,62 @@ def _pointer(context, address, zero):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _planes(zero, grad, x, weight, kernel, result, sums, samples, channels, height, width, size, start, stop):  # type: ignore[no-untyped-def]
-    """Forward where `grad` is 0, else backward; `result` is y or the gradient of x."""
-    planes, taps = (samples * channels, height * width), size * size
-    xs, results = numba.carray(_pointer(x, zero), planes), numba.carray(_pointer(result, zero), planes)
-    weights = numba.carray(_pointer(weight, zero), channels)
-    kernels = numba.carray(_pointer(kernel, zero), (channels, taps))
-    if grad == 0:
-        _forward_planes(xs, weights, kernels, results, height, width, size, start, stop)
-    else:
-        grads = numba.carray(_pointer(grad, zero), planes)
-        _backward_planes(grads, xs, weights, kernels, results, sums, height, width, size, start, stop)
+def _to_planes(pixels, planes):  # type: ignore[no-untyped-def]
+    """One sample, (H*W, C) to (C, H*W), in tiles of which each side stays in the first cache."""
+    count, channels = pixels.shape
+    for first in range(0, count, 16):
+        for lowest in range(0, channels, 8):
+            for channel in range(lowest, min(lowest + 8, channels)):
+                for i in range(first, min(first + 16, count)):
+                    planes[channel, i] = pixels[i, channel]
 
 
 @_jit
+def _to_pixels(planes, pixels):  # type: ignore[no-untyped-def]
+    """One sample, (C, H*W) to (H*W, C)."""
+    count, channels = pixels.shape
+    for first in range(0, count, 16):
+        for lowest in range(0, channels, 8):
+            for i in range(first, min(first + 16, count)):
+                for channel in range(lowest, min(lowest + 8, channels)):
+                    pixels[i, channel] = planes[channel, i]
+
+
+@_jit(inline="always")
+def _part(zero, grad, x, weight, kernel, result, sums, shape, size, last, part, parts):  # type: ignore[no-untyped-def]
+    """The share `part` of `parts` equal ones; forward where the address `grad` is 0, else backward.
+
+    Contiguous maps are shared out by planes; channels_last maps (`last`) by samples, each turned into planes and back.
+    """
+    samples, channels, height, width = shape
+    planes, pixels = (samples * channels, height * width), (samples, height * width, channels)
+    outer = x if grad == 0 else grad
+    weights = numba.carray(_pointer(weight, zero), channels)
+    kernels = numba.carray(_pointer(kernel, zero), (channels, size * size))
+    units = samples if last else samples * channels
+    start, stop = units * part // parts, units * (part + 1) // parts
+    first, final, own = start, stop, sums
+    scratch = np.empty((3, channels, height * width if last else 0), kernels.dtype)
+    grads, xs, results = scratch[0], scratch[1], scratch[2]
+    if not last:
+        grads, xs = numba.carray(_pointer(outer, zero), planes), numba.carray(_pointer(x, zero), planes)
+        results = numba.carray(_pointer(result, zero), planes)
+    for sample in range(start, stop if last else start + 1):
+        if last:
+            first, final = 0, channels
+            _to_planes(numba.carray(_pointer(x, zero), pixels)[sample], xs)
+        if grad == 0:
+            _forward_planes(xs, weights, kernels, results, height, width, size, first, final)
+        else:
+            if last:
+                own = sums[sample * channels : (sample + 1) * channels]
+                _to_planes(numba.carray(_pointer(grad, zero), pixels)[sample], grads)
+            _backward_planes(grads, xs, weights, kernels, results, own, height, width, size, first, final)
+        if last:
+            _to_pixels(results, numba.carray(_pointer(result, zero), pixels)[sample])
+
+
+@_jit(inline="always")
 def _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, taps):  # type: ignore[no-untyped-def]
     """Sums of planes (N*C, 1 + k*k) to the gradients of weight (C,) and kernel (C, k*k)."""
     grad_weights = numba.carray(_pointer(grad_weight, zero), channels)
@@ -220,24 +265,21 @@ def _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, taps):
             grad_kernels[channel, i] = totals[channel, 1 + i]
 
 
-def _serial(zero, grad, x, weight, kernel, result, grad_weight, grad_kernel, samples, channels, height, width, size):  # type: ignore[no-untyped-def]
-    planes, taps = samples * channels, size * size
-    sums = np.empty((0 if grad == 0 else planes, 1 + taps), type(zero))
-    _planes(zero, grad, x, weight, kernel, result, sums, samples, channels, height, width, size, 0, planes)
+def _serial(zero, grad, x, weight, kernel, result, grad_weight, grad_kernel, shape, size, last):  # type: ignore[no-untyped-def]
+    samples, channels = shape[0], shape[1]
+    sums = np.empty((0 if grad == 0 else samples * channels, 1 + size * size), type(zero))
+    _part(zero, grad, x, weight, kernel, result, sums, shape, size, last, 0, 1)
     if grad != 0:
-        _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, taps)
+        _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, size * size)
 
 
-def _parallel(  # type: ignore[no-untyped-def]
-    zero, grad, x, weight, kernel, result, grad_weight, grad_kernel, samples, channels, height, width, size, threads
-):
-    planes, taps = samples * channels, size * size
-    sums = np.empty((0 if grad == 0 else planes, 1 + taps), type(zero))
-    for t in numba.prange(threads):
-        start, stop = planes * t // threads, planes * (t + 1) // threads
-        _planes(zero, grad, x, weight, kernel, result, sums, samples, channels, height, width, size, start, stop)
+def _parallel(zero, grad, x, weight, kernel, result, grad_weight, grad_kernel, shape, size, last, threads):  # type: ignore[no-untyped-def]
+    samples, channels = shape[0], shape[1]
+    sums = np.empty((0 if grad == 0 else samples * channels, 1 + size * size), type(zero))
+    for thread in numba.prange(threads):
+        _part(zero, grad, x, weight, kernel, result, sums, shape, size, last, thread, threads)
     if grad != 0:
-        _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, taps)
+        _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, size * size)
 
 
 @functools.cache
@@ -267,15 +309,16 @@ def _after_fork() -> None:
 _ZERO = {torch.float32: np.float32(0), torch.float64: np.float64(0)}
 
 
-def _run(*addresses: int, x: Tensor, size: int) -> None:
-    """Call the entry for all planes of `x` (N, C, H, W), on as many threads as torch uses.
+def _run(*addresses: int, x: Tensor, size: int, last: bool) -> None:
+    """Call the entry for all of `x` (N, C, H, W), on as many threads as torch uses.
 
     Args:
         addresses: of grad (0 for the forward pass), x, weight, kernel, result, grad_weight, grad_kernel.
-        x: contiguous.
+        x: contiguous, or channels_last.
         size: k.
+        last: whether x, grad and result are channels_last.
     """
-    arguments = (_ZERO[x.dtype], *addresses, *x.shape, size)
+    arguments = (_ZERO[x.dtype], *addresses, tuple(x.shape), size, last)
     threads = 1 if x.numel() < _PARALLEL_FROM or _forked else torch.get_num_threads()
     threads = threads if threads == 1 else min(threads, _most_threads())
     if threads == 1:
@@ -291,31 +334,35 @@ def _run(*addresses: int, x: Tensor, size: int) -> None:
             numba.set_num_threads(before)
 
 
-def _raised(x: Tensor, weight: Tensor) -> torch.dtype:
-    return torch.float64 if torch.float64 in (x.dtype, weight.dtype) else torch.float32
+def _prepared(x: Tensor, weight: Tensor) -> tuple[torch.dtype, bool, torch.memory_format]:
+    """The dtype to compute in, whether the maps are channels_last, and that layout for torch."""
+    dtype = torch.float64 if torch.float64 in (x.dtype, weight.dtype) else torch.float32
+    last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+    return dtype, last, torch.channels_last if last else torch.contiguous_format
 
 
 def forward(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
     """As `leni.kernels.reference.forward`, for tensors on the CPU, without a graph."""
-    dtype = _raised(x, weight)
-    source, factor, taps = x.to(dtype).contiguous(), weight.to(dtype).contiguous(), kernel.to(dtype).contiguous()
+    dtype, last, layout = _prepared(x, weight)
+    source = x.to(dtype).contiguous(memory_format=layout)
+    factor, taps = weight.to(dtype).contiguous(), kernel.to(dtype).contiguous()
     result = torch.empty_like(source)
     if x.numel():
         addresses = (source.data_ptr(), factor.data_ptr(), taps.data_ptr(), result.data_ptr())
-        _run(0, *addresses, 0, 0, x=source, size=kernel.shape[-1])
-    return result if dtype == x.dtype else result.to(x.dtype)
+        _run(0, *addresses, 0, 0, x=source, size=kernel.shape[-1], last=last)
+    return result.to(x.dtype)
 
 
 def backward(grad: Tensor, x: Tensor, weight: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """As `leni.kernels.reference.backward`, for tensors on the CPU, without a graph."""
-    dtype = _raised(x, weight)
-    outer, source = grad.to(dtype).contiguous(), x.to(dtype).contiguous()
+    dtype, last, layout = _prepared(x, weight)
+    outer, source = grad.to(dtype).contiguous(memory_format=layout), x.to(dtype).contiguous(memory_format=layout)
     factor, taps = weight.to(dtype).contiguous(), kernel.to(dtype).contiguous()
     grad_x, grad_weight, grad_kernel = torch.empty_like(source), torch.zeros_like(factor), torch.zeros_like(taps)
     if x.numel():
         addresses = (outer.data_ptr(), source.data_ptr(), factor.data_ptr(), taps.data_ptr())
         results = (grad_x.data_ptr(), grad_weight.data_ptr(), grad_kernel.data_ptr())
-        _run(*addresses, *results, x=source, size=kernel.shape[-1])
+        _run(*addresses, *results, x=source, size=kernel.shape[-1], last=last)
     return grad_x.to(x.dtype), grad_weight.to(weight.dtype), grad_kernel.to(kernel.dtype)
 
 

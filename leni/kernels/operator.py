@@ -164,9 +164,7 @@ def _vmap(info: Any, in_dims: Sequence[int | None], *values: Tensor) -> tuple[Te
     return torch.ops.leni.block.default(x, weight, kernel).unflatten(1, (info.batch_size, -1)), 1
 
 
-def _vmap_backward(
-    info: Any, in_dims: Sequence[int | None], *values: Tensor
-) -> tuple[Gradients, tuple[int, int, int]]:
+def _vmap_backward(info: Any, in_dims: Sequence[int | None], *values: Tensor) -> tuple[Gradients, tuple[int, int, int]]:
     folded = (
         _fold(info.batch_size, value, dim, target)
         for value, dim, target in zip(values, in_dims, (1, 1, 0, 0), strict=True)

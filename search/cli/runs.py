@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-
 if TYPE_CHECKING:
     from results import Run
 
@@ -50,7 +49,9 @@ def run_command(
     gpus_per_trial: Annotated[float | None, typer.Option(help="GPUs of one trial; fractions share one.")] = None,
     workers: Annotated[int | None, typer.Option(help="Trials at once, at most.")] = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster to join.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder; the next free one under runs/ if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; the next free one under runs/ if not given.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no front.")] = False,
 ) -> int:
     """Search: train candidates, and end with the front of accuracy against parameters."""

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-
 __all__ = ["data_command", "front_command", "spaces_command"]
 
 
@@ -15,9 +14,7 @@ def front_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
     csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a trial.")] = False,
-    figure: Annotated[
-        Path | None, typer.Option(help="Draw it too: a .html, .png, .svg or .pdf file.")
-    ] = None,
+    figure: Annotated[Path | None, typer.Option(help="Draw it too: a .html, .png, .svg or .pdf file.")] = None,
 ) -> None:
     """The front of a run: the completed trials that no other beats in both accuracy and parameters."""
     from rich.console import Console

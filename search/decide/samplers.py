@@ -70,7 +70,7 @@ class Asker:
     Args:
         space: where they come from.
         sampler: decides; one of Optuna's, or any BaseSampler.
-        directions: "maximize" or "minimize", one an objective.
+        directions: "maximize" or "minimize", or Optuna's own, one an objective.
         seed: for the candidates that are drawn when the sampler repeats itself.
         check: raises CandidateError for a candidate that cannot be built; such a one costs no trial.
         first: candidates to try before the sampler is asked, in or outside the space.
@@ -81,7 +81,7 @@ class Asker:
         space: SearchSpace,
         sampler: BaseSampler,
         *,
-        directions: Sequence[str],
+        directions: Sequence[Any],
         seed: int,
         check: Callable[[Candidate], Any],
         first: Iterable[Candidate] = (),
@@ -165,13 +165,13 @@ class Asker:
         drawing = Asker(
             self.space,
             RandomSampler(seed=self.random.randrange(2**31)),
-            directions=[direction.name.lower() for direction in self.study.directions],
+            directions=self.study.directions,
             seed=0,
             check=self.check,
         )
         drawing.tried = self.tried
-        found = next((asked for _ in range(LISTED) if (asked := drawing._suggested())), None)
-        return None if found is None else self._enqueued(found.candidate)
+        drawn = next((asked for _ in range(LISTED) if (asked := drawing._suggested())), None)
+        return None if drawn is None else self._enqueued(drawn.candidate)
 
 
 def _ask(study: optuna.Study) -> Trial:

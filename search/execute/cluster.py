@@ -46,7 +46,7 @@ def started(address: str | None) -> Iterator[None]:
                     include_dashboard=False if address is None else None,
                     log_to_driver=False,
                     logging_level=logging.ERROR,
-                    **({"_temp_dir": folder} if folder else {}),
+                    _temp_dir=folder,
                 )
             except (ConnectionError, ValueError) as error:
                 lines = str(error).splitlines() or ["no answer"]

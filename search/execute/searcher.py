@@ -40,7 +40,7 @@ class Live:
     curve: list[Mapping[str, Any]] = field(default_factory=list)
 
 
-class StudySearcher(Searcher):  # type: ignore[misc]
+class StudySearcher(Searcher):
     """Gives Tune the candidates that `asker` asks for, and writes each trial to `store` as it begins and as it ends.
 
     Args:
@@ -71,13 +71,13 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's config; None while every slot is taken; FINISHED at the end."""
         if self.left == 0 or self.exhausted:
-            return Searcher.FINISHED  # type: ignore[no-any-return]
+            return Searcher.FINISHED
         if len(self.live) >= self.slots:
             return None
         asked = self.asker.ask()
         if asked is None:
             self.exhausted = True
-            return Searcher.FINISHED  # type: ignore[no-any-return]
+            return Searcher.FINISHED
         cost = self.cost(asked.candidate)
         number = self.store.begin(asked.candidate, vars(cost), asked.parameters, asked.distributions)
         self.live[trial_id] = Live(number, asked, cost)
@@ -148,7 +148,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         """See `save`."""
 
 
-class TrialErrors(Callback):  # type: ignore[misc]
+class TrialErrors(Callback):
     """Tells the searcher why a trial's process died; Tune itself only tells it that one did."""
 
     def __init__(self, searcher: StudySearcher) -> None:

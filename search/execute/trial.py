@@ -81,8 +81,9 @@ class TrialActor(tune.Trainable):
         """Evaluate for about a second, or to the end.
 
         Returns:
-            "curve": new points of the learning curve; "done"; and with it "metrics" as pairs (Tune flattens mappings), or
-            "error" with the reason why there are none. A failure of the evaluation is a result, not a crash: the actor lives on.
+            "curve": new points of the learning curve; "done"; and with it "metrics" as pairs (Tune flattens mappings),
+            or "error" with the reason why there are none. A failure of the evaluation is a result, not a crash: the
+            actor lives on.
         """
         started = time.monotonic()
         done, error = False, ""

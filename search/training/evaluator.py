@@ -102,4 +102,4 @@ def load_function(path: str) -> Callable[..., Any]:
         raise SpecError(f"evaluator {path!r}: module {module} has no function {name}") from None
     if not callable(function):
         raise SpecError(f"evaluator {path!r}: {name} is not a function")
-    return function  # type: ignore[no-any-return]
+    return function

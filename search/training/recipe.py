@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import nn
@@ -33,7 +34,7 @@ class Recipe:
     """
 
     epochs: int = 12
-    batch_size: int = 64
+    batch_size: int = 128
     lr: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
@@ -43,10 +44,10 @@ class Recipe:
     amp: bool = True
 
     def __post_init__(self) -> None:
-        kinds = {"int": int, "float": (int, float), "bool": bool}
+        kinds: dict[Any, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
         for item in fields(self):
             value = getattr(self, item.name)
-            wrong = isinstance(value, bool) != (item.type == "bool") or not isinstance(value, kinds[str(item.type)])
+            wrong = isinstance(value, bool) != (item.type == "bool") or not isinstance(value, kinds[item.type])
             if wrong or (item.type == "float" and not math.isfinite(value)):
                 raise SpecError(f"{item.name} must be of type {item.type}, got {value!r}")
         bounds = [
@@ -92,12 +93,16 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
     """
     spared = set()
     for module in network.modules():
-        names = getattr(module, "no_weight_decay", set)()
+        names: set[str] = getattr(module, "no_weight_decay", set)()
         spared |= {id(module.get_parameter(name)) for name in names}
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for parameter in network.parameters():
         (decayed if parameter.ndim > 1 and id(parameter) not in spared else free).append(parameter)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    groups: list[dict[str, object]] = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
     return [group for group in groups if group["params"]]
 
 

@@ -68,7 +68,7 @@ class Training:
             torch.manual_seed(seed)
             network = build(candidate, in_channels=data.input_shape[0], classes=data.classes)
         memory = torch.channels_last if self.fast else torch.contiguous_format
-        self.network: nn.Module = network.to(self.device).to(memory_format=memory)  # type: ignore[call-overload]
+        self.network: nn.Module = network.to(self.device).to(memory_format=memory)
         self.optimiser = optimiser(self.network, recipe, fused=self.device.type == "cuda")
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(self.device).manual_seed(seed + 1)

@@ -51,7 +51,16 @@ def assert_same(actual, expected, **tolerance):
         torch.testing.assert_close(one, other, equal_nan=True, **tolerance)
 
 
-SHAPES = [(2, 3, 5, 4), (1, 1, 1, 1), (3, 2, 1, 9), (2, 2, 9, 1), (1, 4, 2, 2), (2, 1, 33, 40), (5, 3, 7, 7), (0, 3, 4, 4)]
+SHAPES = [
+    (2, 3, 5, 4),
+    (1, 1, 1, 1),
+    (3, 2, 1, 9),
+    (2, 2, 9, 1),
+    (1, 4, 2, 2),
+    (2, 1, 33, 40),
+    (5, 3, 7, 7),
+    (0, 3, 4, 4),
+]
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 7])
@@ -60,6 +69,15 @@ def test_numba_equals_reference(shape, size):
     grad, *inputs = arguments(shape, size)
     actual = (cpu.forward(*inputs), *cpu.backward(grad, *inputs))
     assert_same(actual, by_autograd(reference.forward, grad, *inputs), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 7])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 4), (2, 17, 3, 9), (3, 2, 1, 9), (2, 40, 2, 2), (0, 3, 4, 4)])
+def test_numba_channels_last_equals_reference(shape, size):
+    grad, x, weight, kernel = arguments(shape, size)
+    last = x.contiguous(memory_format=torch.channels_last)
+    actual = (cpu.forward(last, weight, kernel), *cpu.backward(grad, last, weight, kernel))
+    assert_same(actual, by_autograd(reference.forward, grad, x, weight, kernel), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
@@ -99,9 +117,11 @@ def test_infinity_stays_on_its_own_side():
     assert_same([leni_forward(x, weight.abs(), kernel)], [reference.forward(x, weight.abs(), kernel)])
 
 
-def test_parallel_equals_serial_bitwise(monkeypatch):
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_parallel_equals_serial_bitwise(monkeypatch, memory_format):
     monkeypatch.setattr(cpu, "_PARALLEL_FROM", 1)
-    grad, *inputs = arguments((3, 5, 9, 8), dtype=torch.float32)
+    grad, x, *weights = arguments((3, 5, 9, 8), dtype=torch.float32)
+    inputs = (x.contiguous(memory_format=memory_format), *weights)
     serial = (cpu.forward(*inputs), *cpu.backward(grad, *inputs))
     torch.set_num_threads(2)
     parallel = (cpu.forward(*inputs), *cpu.backward(grad, *inputs))

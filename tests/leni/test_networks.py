@@ -61,7 +61,7 @@ def test_load_network_never_downloads_weights() -> None:
 
 
 def test_load_network_of_wrong_kind_or_options_raises() -> None:
-    with pytest.raises(NetworkError, match="must give a torch.nn.Module, got dict"):
+    with pytest.raises(NetworkError, match=r"must give a torch\.nn\.Module, got dict"):
         load_network("builtins:dict")
     with pytest.raises(NetworkError, match="foo"):
         load_network("torchvision:resnet18", foo=3)

@@ -155,5 +155,7 @@ def test_entry_point_is_loaded_once_at_the_first_look_up(monkeypatch):
 def test_entry_point_that_cannot_load_is_named_each_time(monkeypatch):
     plug(monkeypatch, Point(ImportError("no module named somewhere")))
     for _ in range(2):
-        with pytest.raises(ActivationError, match="entry point 'plugged' .* cannot load 'somewhere:plugged': no module"):
+        with pytest.raises(
+            ActivationError, match="entry point 'plugged' .* cannot load 'somewhere:plugged': no module"
+        ):
             get("relu")

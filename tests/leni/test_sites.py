@@ -122,9 +122,10 @@ def test_sites_on_channels_last_have_the_channels_in_the_last_dimension() -> Non
 
 def test_sites_of_one_module_in_two_places_have_the_names_of_both() -> None:
     act = nn.ReLU()
-    shared = nn.Sequential(nn.Conv2d(3, 4, 1), act, nn.Sequential(nn.Conv2d(4, 5, 1), act))
+    inner = nn.Sequential(nn.Conv2d(4, 5, 1), act, nn.Conv2d(5, 6, 1), act)
+    found = sites(nn.Sequential(nn.Conv2d(3, 4, 1), act, inner), torch.empty(1, 3, 4, 4))
 
-    assert [(site.name, site.channels) for site in sites(shared, torch.empty(1, 3, 4, 4))] == [("1", 4), ("2.1", 5)]
+    assert [(site.name, site.channels) for site in found] == [("1", 4), ("2.1", 5), ("2.3", 6)]
 
 
 class ByValue(nn.Module):

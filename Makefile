@@ -1,0 +1,29 @@
+# Two commands after a clone: make search, make test. Each makes .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help search test lint clean
+
+help:  ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+search: .venv/installed  ## Search on the embedded digits: 24 trials, ends in a Pareto front under runs/
+	@$(BIN)/leni-search run
+
+test: lint  ## Lint, then the whole test suite
+	@$(BIN)/python -m pytest
+
+lint: .venv/installed  ## ruff, the type checker and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean:  ## Remove what was installed and built, keep runs/
+	rm -rf .venv build dist *.egg-info
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}; try make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
