@@ -38,6 +38,7 @@ PRODUCTS = ("mul", "mul_", "__mul__", "__imul__", "__rmul__", "multiply", "multi
 RESHAPES = frozenset(
     {"view", "reshape", "expand", "expand_as", "unsqueeze", "squeeze", "flatten", "unflatten", "permute", "transpose"}
     | {"contiguous", "clone", "to", "type_as", "dropout", "dropout_", "__getitem__", "chunk", "split"}
+    | {"interpolate"}  # a gate computed at a lower resolution
 )
 PASSING = (nn.Identity, nn.modules.dropout._DropoutNd, nn.Flatten, nn.Unflatten)
 

@@ -3,8 +3,8 @@
     class TestMine(ActivationContract):
         activation = "mine"
 
-pytest then runs everything that search spaces, surgery, cost and recipes rely on, at the defaults and at each structural
-choice of an option. This file does not import pytest.
+pytest then runs everything that search spaces, surgery, cost and recipes rely on, at the defaults and at each choice of
+each option. This file does not import pytest.
 """
 
 from __future__ import annotations

@@ -55,6 +55,15 @@ class RunFolder:
         Raises:
             FolderError: it holds a run or other files, or is a file, or cannot be written.
         """
+        try:
+            parent = self._nearest()
+        except OSError as error:  # a name that is too long, or a folder above that may not be entered
+            raise FolderError(f"{self.path} cannot be looked at: {error.strerror}") from None
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise FolderError(f"{self.path} cannot be made: {parent} is not a folder that can be written")
+
+    def _nearest(self) -> Path:
+        """The folder itself where it is there and empty, else the nearest above it that is there."""
         if self.path.is_dir():
             if self.study.exists() or self.spec.exists():
                 raise FolderError(f"{self.path} already holds a run; give another folder with --out")
@@ -62,9 +71,7 @@ class RunFolder:
                 raise FolderError(f"{self.path} is not empty; give a new folder with --out")
         elif self.path.exists():
             raise FolderError(f"{self.path} is a file; give a folder with --out")
-        parent = next(part for part in (self.path, *self.path.parents) if part.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise FolderError(f"{self.path} cannot be made: {parent} is not a folder that can be written")
+        return next(part for part in (self.path, *self.path.parents) if part.exists())
 
     def create(self) -> None:
         """Make the folder.

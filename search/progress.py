@@ -62,7 +62,7 @@ class Progress:
         if self.live:
             self.live.stop()
         elif not self.quiet:
-            self.console.print(self.line(), highlight=False, soft_wrap=True)
+            self._say(self.line())
 
     def begun(self, number: int, candidate: Candidate) -> None:
         """A trial begins."""
@@ -88,10 +88,14 @@ class Progress:
     def _print(self, outcome: Outcome) -> None:
         """A line now and then, and one for every failure."""
         if outcome.error:
-            self.console.print(self.last_failure, highlight=False, soft_wrap=True)
+            self._say(self.last_failure)
         if time.monotonic() - self.printed >= PLAIN_EVERY_S:
             self.printed = time.monotonic()
-            self.console.print(self.line(), highlight=False, soft_wrap=True)
+            self._say(self.line())
+
+    def _say(self, text: str) -> None:
+        """One line as it is: a failure's reason may hold brackets, which are no markup."""
+        self.console.print(Text(text), soft_wrap=True)
 
     @property
     def done(self) -> int:
@@ -100,7 +104,7 @@ class Progress:
 
     def time_left(self) -> float:
         """Seconds that are left, from the trials (and epochs of running ones) so far; NaN before there is any."""
-        behind = self.done + sum(epoch / self.epochs for _, epoch in self.running.values())
+        behind = self.done + sum(min(1.0, epoch / self.epochs) for _, epoch in tuple(self.running.values()))
         elapsed = time.monotonic() - self.started
         return elapsed / behind * (self.trials - behind) if behind > 0 else math.nan
 

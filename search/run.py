@@ -117,7 +117,12 @@ def _search(spec: Spec, folder: RunFolder, data: Data | None, *, gpus: float, at
     writer = RecordWriter(store, folder)
     searcher = StudySearcher(asker, store, cost=count, trials=spec.trials, slots=at_once, observers=[progress, writer])
     settings = TrialSettings(
-        spec.recipe(), spec.seed, threads=max(1, int(spec.cpus_per_trial)), gpu=gpus > 0, evaluator=spec.evaluator
+        spec.recipe(),
+        spec.seed,
+        threads=max(1, int(spec.cpus_per_trial)),
+        gpu=gpus > 0,
+        evaluator=spec.evaluator,
+        import_path=tuple(sys.path),
     )
     facts = environment(seed=spec.seed, objectives=spec.directions(), data=spec.data, trials=spec.trials, slots=at_once)
     write_environment(folder.environment, {**facts, "ended": "running"})

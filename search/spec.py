@@ -64,21 +64,21 @@ class Spec(BaseModel):
     fix: dict[str, Any] = Field(default_factory=dict)
     data: str = "digits"
     data_folder: Path | None = None
-    download: bool = False
-    train_size: int | None = Field(None, ge=1)
-    image_size: int | None = Field(None, ge=1)
-    split_seed: int = Field(0, ge=0, lt=2**32)
+    download: bool = Field(False, strict=True)
+    train_size: int | None = Field(None, ge=1, strict=True)
+    image_size: int | None = Field(None, ge=1, strict=True)
+    split_seed: int = Field(0, ge=0, lt=2**32, strict=True)
     objectives: tuple[str, ...] = ("accuracy", "params")
-    trials: int = Field(24, ge=1)
-    epochs: int = Field(12, ge=1)
+    trials: int = Field(24, ge=1, strict=True)
+    epochs: int = Field(12, ge=1, strict=True)
     training: dict[str, Any] = Field(default_factory=dict)
     sampler: str = "tpe"
-    seed: int = Field(0, ge=0, lt=2**31)
-    references: bool = True
+    seed: int = Field(0, ge=0, lt=2**31, strict=True)
+    references: bool = Field(True, strict=True)
     evaluator: str | None = None
-    cpus_per_trial: float = Field(1.0, gt=0)
-    gpus_per_trial: float | None = Field(None, ge=0)
-    workers: int | None = Field(None, ge=1)
+    cpus_per_trial: float = Field(1.0, gt=0, strict=True, allow_inf_nan=False)
+    gpus_per_trial: float | None = Field(None, ge=0, strict=True, allow_inf_nan=False)
+    workers: int | None = Field(None, ge=1, strict=True)
     address: str | None = None
     out: Path | None = None
 
@@ -108,7 +108,7 @@ class Spec(BaseModel):
 
         Args:
             path: of the file; None for defaults and flags alone.
-            flags: values by key; None is as if it were not given.
+            flags: values by key; None is as if it were not given. Of `fix` and `training`, key by key.
 
         Raises:
             SpecError: the file cannot be read or is no TOML, or as the class; the message names the file.
@@ -122,7 +122,8 @@ class Spec(BaseModel):
             raise SpecError(f"{path}: {error.strerror}") from None
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SpecError(f"{path} is not a TOML file: {error}") from None
-        given["fix"] = {**_table(table, "fix", path), **given.get("fix", {})}
+        for key in ("fix", "training"):
+            given[key] = {**_table(table, key, path), **given.get(key, {})}
         try:
             return cls(**{**table, **given})
         except LeniSearchError as error:
@@ -207,5 +208,6 @@ def _sentence(error: ValidationError) -> str:
         return f"there is no key {key!r}; {_near(key, list(Spec.model_fields))}"
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
-    message = first["msg"].replace("Input should be", "must be", 1)
+    message = first["msg"].replace("Input should be", "must be", 1).replace("Input is not", "is not", 1)
+    message = message.partition(" for <class")[0]
     return f"{key} {message}, got {first['input']!r}"

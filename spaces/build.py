@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from leni import registry
+from leni.errors import ActivationError, CandidateError
 from leni.placement import Placement
 from spaces.backbones import backbone
 from spaces.candidate import Candidate
@@ -31,7 +32,10 @@ class CandidateActivations:
         """The module for a site that `channels` channels enter."""
         if site not in self.chosen:
             return registry.create("relu", channels)
-        return registry.create(self.candidate.activation, channels, **dict(self.candidate.options))
+        try:
+            return registry.create(self.candidate.activation, channels, **dict(self.candidate.options))
+        except ActivationError as error:  # options that are right one by one, and not together or not at this width
+            raise CandidateError(f"site {site}: {error}") from None
 
 
 def build(candidate: Candidate, *, in_channels: int, classes: int) -> nn.Module:
@@ -47,7 +51,8 @@ def build(candidate: Candidate, *, in_channels: int, classes: int) -> nn.Module:
 
     Raises:
         InfeasibleWidth: an activation that concatenates, at a width that cannot be halved.
-        CandidateError: an activation that concatenates, after a residual sum.
+        CandidateError: an activation that concatenates, after a residual sum; or one that refuses its options at this
+            width, as LENI does where its groups do not divide the channels.
 
     Example:
         >>> network = build(Candidate("resnet8", (4, 8, 16), "leni"), in_channels=1, classes=10)

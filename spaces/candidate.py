@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -50,6 +50,9 @@ class Candidate:
     lr_factor: float = 1.0
 
     def __post_init__(self) -> None:
+        for name in ("backbone", "activation"):
+            if not isinstance(getattr(self, name), str):
+                raise CandidateError(f"{name} must be a name, got {getattr(self, name)!r}")
         row = backbone(self.backbone)
         if not isinstance(self.widths, (tuple, list)) or len(self.widths) != len(row.full_widths):
             raise CandidateError(f"widths must be {len(row.full_widths)} numbers for {row.name}, got {self.widths!r}")
@@ -58,7 +61,7 @@ class Candidate:
                 raise CandidateError(f"widths must be whole numbers of at least 1, got {self.widths!r}")
         if isinstance(self.lr_factor, bool) or not isinstance(self.lr_factor, (int, float)):
             raise CandidateError(f"lr_factor must be a number, got {self.lr_factor!r}")
-        if not (self.lr_factor > 0 and math.isfinite(self.lr_factor)):
+        if not 0 < self.lr_factor <= sys.float_info.max:
             raise CandidateError(f"lr_factor must be above 0 and finite, got {self.lr_factor!r}")
         if not isinstance(self.placement, str):
             raise CandidateError(f"placement must be a text such as 'all' or 'stem+inner', got {self.placement!r}")
@@ -69,13 +72,18 @@ class Candidate:
         object.__setattr__(self, "lr_factor", float(self.lr_factor))
         object.__setattr__(self, "options", self._complete(self.options))
 
-    def _complete(self, options: Mapping[str, Any] | tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ...]:
-        """All of the activation's options, in order of name, checked by its registry row."""
+    def _complete(self, options: Any) -> tuple[tuple[str, Any], ...]:
+        """All of the activation's options, in order of name, checked by its registry row; whole floats as floats."""
         try:
-            given = dict(options)
+            given = None if isinstance(options, str) else dict(options)
         except (TypeError, ValueError):
-            raise CandidateError(f"options must be names with values, got {options!r}") from None
-        return tuple(sorted(registry.get(self.activation).check(given).items()))
+            given = None
+        if given is None or not all(isinstance(name, str) for name in given):
+            raise CandidateError(f"options must be names with values, got {options!r}")
+        row = registry.get(self.activation)
+        floats = {name for name, option in row.options.items() if option.kind is float}
+        checked = row.check(given).items()
+        return tuple(sorted((name, float(value) if name in floats else value) for name, value in checked))  # type: ignore
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON has them: lists for tuples, an object for the options."""
@@ -128,7 +136,7 @@ class Candidate:
         """
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # not JSON, or a number of too many digits
             raise CandidateError(f"a candidate must be a JSON object: {error}") from None
         return cls.from_dict(values)
 

@@ -52,7 +52,8 @@ def cost(candidate: Candidate, *, input_shape: tuple[int, int, int], classes: in
     """
     structure = registry.get(candidate.activation).structure(dict(candidate.options))
     options = tuple(structure.items())
-    return _count(replace(candidate, lr_factor=1.0, options=options), input_shape, classes)
+    channels, height, width = input_shape
+    return _count(replace(candidate, lr_factor=1.0, options=options), (channels, height, width), classes)
 
 
 @lru_cache(maxsize=65536)

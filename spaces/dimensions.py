@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import BaseTrial
 
 from leni.errors import SpaceError
 
 __all__ = ["Choice", "Dimension", "Range", "dimension"]
+
+MOST_STEPS = 100_000  # of a range, which are listed one by one
 
 
 class Dimension(Protocol):
@@ -18,6 +23,9 @@ class Dimension(Protocol):
 
     def distribution(self) -> BaseDistribution | None:
         """Optuna's distribution; None where there is one value, which is no question to ask."""
+
+    def suggest(self, trial: BaseTrial, name: str) -> Any:
+        """A value, from the trial where there is more than one."""
 
     def values(self) -> tuple[Any, ...] | None:
         """All values in order, or None where there are infinitely many."""
@@ -39,13 +47,17 @@ class Choice:
         """Categorical, unless there is nothing to choose."""
         return CategoricalDistribution(self.options) if len(self.options) > 1 else None
 
+    def suggest(self, trial: BaseTrial, name: str) -> Any:
+        """One of the options, from the trial where there is more than one."""
+        return trial.suggest_categorical(name, self.options) if len(self.options) > 1 else self.options[0]
+
     def values(self) -> tuple[Any, ...]:
         """The options."""
         return self.options
 
     def contains(self, value: Any) -> bool:
-        """Whether a value is one of the options."""
-        return value in self.options
+        """Whether a value is one of the options; True is not 1."""
+        return any(option == value and isinstance(option, bool) == isinstance(value, bool) for option in self.options)
 
     def to_toml(self) -> Any:
         """A list, or the constant itself."""
@@ -57,7 +69,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from low to high, both included: whole where both are, on a log scale where asked."""
+    """Numbers from low to high, both included: whole where both are, on a log scale where asked.
+
+    Where step does not divide the range, its last value is the last step below high. Steps are counted in decimal, as
+    Optuna does, so that three steps of 0.1 from 0 are 0.3.
+    """
 
     low: float
     high: float
@@ -69,30 +85,52 @@ class Range:
         """Whether it holds whole numbers alone."""
         return isinstance(self.low, int) and isinstance(self.high, int) and isinstance(self.step, int | None)
 
-    def distribution(self) -> BaseDistribution | None:
-        """Int or float, as Optuna has them."""
+    @property
+    def steps(self) -> int | None:
+        """How many values there are, None for a continuous range."""
         if self.low == self.high:
+            return 1
+        step = self.step or (1 if self.whole else None)
+        return None if step is None else int((_decimal(self.high) - _decimal(self.low)) // _decimal(step)) + 1
+
+    def _value(self, index: int) -> int | float:
+        """The value after `index` steps."""
+        value = _decimal(self.low) + index * _decimal(self.step or 1)
+        return int(value) if self.whole else float(value)
+
+    def distribution(self) -> BaseDistribution | None:
+        """Int or float, as Optuna has them, ending at the last step."""
+        if self.steps == 1:
             return None
+        high = self.high if self.steps is None else self._value(self.steps - 1)
         if self.whole:
-            return IntDistribution(int(self.low), int(self.high), log=self.log, step=int(self.step or 1))
-        return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
+            return IntDistribution(int(self.low), int(high), log=self.log, step=int(self.step or 1))
+        return FloatDistribution(self.low, high, log=self.log, step=self.step)
+
+    def suggest(self, trial: BaseTrial, name: str) -> Any:
+        """A number, from the trial where there is more than one; exactly one of `values` where there are steps."""
+        asked = self.distribution()
+        if isinstance(asked, IntDistribution):
+            return trial.suggest_int(name, asked.low, asked.high, step=asked.step, log=asked.log)
+        if isinstance(asked, FloatDistribution):
+            number = trial.suggest_float(name, asked.low, asked.high, step=asked.step, log=asked.log)
+            return number if asked.step is None else self._value(round((number - asked.low) / asked.step))
+        return self.low
 
     def values(self) -> tuple[Any, ...] | None:
         """The steps; None for a continuous range."""
-        if self.low == self.high:
+        if self.steps == 1:
             return (self.low,)
-        step = self.step or (1 if self.whole else None)
-        if step is None:
-            return None
-        count = math.floor((self.high - self.low) / step + 1e-9) + 1
-        return tuple(self.low + index * step for index in range(count))
+        return None if self.steps is None else tuple(map(self._value, range(self.steps)))
 
     def contains(self, value: Any) -> bool:
         """Whether a number is in the range, and on one of its steps."""
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
             return False
-        steps = self.values()
-        return steps is None or any(math.isclose(value, step, rel_tol=1e-9, abs_tol=1e-12) for step in steps)
+        if self.steps is None:
+            return True
+        index = round((value - self.low) / (self.step or 1))
+        return index < self.steps and math.isclose(value, self._value(index), rel_tol=1e-9, abs_tol=1e-12)
 
     def to_toml(self) -> Any:
         """A table of what differs from the default."""
@@ -112,14 +150,17 @@ def dimension(value: Any, name: str) -> Choice | Range:
     """A dimension from its TOML form.
 
     Args:
-        value: a constant, a list of choices, or a table with low, high and perhaps step or log.
+        value: a constant, a list of choices, or a table with low, high and perhaps step or log; or a dimension, which
+            is checked.
         name: the dimension's name, for the message.
 
     Raises:
         SpaceError: the value is of another form, a list is empty or repeats itself, or a range is empty.
     """
-    if isinstance(value, (Choice, Range)):
-        return value
+    if isinstance(value, Choice):
+        value = list(value.options)
+    if isinstance(value, Range):
+        value = value.to_toml()
     if isinstance(value, dict):
         return _range(value, name)
     choices = tuple(value) if isinstance(value, (list, tuple)) else (value,)
@@ -127,6 +168,8 @@ def dimension(value: Any, name: str) -> Choice | Range:
         raise SpaceError(f"{name} must have at least one choice, got an empty list")
     if any(not isinstance(choice, (str, bool, int, float)) for choice in choices):
         raise SpaceError(f"{name} must be a value, a list of values or a table with low and high, got {value!r}")
+    if unbounded := [choice for choice in choices if isinstance(choice, (int, float)) and not _finite(choice)]:
+        raise SpaceError(f"{name} must be finite, got {unbounded[0]!r}")
     if len({(choice, isinstance(choice, bool)) for choice in choices}) != len(choices):
         raise SpaceError(f"{name} has the same choice twice: {list(choices)!r}")
     return Choice(choices)
@@ -140,6 +183,8 @@ def _range(table: dict[str, Any], name: str) -> Range:
     numbers = [low, high] if step is None else [low, high, step]
     if any(isinstance(number, bool) or not isinstance(number, (int, float)) for number in numbers):
         raise SpaceError(f"{name}: low, high and step must be numbers, got {table!r}")
+    if not all(map(_finite, numbers)):  # type: ignore[arg-type]
+        raise SpaceError(f"{name}: low, high and step must be finite, got {table!r}")
     if not isinstance(log, bool):
         raise SpaceError(f"{name}: log must be true or false, got {log!r}")
     if not low <= high:  # type: ignore[operator]
@@ -148,4 +193,21 @@ def _range(table: dict[str, Any], name: str) -> Range:
         raise SpaceError(f"{name}: step must be above 0, got {step}")
     if log and (step is not None or low <= 0):  # type: ignore[operator]
         raise SpaceError(f"{name}: a log range needs low above 0 and no step, got {table!r}")
-    return Range(low, high, step, log)  # type: ignore[arg-type]
+    found = Range(low, high, step, log)  # type: ignore[arg-type]
+    if found.steps is not None and found.steps > MOST_STEPS:
+        raise SpaceError(f"{name}: a range may have {MOST_STEPS:,} steps at most, got {found.steps:,}: {table!r}")
+    if found.step is not None and found.steps is not None:
+        last = _decimal(found.low) + (found.steps - 1) * _decimal(found.step)
+        if _decimal(float(last)) != last:  # Optuna would quietly drop the last step
+            raise SpaceError(f"{name}: step must have 12 digits at most, so that steps end exactly, got {step}")
+    return found
+
+
+def _finite(number: float) -> bool:
+    """Whether a number is finite, and no larger than a float can be."""
+    return abs(number) <= sys.float_info.max
+
+
+def _decimal(number: float) -> Decimal:
+    """A number as it is written."""
+    return Decimal(str(number))

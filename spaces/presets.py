@@ -26,7 +26,7 @@ _TABLES: tuple[dict[str, Any], ...] = (
         "backbone": "resnet8",
         "activation": ["relu", "prelu", "leni"],
         "placement": ["all", "inner", "outer", "stem"],
-        "width": [0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0],
+        "width": [0.1875, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0],
         "lr_factor": FAIR,
         "options": {"leni": LENI},
     },

@@ -8,6 +8,7 @@ stages. One walk through these conditions (`_walk`) serves suggesting, listing a
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -23,7 +24,7 @@ from leni.errors import CandidateError, LeniSearchError, SpaceError
 from leni.placement import Placement
 from spaces.backbones import backbone
 from spaces.candidate import Candidate
-from spaces.dimensions import Choice, Dimension, Range, dimension
+from spaces.dimensions import Dimension, Range, dimension
 
 __all__ = ["SearchSpace"]
 
@@ -48,6 +49,8 @@ class SearchSpace:
 
     Raises:
         SpaceError: a dimension cannot be read, or holds a value that no candidate can have.
+        LeniSearchError: its subclass for the value, a PlacementError, InfeasibleWidth, ActivationError or
+            CandidateError, where it is none that the dimension can have.
 
     Example:
         >>> space = SearchSpace("mine", "resnet8", ["relu", "leni"], ["all", "inner"], [0.5, 1.0], lr_factor=1.0)
@@ -94,9 +97,9 @@ class SearchSpace:
                 if isinstance(ratio, bool) or not isinstance(ratio, (int, float)):
                     raise SpaceError(f"width must be a number in (0, 1], got {ratio!r}")
                 row.widths(float(ratio))
-            if any(name != PLAIN for name in self._listed("activation") or ()):
-                for placement in self._listed("placement") or ():
-                    Placement.parse(placement).select(row.sites)
+            for placement in map(Placement.parse, self._listed("placement") or ()):
+                if self._others():
+                    placement.select(row.sites)
         for factor in _ends(self.lr_factor):
             if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor <= 0:
                 raise SpaceError(f"lr_factor must be a number above 0, got {factor!r}")
@@ -107,13 +110,17 @@ class SearchSpace:
                     f"options.{activation}: the space does not have this activation; it has {', '.join(rows)}"
                 )
             for name, values in part.items():
-                for value in _ends(values):
+                for value in values.values() or _ends(values):
                     rows[activation].check({name: value})
 
     def _listed(self, name: str) -> tuple[Any, ...] | None:
         """All values of a dimension."""
         values: tuple[Any, ...] | None = getattr(self, name).values()
         return values
+
+    def _others(self) -> tuple[str, ...]:
+        """The activations that have a placement: all but ReLU."""
+        return tuple(name for name in self._listed("activation") or () if name != PLAIN)
 
     def _walk(self) -> Walk:
         """Ask for one dimension after another, each on condition of the answers before; return the candidate."""
@@ -126,7 +133,7 @@ class SearchSpace:
             ratios = [(yield "width", self.width)]
         activation = yield "activation", self.activation
         placement = "all" if activation == PLAIN else (yield "placement", self.placement)
-        if placement == "none":
+        if str(Placement.parse(placement)) == "none":
             activation, placement = PLAIN, "all"
         options = {}
         for name, values in self.options.get(activation, {}).items():
@@ -140,19 +147,7 @@ class SearchSpace:
         Args:
             trial: an Optuna trial, or anything with its suggest methods (`optuna.trial.FixedTrial`).
         """
-
-        def answer(name: str, values: Dimension) -> Any:
-            distribution = values.distribution()
-            if distribution is None:
-                return (values.values() or ())[0]
-            if isinstance(values, Choice):
-                return trial.suggest_categorical(name, values.options)
-            if isinstance(values, Range) and values.whole:
-                return trial.suggest_int(name, int(values.low), int(values.high), step=int(values.step or 1),
-                                         log=values.log)  # fmt: skip
-            return trial.suggest_float(name, values.low, values.high, step=values.step, log=values.log)  # type: ignore
-
-        return _run(self._walk(), answer)
+        return _run(self._walk(), lambda name, values: values.suggest(trial, name))
 
     def candidates(self) -> Iterator[Candidate]:
         """Every candidate once, in the order of the dimensions.
@@ -186,18 +181,34 @@ class SearchSpace:
 
     @property
     def size(self) -> int | None:
-        """How many candidates there are; None where there is no end to them."""
-        try:
-            return sum(1 for _ in self.candidates())
-        except SpaceError:
+        """How many candidates there are, without listing them; None where there is no end to them."""
+        if any(values.values() is None for values in self.dimensions().values()):
             return None
+        ratios, factors = self.width.values(), self.lr_factor.values()
+        widths = 0
+        for row in map(backbone, self._listed("backbone") or ()):
+            distinct = {row.widths(ratio) for ratio in ratios}
+            if self.width_per == "stage":
+                widths += math.prod(len(set(stage)) for stage in zip(*distinct, strict=True))
+            else:
+                widths += len(distinct)
+        placements = {str(Placement.parse(text)) for text in self._listed("placement") or ()}
+        kinds = 0
+        for activation in self._others():
+            options = self.options.get(activation, {}).values()
+            kinds += len(placements - {"none"}) * math.prod(len(values.values() or ()) for values in options)
+        if self.activation.contains(PLAIN) or "none" in placements:
+            kinds += 1
+        return widths * kinds * len(factors)
 
     def dimensions(self) -> dict[str, Dimension]:
         """Every dimension that some candidate has, by the name it has in an Optuna study."""
         stages = max(len(backbone(name).full_widths) for name in self._listed("backbone") or ())
         widths = [f"width.{stage + 1}" for stage in range(stages)] if self.width_per == "stage" else ["width"]
         found: dict[str, Dimension] = {"backbone": self.backbone, **dict.fromkeys(widths, self.width)}
-        found |= {"activation": self.activation, "placement": self.placement}
+        found["activation"] = self.activation
+        if self._others():
+            found["placement"] = self.placement
         for activation, part in self.options.items():
             found |= {f"{activation}.{name}": values for name, values in part.items()}
         return {**found, "lr_factor": self.lr_factor}
@@ -232,14 +243,22 @@ class SearchSpace:
         """What the candidate answers to each dimension; None where it has no answer that the dimension holds."""
         row = backbone(candidate.backbone)
         options = dict(candidate.options)
+        activation, placement = candidate.activation, candidate.placement
+        if activation == PLAIN and self._others() and not self.activation.contains(PLAIN):
+            activation, placement = self._others()[0], "none"  # another activation nowhere is ReLU everywhere
 
         def answer(name: str, values: Dimension) -> Any:
-            if name.startswith("width"):
-                stage = int(name.partition(".")[2] or 1) - 1
+            if name == "width":
+                return _ratio(values, candidate.widths, row.full_widths)
+            if name.startswith("width."):
+                stage = slice(int(name.partition(".")[2]) - 1, int(name.partition(".")[2]))
                 return _ratio(values, candidate.widths[stage], row.full_widths[stage])
-            value = options[name.partition(".")[2]] if "." in name else getattr(candidate, name)
             if name == "placement":  # a choice may be written in another order than the canonical one
-                return next((text for text in values.values() or () if str(Placement.parse(text)) == value), None)
+                return next((text for text in values.values() or () if str(Placement.parse(text)) == placement), None)
+            if name == "activation":
+                value: Any = activation
+            else:
+                value = options[name.partition(".")[2]] if "." in name else getattr(candidate, name)
             return value if values.contains(value) else None
 
         return answer
@@ -266,7 +285,8 @@ class SearchSpace:
             values: by dimension name, `lr_factor`, `width`, `leni.init_std`.
 
         Raises:
-            SpaceError: the space has no such dimension, or no candidate can have the value.
+            SpaceError: the space has no such dimension, or it is the width of one stage alone.
+            LeniSearchError: no candidate can have the value; as the class.
         """
         space = self
         for name, value in values.items():
@@ -280,6 +300,8 @@ class SearchSpace:
             elif dot and activation in (self._listed("activation") or ()):
                 part = {**space.options.get(activation, {}), option: value}
                 space = replace(space, options={**space.options, activation: part})
+            elif name in self.dimensions():
+                raise SpaceError(f"space {self.name!r}: {name} cannot be fixed alone; fix width, for all stages")
             else:
                 near = difflib.get_close_matches(name, self.dimensions(), n=3, cutoff=0.4) or list(self.dimensions())
                 raise SpaceError(f"space {self.name!r} has no dimension {name!r}; near names are {', '.join(near)}")
@@ -341,10 +363,18 @@ class SearchSpace:
             condition = ""
             if name == "placement":
                 condition = "activation is not relu"
-            elif "." in name and not name.startswith("width"):
+            elif name.startswith("width."):
+                condition = self._condition(int(name.partition(".")[2]))
+            elif "." in name:
                 condition = f"activation is {name.partition('.')[0]}"
             rows.append((name, str(values), condition))
         return rows
+
+    def _condition(self, stage: int) -> str:
+        """Where a stage counted from 1 exists, if not in every backbone."""
+        listed = self._listed("backbone") or ()
+        having = [name for name in listed if len(backbone(name).full_widths) >= stage]
+        return "" if len(having) == len(listed) else f"backbone is {' or '.join(having)}"
 
     def __str__(self) -> str:
         size = self.size
@@ -372,12 +402,22 @@ def _run(walk: Walk, answer: Callable[[str, Dimension], Any]) -> Candidate:
 
 def _ends(values: Dimension) -> tuple[Any, ...]:
     """The values to check: all choices, or the two ends of a range."""
-    return values.options if isinstance(values, Choice) else (values.low, values.high)  # type: ignore[attr-defined]
+    return (values.low, values.high) if isinstance(values, Range) else values.values() or ()
 
 
-def _ratio(values: Dimension, width: int, full: int) -> float | None:
-    """The dimension's first ratio that gives `width` channels of `full`, None where it has none."""
+def _ratio(values: Dimension, widths: tuple[int, ...], full: tuple[int, ...]) -> float | None:
+    """A ratio of the dimension that gives `widths` channels of `full`: the first, or the middle where it is continuous.
+
+    A stage has w channels of f at ratios from (w - 0.5) / f up to (w + 0.5) / f, the last excluded.
+    """
     listed = values.values()
-    if listed is None:
-        return width / full if values.contains(width / full) else None
-    return next((ratio for ratio in listed if int(full * ratio + 0.5) == width), None)
+    if listed is None and isinstance(values, Range):
+        low = max(values.low, *((width - 0.5) / most for width, most in zip(widths, full, strict=True)))
+        high = min(values.high, *((width + 0.5) / most for width, most in zip(widths, full, strict=True)))
+        listed = ((low + high) / 2, low) if low <= high else ()
+    return next((ratio for ratio in listed or () if _channels(ratio, full) == widths), None)
+
+
+def _channels(ratio: float, full: tuple[int, ...]) -> tuple[int, ...]:
+    """Channels of stages at a ratio, rounded as `Backbone.widths` does."""
+    return tuple(int(most * ratio + 0.5) for most in full)

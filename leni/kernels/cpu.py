@@ -1,9 +1,9 @@
 """LENI's default form on the CPU, compiled by numba: one plane (n, c) at a time, a single pass over it.
 
 A plane's min(x, 0) goes to a scratch line with zero rows above and below; rows follow each other without a gap. One
-long loop then adds the k*k shifted copies, and a mask keeps a shift from running over a row's end into its neighbour. So
-the loop is as long as the plane even where rows are short, which is what vector units want. The backward pass
-computes min(x, 0) again instead of saving it.
+long loop then adds the k*k shifted copies, and a mask keeps a shift from running over a row's end into its
+neighbour. So the loop is as long as the plane even where rows are short, which is what vector units want. The backward
+pass computes min(x, 0) again instead of saving it.
 
 Sums over a plane are of its dtype, sums over samples of float64 and in the order of the samples, so a result does not
 depend on the number of threads. Float32 and float64 are compiled; half precisions are raised to float32 and rounded
@@ -16,9 +16,11 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
+import numpy.typing as npt
 import torch
 from numba import types
 from numba.core.errors import NumbaError
@@ -27,15 +29,21 @@ from torch import Tensor
 
 __all__ = ["backward", "forward", "prepare"]
 
+_intrinsic: Any = intrinsic  # numba's own annotations do not know what its decorators give
 # Without "nnan" and "ninf": a NaN in x has to come out as NaN.
-_jit = functools.partial(numba.njit, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
+_jit: Any = functools.partial(numba.njit, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
+# numba reads no annotations; they are for the reader.
+Array = npt.NDArray[Any]
+Addresses = tuple[int, int, int, int, int, int, int]  # grad (0: forward), x, weight, kernel, result, and two gradients
+Shape = tuple[int, int, int, int]  # N, C, H, W
+# In the loops a value is loaded before it is chosen or not: a load behind a condition keeps the loop from vector units.
 _PARALLEL_FROM = 32_768  # elements, as torch's own grain: below, waking threads costs more than they save
 _BLOCK = 1024  # elements of a plane that stay in the first cache while k*k shifts pass over them
 _forked = False
 
 
 @_jit
-def _column_masks(height, width, size):  # type: ignore[no-untyped-def]
+def _column_masks(height: int, width: int, size: int) -> Array:
     """(k, H*W): whether column j + dx - k // 2 exists."""
     masks = np.empty((size, height * width), np.uint8)
     for dx in range(size):
@@ -46,11 +54,17 @@ def _column_masks(height, width, size):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _correlate(line, taps, masks, width, out):  # type: ignore[no-untyped-def]
-    """out[i] = sum over (dy, dx) of taps[dy*k + dx] * line[i + dy*W + dx], for k other than 3."""
-    size, count = masks.shape
+def _correlate(line: Array, taps: Array, masks: Array, width: int, out: Array) -> None:
+    """out[i] = sum over (dy, dx) of taps[dy*k + dx] * line[i + dy*W + dx], for k other than 3; two rows a pass."""
+    size, count = masks.shape[0], masks.shape[1]
     pad, height = size // 2, count // width
+    low, high = max(0, pad - height + 1), min(size, pad + height)
     zero = line.dtype.type(0)
+    if size == 1:
+        tap = taps[0]
+        for i in range(count):
+            out[i] = tap * line[i]
+        return
     column = np.empty(_BLOCK, line.dtype)
     for start in range(0, count, _BLOCK):
         length = min(_BLOCK, count - start)
@@ -58,18 +72,23 @@ def _correlate(line, taps, masks, width, out):  # type: ignore[no-untyped-def]
         target[:] = zero
         for dx in range(max(0, pad - width + 1), min(size, pad + width)):
             column[:length] = zero
-            for dy in range(max(0, pad - height + 1), min(size, pad + height)):
-                tap = taps[dy * size + dx]
-                shifted = line[start + dy * width + dx :]
+            for dy in range(low, high - 1, 2):
+                tap, second_tap = taps[dy * size + dx], taps[(dy + 1) * size + dx]
+                shifted, second = line[start + dy * width + dx :], line[start + (dy + 1) * width + dx :]
+                for i in range(length):
+                    column[i] += tap * shifted[i] + second_tap * second[i]
+            if (high - low) % 2 == 1:
+                tap, shifted = taps[(high - 1) * size + dx], line[start + (high - 1) * width + dx :]
                 for i in range(length):
                     column[i] += tap * shifted[i]
             mask = masks[dx, start : start + length]
             for i in range(length):
-                target[i] += column[i] if mask[i] else zero
+                value = column[i]
+                target[i] += value if mask[i] else zero
 
 
 @_jit
-def _correlate3(line, taps, masks, width, out):  # type: ignore[no-untyped-def]
+def _correlate3(line: Array, taps: Array, masks: Array, width: int, out: Array) -> None:
     """As `_correlate`, k = 3, in one pass."""
     zero = line.dtype.type(0)
     above, here, below = line, line[width:], line[2 * width :]
@@ -85,24 +104,31 @@ def _correlate3(line, taps, masks, width, out):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _products(line, grad, masks, width, sums):  # type: ignore[no-untyped-def]
-    """sums[dy*k + dx] = sum over i of grad[i] * line[i + dy*W + dx], for k other than 3."""
-    size, count = masks.shape
+def _products(line: Array, grad: Array, masks: Array, width: int, sums: Array) -> None:
+    """sums[dy*k + dx] = sum over i of grad[i] * line[i + dy*W + dx], for k other than 3; two rows a pass."""
+    size, count = masks.shape[0], masks.shape[1]
     pad, height = size // 2, count // width
+    low, high = max(0, pad - height + 1), min(size, pad + height)
     zero = line.dtype.type(0)
     sums[: size * size] = zero
+    masked = np.empty(count, line.dtype)
     for dx in range(max(0, pad - width + 1), min(size, pad + width)):
-        mask = masks[dx]
-        for dy in range(max(0, pad - height + 1), min(size, pad + height)):
+        for i in range(count):
+            g = grad[i]
+            masked[i] = g if masks[dx, i] else zero
+        for dy in range(low, high, 2):
             shifted = line[dy * width + dx :]
-            total = zero
+            second = line[min(dy + 1, high - 1) * width + dx :]
+            total = second_total = zero
             for i in range(count):
-                total += grad[i] * shifted[i] if mask[i] else zero
+                total += masked[i] * shifted[i]
+                second_total += masked[i] * second[i]
             sums[dy * size + dx] = total
+            sums[min(dy + 1, high - 1) * size + dx] = second_total
 
 
 @_jit
-def _products3(line, grad, masks, width, sums):  # type: ignore[no-untyped-def]
+def _products3(line: Array, grad: Array, masks: Array, width: int, sums: Array) -> None:
     """As `_products`, k = 3, in one pass."""
     zero = line.dtype.type(0)
     above, here, below = line, line[width:], line[2 * width :]
@@ -110,22 +136,25 @@ def _products3(line, grad, masks, width, sums):  # type: ignore[no-untyped-def]
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = zero
     for i in range(masks.shape[1]):
         g = grad[i]
-        s0 += g * above[i] if left[i] else zero
-        s3 += g * here[i] if left[i] else zero
-        s6 += g * below[i] if left[i] else zero
+        before, after = g if left[i] else zero, g if right[i] else zero
+        s0 += before * above[i]
+        s3 += before * here[i]
+        s6 += before * below[i]
         s1 += g * above[i + 1]
         s4 += g * here[i + 1]
         s7 += g * below[i + 1]
-        s2 += g * above[i + 2] if right[i] else zero
-        s5 += g * here[i + 2] if right[i] else zero
-        s8 += g * below[i + 2] if right[i] else zero
+        s2 += after * above[i + 2]
+        s5 += after * here[i + 2]
+        s8 += after * below[i + 2]
     sums[0], sums[1], sums[2] = s0, s1, s2
     sums[3], sums[4], sums[5] = s3, s4, s5
     sums[6], sums[7], sums[8] = s6, s7, s8
 
 
 @_jit(inline="always")
-def _forward_planes(x, weight, kernel, y, height, width, size, start, stop):  # type: ignore[no-untyped-def]
+def _forward_planes(
+    x: Array, weight: Array, kernel: Array, y: Array, height: int, width: int, size: int, start: int, stop: int
+) -> None:
     """Planes [start, stop) of y; x and y are (N*C, H*W), kernel is (C, k*k)."""
     channels, count, pad = weight.shape[0], height * width, size // 2
     zero = x.dtype.type(0)
@@ -150,7 +179,19 @@ def _forward_planes(x, weight, kernel, y, height, width, size, start, stop):  # 
 
 
 @_jit(inline="always")
-def _backward_planes(grad, x, weight, kernel, grad_x, sums, height, width, size, start, stop):  # type: ignore[no-untyped-def]
+def _backward_planes(
+    grad: Array,
+    x: Array,
+    weight: Array,
+    kernel: Array,
+    grad_x: Array,
+    sums: Array,
+    height: int,
+    width: int,
+    size: int,
+    start: int,
+    stop: int,
+) -> None:
     """Planes [start, stop) of grad_x, and for each of them the sums (N*C, 1 + k*k) for weight and kernel."""
     channels, count, pad = weight.shape[0], height * width, size // 2
     zero = x.dtype.type(0)
@@ -165,10 +206,10 @@ def _backward_planes(grad, x, weight, kernel, grad_x, sums, height, width, size,
         source, outer, target, factor = x[plane], grad[plane], grad_x[plane], weight[channel]
         total = zero
         for i in range(count):
-            value = source[i]
+            value, g = source[i], outer[i]
             negative[i] = zero if value > zero else value
-            inner[i] = outer[i]
-            total += zero if value <= zero else outer[i] * value
+            inner[i] = g
+            total += zero if value <= zero else g * value
         sums[plane, 0] = total
         if size == 3:
             _correlate3(grad_line, flipped[channel], masks, width, mixed)
@@ -177,24 +218,23 @@ def _backward_planes(grad, x, weight, kernel, grad_x, sums, height, width, size,
             _correlate(grad_line, flipped[channel], masks, width, mixed)
             _products(line, outer, masks, width, sums[plane, 1:])
         for i in range(count):
-            value = source[i]
-            straight = zero if value <= zero else factor * outer[i]
-            target[i] = straight + (zero if value > zero else mixed[i])
+            value, straight, through = source[i], factor * outer[i], mixed[i]
+            target[i] = (zero if value <= zero else straight) + (zero if value > zero else through)
 
 
-@intrinsic
-def _pointer(context, address, zero):  # type: ignore[no-untyped-def]
+@_intrinsic
+def _pointer(context: Any, address: Any, zero: Any) -> Any:
     """An address as a pointer to numbers of the type of `zero`."""
     kind = types.CPointer(zero)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(kind))
 
     return kind(address, zero), generate
 
 
 @_jit
-def _to_planes(pixels, planes):  # type: ignore[no-untyped-def]
+def _to_planes(pixels: Array, planes: Array) -> None:
     """One sample, (H*W, C) to (C, H*W), in tiles of which each side stays in the first cache."""
     count, channels = pixels.shape
     for first in range(0, count, 16):
@@ -205,7 +245,7 @@ def _to_planes(pixels, planes):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _to_pixels(planes, pixels):  # type: ignore[no-untyped-def]
+def _to_pixels(planes: Array, pixels: Array) -> None:
     """One sample, (C, H*W) to (H*W, C)."""
     count, channels = pixels.shape
     for first in range(0, count, 16):
@@ -216,11 +256,21 @@ def _to_pixels(planes, pixels):  # type: ignore[no-untyped-def]
 
 
 @_jit(inline="always")
-def _part(zero, grad, x, weight, kernel, result, sums, shape, size, last, part, parts):  # type: ignore[no-untyped-def]
+def _part(
+    zero: np.floating[Any],
+    addresses: Addresses,
+    sums: Array,
+    shape: Shape,
+    size: int,
+    last: bool,
+    part: int,
+    parts: int,
+) -> None:
     """The share `part` of `parts` equal ones; forward where the address `grad` is 0, else backward.
 
     Contiguous maps are shared out by planes; channels_last maps (`last`) by samples, each turned into planes and back.
     """
+    grad, x, weight, kernel, result = addresses[0], addresses[1], addresses[2], addresses[3], addresses[4]
     samples, channels, height, width = shape
     planes, pixels = (samples * channels, height * width), (samples, height * width, channels)
     outer = x if grad == 0 else grad
@@ -250,10 +300,11 @@ def _part(zero, grad, x, weight, kernel, result, sums, shape, size, last, part, 
 
 
 @_jit(inline="always")
-def _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, taps):  # type: ignore[no-untyped-def]
+def _add_samples(zero: np.floating[Any], addresses: Addresses, sums: Array, samples: int, channels: int) -> None:
     """Sums of planes (N*C, 1 + k*k) to the gradients of weight (C,) and kernel (C, k*k)."""
-    grad_weights = numba.carray(_pointer(grad_weight, zero), channels)
-    grad_kernels = numba.carray(_pointer(grad_kernel, zero), (channels, taps))
+    taps = sums.shape[1] - 1
+    grad_weights = numba.carray(_pointer(addresses[5], zero), channels)
+    grad_kernels = numba.carray(_pointer(addresses[6], zero), (channels, taps))
     totals = np.zeros((channels, 1 + taps), np.float64)
     for sample in range(samples):
         for channel in range(channels):
@@ -265,21 +316,21 @@ def _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, taps):
             grad_kernels[channel, i] = totals[channel, 1 + i]
 
 
-def _serial(zero, grad, x, weight, kernel, result, grad_weight, grad_kernel, shape, size, last):  # type: ignore[no-untyped-def]
-    samples, channels = shape[0], shape[1]
-    sums = np.empty((0 if grad == 0 else samples * channels, 1 + size * size), type(zero))
-    _part(zero, grad, x, weight, kernel, result, sums, shape, size, last, 0, 1)
-    if grad != 0:
-        _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, size * size)
+def _serial(zero: np.floating[Any], addresses: Addresses, shape: Shape, size: int, last: bool) -> None:
+    samples, channels, backward = shape[0], shape[1], addresses[0] != 0
+    sums = np.empty((samples * channels if backward else 0, 1 + size * size), type(zero))
+    _part(zero, addresses, sums, shape, size, last, 0, 1)
+    if backward:
+        _add_samples(zero, addresses, sums, samples, channels)
 
 
-def _parallel(zero, grad, x, weight, kernel, result, grad_weight, grad_kernel, shape, size, last, threads):  # type: ignore[no-untyped-def]
-    samples, channels = shape[0], shape[1]
-    sums = np.empty((0 if grad == 0 else samples * channels, 1 + size * size), type(zero))
+def _parallel(zero: np.floating[Any], addresses: Addresses, shape: Shape, size: int, last: bool, threads: int) -> None:
+    samples, channels, backward = shape[0], shape[1], addresses[0] != 0
+    sums = np.empty((samples * channels if backward else 0, 1 + size * size), type(zero))
     for thread in numba.prange(threads):
-        _part(zero, grad, x, weight, kernel, result, sums, shape, size, last, thread, threads)
-    if grad != 0:
-        _add_samples(zero, sums, grad_weight, grad_kernel, samples, channels, size * size)
+        _part(zero, addresses, sums, shape, size, last, thread, threads)
+    if backward:
+        _add_samples(zero, addresses, sums, samples, channels)
 
 
 @functools.cache
@@ -292,10 +343,21 @@ def _compiled(parallel: bool) -> Callable[..., None]:
         return _jit(nogil=True, parallel=parallel)(function)
 
 
+def _call(parallel: bool, *arguments: object) -> None:
+    entry = _compiled(parallel)
+    try:
+        entry(*arguments)
+    except OSError:  # compiled, and then not cached, for example on a full disk; now it needs no compiling
+        entry(*arguments)
+
+
 @functools.cache
 def _most_threads() -> int:
-    """Threads that numba may use; 1 where its only layer is the one that two threads may not enter at once."""
-    most = numba.get_num_threads()
+    """Threads that numba may use; 1 where it has no layer, or only the one that two threads may not enter at once."""
+    try:
+        most = numba.get_num_threads()
+    except ValueError:  # no threading layer could be loaded
+        return 1
     os.register_at_fork(after_in_child=_after_fork)
     return 1 if numba.threading_layer() == "workqueue" else most
 
@@ -309,26 +371,26 @@ def _after_fork() -> None:
 _ZERO = {torch.float32: np.float32(0), torch.float64: np.float64(0)}
 
 
-def _run(*addresses: int, x: Tensor, size: int, last: bool) -> None:
+def _run(addresses: Addresses, x: Tensor, *, size: int, last: bool) -> None:
     """Call the entry for all of `x` (N, C, H, W), on as many threads as torch uses.
 
     Args:
-        addresses: of grad (0 for the forward pass), x, weight, kernel, result, grad_weight, grad_kernel.
+        addresses: see there.
         x: contiguous, or channels_last.
         size: k.
         last: whether x, grad and result are channels_last.
     """
-    arguments = (_ZERO[x.dtype], *addresses, tuple(x.shape), size, last)
+    arguments = (_ZERO[x.dtype], addresses, tuple(x.shape), size, last)
     threads = 1 if x.numel() < _PARALLEL_FROM or _forked else torch.get_num_threads()
     threads = threads if threads == 1 else min(threads, _most_threads())
     if threads == 1:
-        _compiled(False)(*arguments)
+        _call(False, *arguments)
         return
     before = numba.get_num_threads()
     if before != threads:
         numba.set_num_threads(threads)
     try:
-        _compiled(True)(*arguments, threads)
+        _call(True, *arguments, threads)
     finally:
         if before != threads:
             numba.set_num_threads(before)
@@ -348,8 +410,8 @@ def forward(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
     factor, taps = weight.to(dtype).contiguous(), kernel.to(dtype).contiguous()
     result = torch.empty_like(source)
     if x.numel():
-        addresses = (source.data_ptr(), factor.data_ptr(), taps.data_ptr(), result.data_ptr())
-        _run(0, *addresses, 0, 0, x=source, size=kernel.shape[-1], last=last)
+        addresses = (0, source.data_ptr(), factor.data_ptr(), taps.data_ptr(), result.data_ptr(), 0, 0)
+        _run(addresses, source, size=kernel.shape[-1], last=last)
     return result.to(x.dtype)
 
 
@@ -362,7 +424,7 @@ def backward(grad: Tensor, x: Tensor, weight: Tensor, kernel: Tensor) -> tuple[T
     if x.numel():
         addresses = (outer.data_ptr(), source.data_ptr(), factor.data_ptr(), taps.data_ptr())
         results = (grad_x.data_ptr(), grad_weight.data_ptr(), grad_kernel.data_ptr())
-        _run(*addresses, *results, x=source, size=kernel.shape[-1], last=last)
+        _run((*addresses, *results), source, size=kernel.shape[-1], last=last)
     return grad_x.to(x.dtype), grad_weight.to(weight.dtype), grad_kernel.to(kernel.dtype)
 
 

@@ -50,6 +50,8 @@ def leni_forward(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
     """
     if torch.compiler.is_exporting() or torch.jit.is_tracing():
         return reference.forward(x, weight, kernel)
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return _TransformableBlock.apply(x, weight, kernel)
     return _Block.apply(x, weight, kernel)
 
 
@@ -111,7 +113,22 @@ def _fake_backward(grad: Tensor, x: Tensor, weight: Tensor, kernel: Tensor) -> G
 
 
 class _Block(torch.autograd.Function):
-    """The operator with its gradient, in the form that torch.func's transforms accept."""
+    """The operator with its gradient, in the form that costs least a call."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight, kernel)
+        return torch.ops.leni.block.default(x, weight, kernel)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Gradients:
+        if torch.is_grad_enabled():  # create_graph=True: the gradient is to be differentiated too
+            return _BlockBackward.apply(grad, *ctx.saved_tensors)
+        return torch.ops.leni.block_backward.default(grad, *ctx.saved_tensors)
+
+
+class _TransformableBlock(torch.autograd.Function):
+    """The same in the form that torch.func's transforms and torch.compile accept; it costs more a call."""
 
     generate_vmap_rule = True
 
@@ -124,7 +141,7 @@ class _Block(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Gradients:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Gradients:
         return _BlockBackward.apply(grad, *ctx.saved_tensors)
 
 
@@ -142,8 +159,8 @@ class _BlockBackward(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
-        _, pull = torch.func.vjp(reference.backward, *ctx.saved_tensors)
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
+        pull = torch.func.vjp(reference.backward, *ctx.saved_tensors)[1]
         return pull(grads)
 
 

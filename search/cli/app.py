@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import runs, views
+from search.cli import network, runs, views
 
 __all__ = ["app", "main"]
 
@@ -26,6 +26,7 @@ app.command("run")(runs.run_command)
 app.command("front")(views.front_command)
 app.command("spaces")(views.spaces_command)
 app.command("data")(views.data_command)
+app.command("sites")(network.sites_command)
 
 
 def _version(wanted: bool) -> None:

@@ -33,7 +33,7 @@ SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True),
     "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=POPULATION),
     "nsga3": lambda seed: NSGAIIISampler(seed=seed, population_size=POPULATION),
-    "gp": lambda seed: GPSampler(seed=seed),
+    "gp": lambda seed: GPSampler(seed=seed, warn_independent_sampling=False),
     "qmc": lambda seed: QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
     "random": lambda seed: RandomSampler(seed=seed),
 }

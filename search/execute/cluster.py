@@ -15,6 +15,7 @@ from leni.errors import SpecError
 
 __all__ = ["slots", "started"]
 
+LONGEST_PLACE = 24  # bytes; Ray adds up to 80 of its own
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as Ray will have it, and without the warning that it will
@@ -37,7 +38,7 @@ def started(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    folder = tempfile.mkdtemp(prefix="leni-ray-") if address is None else None
+    folder = _own_folder() if address is None else None
     try:
         with environment_variables(QUIET):
             try:
@@ -58,6 +59,12 @@ def started(address: str | None) -> Iterator[None]:
     finally:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own_folder() -> str:
+    """A temporary folder whose sockets' paths fit into the 107 bytes that Unix allows them."""
+    place = tempfile.gettempdir()
+    return tempfile.mkdtemp(prefix="leni-ray-", dir=place if len(place) <= LONGEST_PLACE else "/tmp")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ store, once a node; every actor reads the same memory.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class TrialSettings:
         threads: torch's, as many as the CPUs that a trial was given.
         gpu: whether a trial was given a share of a GPU.
         evaluator: a user's `module:function`, None to train.
+        import_path: the driver's sys.path, where a user's module is found; Ray itself passes only parts of it on.
     """
 
     recipe: Recipe
@@ -41,6 +43,7 @@ class TrialSettings:
     threads: int
     gpu: bool
     evaluator: str | None = None
+    import_path: tuple[str, ...] = ()
 
 
 class TrialActor(tune.Trainable):
@@ -57,6 +60,7 @@ class TrialActor(tune.Trainable):
             arrays: the data set as `Data.to_arrays` gives it; None where a user's function evaluates.
         """
         torch.set_num_threads(settings.threads)
+        sys.path.extend(path for path in settings.import_path if path not in sys.path)
         device = "cuda" if settings.gpu and torch.cuda.is_available() else "cpu"
         self.evaluator: TrainingEvaluator | FunctionEvaluator
         if arrays is None:

@@ -14,11 +14,13 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any
 
 import torch
 
+from leni import registry
 from leni.errors import EvaluationError, SpecError
 from search.training.data import Data
 from search.training.recipe import Recipe
@@ -26,6 +28,9 @@ from search.training.train import Epoch, Training
 from spaces import Candidate
 
 __all__ = ["Evaluation", "FunctionEvaluator", "TrainingEvaluator", "load_function"]
+
+COUNTS = ("params", "macs", "epochs", "seeds")
+NOT_MEASURED = ("number", "state", "device", "error", "started_at")  # a record's fields that no evaluator gives
 
 
 @dataclass
@@ -66,7 +71,7 @@ class FunctionEvaluator:
         """The evaluation, once, when the function has returned.
 
         Raises:
-            EvaluationError: it returned no finite accuracy.
+            EvaluationError: no accuracy came back, or something that is no finite number or that no record can hold.
         """
         evaluation = Evaluation()
 
@@ -78,11 +83,29 @@ class FunctionEvaluator:
         metrics = load_function(self.path)(config, report)
         if not isinstance(metrics, Mapping) or "accuracy" not in metrics:
             raise EvaluationError(f"{self.path} must return a mapping with 'accuracy', got {metrics!r}")
-        for name, value in metrics.items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise EvaluationError(f"{self.path} must return finite numbers, got {name}={value!r}")
-        evaluation.metrics = dict(metrics)
+        evaluation.metrics = _checked(metrics, self.path)
         yield evaluation
+
+
+def _checked(metrics: Mapping[str, Any], path: str) -> dict[str, float]:
+    """The user's metrics as plain numbers that a record can hold."""
+    rows = map(registry.get, registry.names())
+    taken = {*NOT_MEASURED, *(item.name for item in fields(Candidate)), *(name for row in rows for name in row.options)}
+    plain: dict[str, float] = {}
+    for name, value in metrics.items():
+        if not isinstance(name, str) or name in taken:
+            raise EvaluationError(
+                f"{path} must not return {name!r}: a metric's name is a text, and none of the trial's own"
+            )
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise EvaluationError(f"{path} must return finite numbers, got {name}={value!r}")
+        plain[name] = int(value) if isinstance(value, Integral) else float(value)
+    if not 0 <= plain["accuracy"] <= 1:
+        raise EvaluationError(f"{path} must return an accuracy in 0..1, got {plain['accuracy']}")
+    for name in COUNTS:
+        if not 1 <= plain.get(name, 1) < 2**63 or plain.get(name, 1) % 1:
+            raise EvaluationError(f"{path} must return a whole number of at least 1 as {name}, got {plain[name]}")
+    return plain
 
 
 def load_function(path: str) -> Callable[..., Any]:
@@ -92,14 +115,15 @@ def load_function(path: str) -> Callable[..., Any]:
         SpecError: the text is of another form, the module cannot be imported, or has no such function.
     """
     module, colon, name = path.partition(":")
-    if not (module and colon and name):
+    if not (module and colon and name) or module.startswith("."):
         raise SpecError(f"evaluator must be written module:function, got {path!r}")
     try:
-        function = getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise SpecError(f"evaluator {path!r}: cannot import {module}: {error}") from None
-    except AttributeError:
-        raise SpecError(f"evaluator {path!r}: module {module} has no function {name}") from None
+        imported = importlib.import_module(module)
+    except (ImportError, SyntaxError) as error:
+        raise SpecError(f"evaluator {path!r}: cannot import {module}: {' '.join(str(error).split())}") from None
+    function = getattr(imported, name, None)
+    if function is None:
+        raise SpecError(f"evaluator {path!r}: module {module} has no function {name}")
     if not callable(function):
         raise SpecError(f"evaluator {path!r}: {name} is not a function")
     return function

@@ -48,8 +48,10 @@ class Recipe:
         for item in fields(self):
             value = getattr(self, item.name)
             wrong = isinstance(value, bool) != (item.type == "bool") or not isinstance(value, kinds[item.type])
-            if wrong or (item.type == "float" and not math.isfinite(value)):
+            if wrong:
                 raise SpecError(f"{item.name} must be of type {item.type}, got {value!r}")
+            if not math.isfinite(value):
+                raise SpecError(f"{item.name} must be finite, got {value!r}")
         bounds = [
             (self.epochs >= 1, "epochs must be at least 1"),
             (self.batch_size >= 1, "batch_size must be at least 1"),

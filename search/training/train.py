@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +64,7 @@ class Training:
         self, candidate: Candidate, data: Data, recipe: Recipe, *, seed: int, device: str | torch.device = "cpu"
     ) -> None:
         self.data, self.recipe, self.device = data, recipe, torch.device(device)
-        self.factor = candidate.lr_factor
+        self.seed, self.factor = seed, candidate.lr_factor
         self.fast = self.device.type == "cuda" and recipe.amp
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -99,14 +101,22 @@ class Training:
         self.network.train()
         order = torch.randperm(len(self.labels), generator=self.order).to(self.device)
         total = torch.zeros((), device=self.device)
-        for step in range(self.steps_per_epoch):
-            self._set_learning_rate(self.epochs * self.steps_per_epoch + step)
-            total += self._step(order[step * self.batch : (step + 1) * self.batch])
+        with self._seeded():
+            for step in range(self.steps_per_epoch):
+                self._set_learning_rate(self.epochs * self.steps_per_epoch + step)
+                total += self._step(order[step * self.batch : (step + 1) * self.batch])
         loss = float(total) / self.steps_per_epoch
         self.epochs += 1
         if not math.isfinite(loss):
             raise EvaluationError(f"the training loss became {loss} in epoch {self.epochs}")
         return Epoch(self.epochs, self.accuracy(), loss)
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """Torch's global generator, which RReLU and dropout draw from, as a function of seed and epoch alone."""
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(self.seed * 1_000_003 + self.epochs)
+            yield
 
     def _set_learning_rate(self, step: int) -> None:
         rate = self.factor * learning_rate(self.recipe, step, self.steps_per_epoch)
@@ -146,11 +156,11 @@ class Training:
         return right / len(part.labels)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on."""
+        """Everything that the next epoch depends on; a copy, which further epochs leave as it is."""
         return {
             "epochs": self.epochs,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "network": deepcopy(self.network.state_dict()),
+            "optimiser": deepcopy(self.optimiser.state_dict()),
             "order": self.order.get_state(),
             "noise": self.noise.get_state(),
         }
@@ -159,6 +169,6 @@ class Training:
         """Go on from a state that `state_dict` gave."""
         self.epochs = state["epochs"]
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.load_state_dict(deepcopy(state["optimiser"]))  # it would train on in the state's own memory
         self.order.set_state(state["order"])
         self.noise.set_state(state["noise"])

@@ -71,14 +71,14 @@ class Backbone:
             raise InfeasibleWidth(f"{self.name} has {len(self.full_widths)} stages, got {len(ratios)} widths")
         for ratio in ratios:
             if not 0 < ratio <= 1:
-                raise InfeasibleWidth(f"width must be in (0, 1], got {ratio:g}")
+                raise InfeasibleWidth(f"width must be in (0, 1], got {ratio}")
         widths = tuple(int(full * ratio + 0.5) for full, ratio in zip(self.full_widths, ratios, strict=True))
         if 0 in widths:
             stage = widths.index(0)
             smallest = 0.5 / self.full_widths[stage]
             raise InfeasibleWidth(
-                f"width {ratios[stage]:g} leaves stage {stage + 1} of {self.name} no channel; "
-                f"the smallest that does is {smallest:g}"
+                f"width {ratios[stage]} leaves stage {stage + 1} of {self.name} no channel; "
+                f"the smallest that leaves one is {smallest}"
             )
         return widths
 

@@ -157,7 +157,7 @@ def test_half_precision_is_rounded_once(dtype):
 
 @pytest.mark.parametrize("function", [leni_forward, reference.forward])
 def test_autocast_computes_in_the_precision_of_the_parameters(function):
-    grad, x, weight, kernel = arguments(dtype=torch.float32)
+    _, x, weight, kernel = arguments(dtype=torch.float32)
     x = x.bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
         y = function(x, weight, kernel)
@@ -342,6 +342,28 @@ def test_cache_without_a_writable_place_is_not_fatal(monkeypatch):
 
     monkeypatch.setattr(cpu, "_jit", read_only)
     assert callable(cpu._compiled.__wrapped__(False))
+
+
+def test_full_disk_under_the_cache_is_not_fatal(monkeypatch):
+    plain, calls = cpu._compiled(False), []
+
+    def entry(*values):
+        calls.append(values)
+        if len(calls) == 1:
+            raise OSError("No space left on device")
+        plain(*values)
+
+    monkeypatch.setattr(cpu, "_compiled", lambda parallel: entry)
+    _, *inputs = arguments()
+    assert_same([cpu.forward(*inputs)], [reference.forward(*inputs)])
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(("layer", "expected"), [("workqueue", 1), ("omp", 7)])
+def test_layer_that_is_not_safe_among_threads_is_left_alone(monkeypatch, layer, expected):
+    monkeypatch.setattr(cpu.numba, "get_num_threads", lambda: 7)
+    monkeypatch.setattr(cpu.numba, "threading_layer", lambda: layer)
+    assert cpu._most_threads.__wrapped__() == expected
 
 
 def _forked(connection, inputs):

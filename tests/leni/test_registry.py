@@ -18,16 +18,15 @@ def _own_rows(monkeypatch):
 
 
 def test_names_are_the_promised_ones():
-    assert set(names()) == set(
-        "relu relu6 leaky_relu prelu rrelu elu selu gelu silu mish hardswish crelu frelu acon_c meta_acon "
-        "dynamic_relu_b pelu srelu leni".split()
-    )
+    torchs = {"relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "gelu", "silu", "mish", "hardswish"}
+    peers = {"crelu", "frelu", "acon_c", "meta_acon", "dynamic_relu_b", "pelu", "srelu"}
+    assert set(names()) == torchs | peers | {"leni"}
 
 
 def test_get_unknown_name_suggests_near_ones():
     with pytest.raises(ActivationError, match=r"no activation is called 'prelo' \(near: .*prelu.*\)"):
         get("prelo")
-    with pytest.raises(ActivationError, match="no activation is called 'swish'; known are|near"):
+    with pytest.raises(ActivationError, match=r"no activation is called 'swish'.*; known are crelu, "):
         get("swish")
 
 
@@ -87,7 +86,7 @@ def test_create_gives_the_module_with_its_options():
 
 @pytest.mark.parametrize("name", ["relu", "leni"])
 def test_register_twice_is_an_error(name):
-    with pytest.raises(ActivationError, match=f"'{name}' is registered already, by .*leni must take another name|by"):
+    with pytest.raises(ActivationError, match=rf"'{name}' is registered already, by .*; leni\.block must"):
         register(Activation(name=name, label="", factory=leni.LENI))
     assert get(name).label
 
@@ -156,6 +155,6 @@ def test_entry_point_that_cannot_load_is_named_each_time(monkeypatch):
     plug(monkeypatch, Point(ImportError("no module named somewhere")))
     for _ in range(2):
         with pytest.raises(
-            ActivationError, match="entry point 'plugged' .* cannot load 'somewhere:plugged': no module"
+            ActivationError, match=r"entry point 'plugged' .* cannot load 'somewhere:plugged': no module"
         ):
             get("relu")

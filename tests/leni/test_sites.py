@@ -161,3 +161,17 @@ def test_sites_leaves_network_unchanged() -> None:
 
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert all(module.training and not module._forward_hooks for module in network.modules())
+
+
+class CoarseGate(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.gate = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = torch.sigmoid(self.gate(F.avg_pool2d(x, 2)))
+        return F.relu(self.conv(x)) * F.interpolate(gate, scale_factor=2)
+
+
+def test_sites_sigmoid_of_gate_at_lower_resolution_is_none() -> None:
+    assert [site.kind for site in sites(CoarseGate(), torch.empty(1, 3, 8, 8))] == ["relu"]

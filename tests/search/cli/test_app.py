@@ -1,0 +1,99 @@
+import subprocess
+import sys
+
+import pytest
+
+import search.cli.app as app_module
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Call the command in this process; give its exit code, standard output and standard error."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["leni-search", *words])
+        monkeypatch.setattr(app_module.signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            app_module.main()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def test_version_is_the_distributions(command):
+    import importlib.metadata
+
+    assert command("--version") == (0, f"leni-search {importlib.metadata.version('leni-search')}\n", "")
+
+
+def test_help_names_every_command(command):
+    code, out, _ = command("--help")
+    assert code == 0
+    for name in ("run", "front", "spaces", "data"):
+        assert f" {name} " in out
+
+
+def test_help_and_version_need_neither_torch_nor_ray():
+    script = (
+        "import sys, search.cli.app as a\nsys.argv = ['leni-search', '--help']\n"
+        "try: a.main()\nexcept SystemExit: pass\n"
+        "print([name for name in ('torch', 'ray', 'optuna', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+BAD_TOML = {
+    "unknown key": ("trails = 3", "trials"),
+    "impossible width": ("[space]\nbackbone = 'resnet8'\nactivation = 'relu'\nwidth = 1.5", "width must be in (0, 1]"),
+    "no TOML": ("trials = = 3", "TOML"),
+    "unknown recipe key": ("[training]\nlearning = 3", "learning"),
+    "wrong type": ("trials = 'many'", "trials"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TOML)
+def test_run_refuses_a_bad_spec_in_one_line_that_names_the_file(command, tmp_path, case):
+    text, words = BAD_TOML[case]
+    spec = tmp_path / "spec.toml"
+    spec.write_text(text)
+    code, out, err = command("run", str(spec), "--out", str(tmp_path / "run"))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+    assert "spec.toml" in err
+    assert not (tmp_path / "run").exists()
+
+
+BAD_FLAGS = {
+    "unknown option": (["--trails", "3"], "--trails"),
+    "no number": (["--trials", "many"], "many"),
+    "no trials": (["--trials", "0"], "trials"),
+    "unknown sampler": (["--sampler", "tpo"], "'tpe'"),
+    "unknown space": (["--space", "chanel-compensation"], "channel-compensation"),
+    "unknown data": (["--data", "digit"], "digits"),
+    "missing folder": (["--data", "cifar10", "--data-folder", "/nowhere"], "/nowhere"),
+    "too many GPUs": (["--gpus-per-trial", "64"], "gpus_per_trial is 64"),
+    "unknown dimension": (["--fix", "lr=3"], "lr_factor"),
+    "no pair": (["--fix", "lr_factor"], "NAME=VALUE"),
+    "missing spec": (["nowhere.toml"], "nowhere.toml"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FLAGS)
+def test_run_refuses_bad_flags_in_one_line(command, tmp_path, case):
+    flags, words = BAD_FLAGS[case]
+    code, out, err = command("run", *flags, "--out", str(tmp_path / "run"))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_that_is_not_the_users_keeps_its_traceback(monkeypatch):
+    def broken(**_: object) -> None:
+        raise ValueError("a bug of ours")
+
+    monkeypatch.setattr(app_module, "app", broken)
+    monkeypatch.setattr(app_module.signal, "signal", lambda *_: None)
+    with pytest.raises(ValueError, match="a bug of ours"):
+        app_module.main()

@@ -1,0 +1,37 @@
+"""Evaluators for tests, in a module that Ray's workers can import."""
+
+import os
+import time
+
+
+def by_width(config, report):
+    """More channels are better, up to a point; at once."""
+    accuracy = 1 - 1 / (1 + sum(config["widths"]))
+    for epoch in range(config["epochs"]):
+        report(accuracy * (epoch + 1) / config["epochs"])
+    return {"accuracy": accuracy}
+
+
+def slow(config, report):
+    """Half a second a trial."""
+    time.sleep(0.5)
+    return by_width(config, report)
+
+
+def busy_for_a_second(config, report):
+    """One second of one core."""
+    end = time.process_time() + 1.0
+    while time.process_time() < end:
+        pass
+    return {"accuracy": 0.5}
+
+
+def failing(config, report):
+    """Each activation fails in its own way; ReLU does not."""
+    if config["activation"] == "leni":
+        raise RuntimeError("no such\nluck")
+    if config["activation"] == "prelu":
+        return {"accuracy": float("nan")}
+    if config["activation"] == "gelu":
+        os._exit(1)
+    return by_width(config, report)

@@ -1,0 +1,39 @@
+import os
+
+import pytest
+
+from leni.errors import SpecError
+from search.execute.cluster import environment_variables, slots, started
+
+
+def test_slots_follow_from_the_resources_of_a_trial(ray_session):
+    import ray
+
+    cpus = int(ray.cluster_resources()["CPU"])
+    assert slots(1, 0) == cpus
+    assert slots(0.25, 0) == 4 * cpus
+    assert slots(cpus, 0) == 1
+    assert slots(1, 0, workers=1) == 1
+
+
+def test_slots_refuse_a_trial_that_never_fits(ray_session):
+    with pytest.raises(SpecError, match="cpus_per_trial is 4096, but Ray has"):
+        slots(4096, 0)
+    with pytest.raises(SpecError, match="gpus_per_trial is 999, but Ray has"):
+        slots(1, 999)
+
+
+def test_started_uses_the_ray_that_runs_and_leaves_it(ray_session):
+    import ray
+
+    with started("nowhere:1234"):
+        assert ray.is_initialized()
+    assert ray.is_initialized()
+
+
+def test_environment_variables_end_with_their_block_and_spare_the_users(monkeypatch):
+    monkeypatch.setenv("LENI_MINE", "mine")
+    with environment_variables({"LENI_MINE": "ours", "LENI_OURS": "ours"}):
+        assert (os.environ["LENI_MINE"], os.environ["LENI_OURS"]) == ("mine", "ours")
+    assert os.environ["LENI_MINE"] == "mine"
+    assert "LENI_OURS" not in os.environ
