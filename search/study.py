@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.study import StudyDirection
+from optuna.study import StudyDirection, load_study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import Engine, event
 
@@ -66,7 +68,9 @@ class StudyStore:
         directions = [StudyDirection[direction.upper()] for direction in self.objectives.values()]
         study_id = self.storage.create_new_study(directions, NAME)
         self.storage.set_study_user_attr(study_id, "objectives", self.objectives)
-        self.storage.set_study_user_attr(study_id, "metric_names", list(self.objectives))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            load_study(study_name=NAME, storage=self.storage).set_metric_names(list(self.objectives))
         return study_id
 
     def begin(

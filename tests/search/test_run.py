@@ -47,7 +47,7 @@ def test_run_writes_every_file_of_the_folder(digits):
     names = {path.name for path in digits.folder.iterdir()}
     expected = {"spec.toml", "environment.json", "study.db", "trials.parquet", "curves.parquet", "front.csv"}
     assert expected | {"front.html", "front.png", "ray"} == names
-    assert not [path for path in digits.folder.rglob("*.part")]
+    assert not list(digits.folder.rglob("*.part"))
 
 
 def test_run_front_csv_is_the_brute_force_front_of_the_completed_trials(digits):
@@ -127,7 +127,11 @@ def test_run_ends_when_the_space_has_no_further_candidate(tmp_path):
 
 def test_run_by_macs_has_a_front_of_macs(tmp_path):
     run = search.run(
-        objectives=("accuracy", "macs"), evaluator="plugin_evaluators:by_width", trials=6, out=tmp_path / "r", quiet=True
+        objectives=("accuracy", "macs"),
+        evaluator="plugin_evaluators:by_width",
+        trials=6,
+        out=tmp_path / "r",
+        quiet=True,
     )
     assert run.objectives == {"accuracy": "maximize", "macs": "minimize"}
     assert run.front()["macs"].is_monotonic_increasing
