@@ -19,16 +19,21 @@ from leni.errors import (
     SpaceError,
     SpecError,
 )
+from leni.narrow import narrow
+from leni.networks import default_input_size, load_network
 from leni.placement import Placement
 from leni.registry import Activation, Option, register, register_activation
 from leni.registry import create as create_activation
 from leni.registry import get as activation
 from leni.registry import names as activations
+from leni.sites import CallSite, sites
+from leni.swap import SiteReport, Swapped, SwapReport, swap
 
 __all__ = [
     "LENI",
     "Activation",
     "ActivationError",
+    "CallSite",
     "CandidateError",
     "DataError",
     "EvaluationError",
@@ -40,11 +45,19 @@ __all__ = [
     "Placement",
     "PlacementError",
     "ShapeError",
+    "SiteReport",
     "SpaceError",
     "SpecError",
+    "SwapReport",
+    "Swapped",
     "activation",
     "activations",
     "create_activation",
+    "default_input_size",
+    "load_network",
+    "narrow",
     "register",
     "register_activation",
+    "sites",
+    "swap",
 ]

@@ -13,7 +13,7 @@ class ResultsError(ValueError):
     """The base of every error of this room that a user can mend."""
 
 
-class RunUnreadable(ResultsError):  # noqa: N818  the name that the command and the documents use
+class RunUnreadable(ResultsError):
     """A run folder from which no results can be read."""
 
 

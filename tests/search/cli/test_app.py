@@ -67,7 +67,7 @@ def test_run_refuses_a_bad_spec_in_one_line_that_names_the_file(command, tmp_pat
 
 BAD_FLAGS = {
     "unknown option": (["--trails", "3"], "--trails"),
-    "no number": (["--trials", "many"], "many"),
+    "no number": (["--trials", "many"], "--trials"),
     "no trials": (["--trials", "0"], "trials"),
     "unknown sampler": (["--sampler", "tpo"], "'tpe'"),
     "unknown space": (["--space", "chanel-compensation"], "channel-compensation"),
