@@ -14,7 +14,6 @@ from collections.abc import Collection
 from typing import Any
 
 import torch
-import torch_pruning
 from torch import Tensor, fx, nn
 
 from leni.errors import NetworkError
@@ -130,6 +129,8 @@ def _shrink(
     stages: Collection[int] | None,
 ) -> None:
     """Remove the last channels of each group of layers, in place."""
+    import torch_pruning  # takes longer to import than the rest of leni, and only this needs it
+
     like = next(network.parameters())
     example = torch.zeros(example_input[:1].shape, device=like.device, dtype=like.dtype)
     with warnings.catch_warnings(), torch.enable_grad():

@@ -75,9 +75,12 @@ def test_sites_are_the_networks_own_in_the_order_of_the_forward_pass(name):
     network = build(Candidate(name, (2,) * len(row.full_widths), "leni"), in_channels=1, classes=3).eval()
     called, sizes = [], []
     for site in row.sites:
-        network.get_submodule(site.name).register_forward_hook(
-            lambda module, inputs, output, name=site.name: (called.append(name), sizes.append(output.shape[-1]))
-        )
+
+        def note(_, inputs, output, name=site.name):
+            called.append(name)
+            sizes.append(output.shape[-1])
+
+        network.get_submodule(site.name).register_forward_hook(note)
     network(torch.zeros(1, 1, 64, 64))
     assert called == [site.name for site in row.sites]
     assert len(set(called)) == len(called)
