@@ -51,6 +51,22 @@ def test_trace_has_first_block_behind_the_stem() -> None:
     assert trace(torchvision.models.alexnet(), torch.empty(1, 3, 64, 64)).first_block is None
 
 
+class Turned(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.conv(x).permute(0, 2, 3, 1))
+        return F.silu(x.transpose(-1, 2))
+
+
+def test_trace_follows_the_channel_dimension_through_permutations() -> None:
+    calls = trace(Turned(), torch.empty(1, 3, 5, 5)).calls
+
+    assert [call.channel_dim for call in calls] == [3, 2]
+
+
 class Random(nn.Module):
     """Depends on values, so that it is run for real."""
 
