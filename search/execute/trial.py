@@ -92,10 +92,12 @@ class TrialActor(tune.Trainable):
         started = time.monotonic()
         done, error = False, ""
         try:
-            while not done and time.monotonic() - started < SLICE_S:
+            while True:
                 following = next(self.evaluations, None)
                 done = following is None
                 self.evaluation = following or self.evaluation
+                if done or time.monotonic() - started >= SLICE_S:
+                    break
         except Exception as failure:  # noqa: BLE001 - whatever a network or a user's function raises fails its trial alone
             done, error = True, _sentence(failure)
         self.worked_s += time.monotonic() - started

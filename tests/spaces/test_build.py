@@ -1,5 +1,8 @@
 """Networks of candidates: what stands where, how many parameters that adds, and what cannot be built."""
 
+import doctest
+import importlib
+
 import pytest
 import torch
 from torch import nn
@@ -172,3 +175,9 @@ def test_options_that_do_not_go_together_are_refused_as_a_candidate(refusing, op
 def test_odd_widths_outside_the_placement_are_no_obstacle():
     candidate = Candidate("resnet8", (4, 7, 9), "crelu", "stem")
     assert build(candidate, in_channels=1, classes=10)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+
+def test_examples_in_the_docstrings_are_true():
+    ran = doctest.testmod(importlib.import_module("spaces.build"))
+    assert ran.attempted > 0
+    assert ran.failed == 0

@@ -1,6 +1,8 @@
 """Candidates: frozen, canonical, there and back through JSON, and what they refuse."""
 
 import dataclasses
+import doctest
+import importlib
 import json
 import pickle
 
@@ -189,3 +191,9 @@ def test_columns_are_flat():
         "per": "channel",
         "init": 0.25,
     }
+
+
+def test_examples_in_the_docstrings_are_true():
+    ran = doctest.testmod(importlib.import_module("spaces.candidate"))
+    assert ran.attempted > 0
+    assert ran.failed == 0

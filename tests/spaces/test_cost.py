@@ -1,5 +1,7 @@
 """Costs without a network: equal to the network's own parameters and to torch's counter, and nothing allocated."""
 
+import doctest
+import importlib
 from dataclasses import replace
 from functools import cache
 
@@ -156,3 +158,9 @@ def test_cost_leaves_the_random_state_alone(activation):
 def test_cost_takes_a_shape_as_a_list_too():
     candidate = Candidate("resnet8", (4, 8, 16), "relu")
     assert cost(candidate, input_shape=[3, 8, 8], classes=10) == costed(candidate)
+
+
+def test_examples_in_the_docstrings_are_true():
+    ran = doctest.testmod(importlib.import_module("spaces.cost"))
+    assert ran.attempted > 0
+    assert ran.failed == 0

@@ -1,5 +1,7 @@
 """Search spaces: suggesting, listing and finding parameters agree with a brute force over a trial's answers."""
 
+import doctest
+import importlib
 import itertools
 
 import optuna
@@ -385,3 +387,9 @@ def test_space_prints_as_a_table():
 def test_dimensions_leave_out_a_placement_that_nothing_has():
     assert list(FINITE["relu alone"].dimensions()) == ["backbone", "width", "activation", "lr_factor"]
     assert list(FINITE["none"].dimensions())[-3:] == ["placement", "leni.decay", "lr_factor"]
+
+
+def test_examples_in_the_docstrings_are_true():
+    ran = doctest.testmod(importlib.import_module("spaces.search_space"))
+    assert ran.attempted > 0
+    assert ran.failed == 0
