@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 import time
 import types
 from collections.abc import Iterator, Mapping
@@ -61,7 +64,7 @@ def run(spec: Spec | None = None, *, quiet: bool = False, console: Console | Non
     if spec.evaluator:
         load_function(spec.evaluator)
     data = None if spec.evaluator else _load(spec)
-    with started(spec.address), _without_optunas_lines():
+    with started(spec.address), _sigterm_as_ctrl_c(), _without_optunas_lines():
         at_once = min(spec.trials, slots(spec.cpus_per_trial, gpus, workers=spec.workers))
         folder.create()
         write_text(folder.spec, spec.to_toml())
@@ -82,6 +85,19 @@ def _load(spec: Spec) -> Data:
         train_size=spec.train_size,
         image_size=spec.image_size,
     )
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """End a run as Ctrl-C does when a machine is shut down; after Ray has started, whose own handler aborts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import signal
 import sys
 from typing import Annotated
 
@@ -46,7 +45,6 @@ def _options(
 
 def main() -> None:
     """Run the command; a mistake that the user can mend is one sentence on stderr and exit code 2."""
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:
         code = app(standalone_mode=False)
     except ValueError as error:

@@ -12,7 +12,6 @@ def command(monkeypatch, capsys):
 
     def call(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["leni-search", *words])
-        monkeypatch.setattr(app_module.signal, "signal", lambda *_: None)
         with pytest.raises(SystemExit) as ended:
             app_module.main()
         captured = capsys.readouterr()
@@ -94,6 +93,5 @@ def test_an_error_that_is_not_the_users_keeps_its_traceback(monkeypatch):
         raise ValueError("a bug of ours")
 
     monkeypatch.setattr(app_module, "app", broken)
-    monkeypatch.setattr(app_module.signal, "signal", lambda *_: None)
     with pytest.raises(ValueError, match="a bug of ours"):
         app_module.main()
