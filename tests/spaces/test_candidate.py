@@ -155,6 +155,11 @@ def test_from_dict_unknown_and_missing_fields_are_named():
         Candidate.from_dict(table)
 
 
+def test_from_dict_unknown_field_alone_is_refused():
+    with pytest.raises(CandidateError, match=r"lr_factor; unknown: depth, epochs$"):
+        Candidate.from_dict(fields_of(depth=8, epochs=3))
+
+
 def test_from_dict_missing_option_is_named():
     table = fields_of()
     del table["options"]["norm"], table["options"]["decay"]

@@ -8,6 +8,7 @@ from functools import cache
 import optuna
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from leni import registry
@@ -153,6 +154,20 @@ def test_cost_leaves_the_random_state_alone(activation):
     assert _count.cache_info().misses == 1
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_default_device() == torch.device("cpu")
+
+
+def test_cost_leaves_the_random_state_alone_whatever_an_activation_does(monkeypatch):
+    def factory(channels):
+        torch.rand(5, device="cpu")
+        return nn.ReLU()
+
+    registry.names()
+    monkeypatch.setattr(registry, "_ROWS", dict(registry._ROWS))
+    registry.register(registry.Activation("drawing", "Drawing", factory))
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    assert costed(Candidate("resnet8", (4, 8, 16), "drawing")) == costed(Candidate("resnet8", (4, 8, 16), "relu"))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_cost_takes_a_shape_as_a_list_too():

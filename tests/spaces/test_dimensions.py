@@ -101,6 +101,7 @@ def test_suggest_puts_a_number_back_on_its_step():
         ({"low": 1, "high": 6}, True, False),
         ({"low": 0.1, "high": 1.0, "step": 0.1}, 0.1 + 2 * 0.1, True),
         ({"low": 0.1, "high": 1.0, "step": 0.1}, 0.35, False),
+        ({"low": 0.0, "high": 0.2999999999999, "step": 0.1}, 0.2999999999999, False),
         ({"low": 0.1, "high": 1.0}, 0.35, True),
         ({"low": 0.1, "high": 1.0}, 0.0999, False),
         ({"low": 0.1, "high": 1.0}, math.nan, False),

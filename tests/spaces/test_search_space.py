@@ -285,12 +285,12 @@ def test_fix_refuses_what_no_candidate_has(values, error, sentence):
 
 def test_references_are_relu_and_leni_everywhere_at_full_width():
     space = SearchSpace(
-        "mine", ["resnet20", "resnet8"], ["prelu", "leni"], "stem", [0.5, 0.25], lr_factor=[3.0, 0.7, 1.5],
+        "mine", ["resnet20", "resnet8"], ["prelu", "leni"], "stem", [0.5, 0.25], lr_factor=[3.0, 0.2, 1.5],
         options={"leni": {"decay": [True, False], "init_std": 0.1, "kernel_size": [5]}},
     )  # fmt: skip
     relu, leni = space.references()
-    assert relu == Candidate("resnet20", (16, 32, 64), "relu", "all", (), 0.7)
-    assert leni == Candidate("resnet20", (16, 32, 64), "leni", "all", {"init_std": 0.1, "kernel_size": 5}, 0.7)
+    assert relu == Candidate("resnet20", (16, 32, 64), "relu", "all", (), 1.5)
+    assert leni == Candidate("resnet20", (16, 32, 64), "leni", "all", {"init_std": 0.1, "kernel_size": 5}, 1.5)
 
 
 @pytest.mark.parametrize(("low", "high", "factor"), [(0.1, 10.0, 1.0), (2.0, 3.0, 2.0), (0.1, 0.5, 0.5)])

@@ -39,7 +39,6 @@ small.input_size = (1, 9, 8)
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Call the command in this process; give its exit code, standard output and standard error."""
-    monkeypatch.setattr(app_module.signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def call(*words: str) -> tuple[int, str, str]:
