@@ -1,11 +1,9 @@
-"""LENI's default form on the CPU, compiled by numba: one plane (n, c) at a time, a single pass over it.
+"""LENI's default form on the CPU, compiled by numba: a single pass over the maps, in one of two ways.
 
-A plane's min(x, 0) goes to a scratch line with zero rows above and below; rows follow each other without a gap. One
-long loop then adds the k*k shifted copies, and a mask keeps a shift from running over a row's end into its
-neighbour. So the loop is as long as the plane even where rows are short, which is what vector units want. The backward
-pass computes min(x, 0) again instead of saving it.
+Plane by plane (`leni.kernels.planes`) where maps are contiguous, pixel by pixel (`leni.kernels.pixels`) where they are
+channels_last or planes are tiny. The backward pass computes min(x, 0) again instead of saving it.
 
-Sums over a plane are of its dtype, sums over samples of float64 and in the order of the samples, so a result does not
+Sums over a sample are of its dtype, sums over samples of float64 and in the order of the samples, so a result does not
 depend on the number of threads. Float32 and float64 are compiled; half precisions are raised to float32 and rounded
 once. Nothing is compiled at import: the first call does that, and numba caches the result on disk where it finds a
 writable place.
@@ -15,211 +13,33 @@ from __future__ import annotations
 
 import functools
 import os
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 import torch
 from numba import types
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 from torch import Tensor
 
+from leni.kernels import pixels, planes
+from leni.kernels.pixels import backward_pixels, forward_pixels
+from leni.kernels.planes import Array, backward_planes, forward_planes, jit
+
 __all__ = ["backward", "forward", "prepare"]
 
 _intrinsic: Any = intrinsic  # numba's own annotations do not know what its decorators give
-# Without "nnan" and "ninf": a NaN in x has to come out as NaN.
-_jit: Any = functools.partial(numba.njit, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
-# numba reads no annotations; they are for the reader.
-Array = npt.NDArray[Any]
 Addresses = tuple[int, int, int, int, int, int, int]  # grad (0: forward), x, weight, kernel, result, and two gradients
 Shape = tuple[int, int, int, int]  # N, C, H, W
-# In the loops a value is loaded before it is chosen or not: a load behind a condition keeps the loop from vector units.
+Way = tuple[int, bool, bool]  # k, whether maps are channels_last, whether to work pixel by pixel
 _PARALLEL_FROM = 32_768  # elements, as torch's own grain: below, waking threads costs more than they save
-_BLOCK = 1024  # elements of a plane that stay in the first cache while k*k shifts pass over them
+_TINY = 16  # pixels of a plane up to which contiguous maps too are worked on pixel by pixel
+_MANY = 32  # channels from which a loop over them pays; on tiny planes, or without neighbours, an eighth of them
 _forked = False
-
-
-@_jit
-def _column_masks(height: int, width: int, size: int) -> Array:
-    """(k, H*W): whether column j + dx - k // 2 exists."""
-    masks = np.empty((size, height * width), np.uint8)
-    for dx in range(size):
-        for i in range(height):
-            for j in range(width):
-                masks[dx, i * width + j] = 0 <= j + dx - size // 2 < width
-    return masks
-
-
-@_jit
-def _correlate(line: Array, taps: Array, masks: Array, width: int, out: Array) -> None:
-    """out[i] = sum over (dy, dx) of taps[dy*k + dx] * line[i + dy*W + dx], for k other than 3; two rows a pass."""
-    size, count = masks.shape[0], masks.shape[1]
-    pad, height = size // 2, count // width
-    low, high = max(0, pad - height + 1), min(size, pad + height)
-    zero = line.dtype.type(0)
-    if size == 1:
-        tap = taps[0]
-        for i in range(count):
-            out[i] = tap * line[i]
-        return
-    column = np.empty(_BLOCK, line.dtype)
-    for start in range(0, count, _BLOCK):
-        length = min(_BLOCK, count - start)
-        target = out[start : start + length]
-        target[:] = zero
-        for dx in range(max(0, pad - width + 1), min(size, pad + width)):
-            column[:length] = zero
-            for dy in range(low, high - 1, 2):
-                tap, second_tap = taps[dy * size + dx], taps[(dy + 1) * size + dx]
-                shifted, second = line[start + dy * width + dx :], line[start + (dy + 1) * width + dx :]
-                for i in range(length):
-                    column[i] += tap * shifted[i] + second_tap * second[i]
-            if (high - low) % 2 == 1:
-                tap, shifted = taps[(high - 1) * size + dx], line[start + (high - 1) * width + dx :]
-                for i in range(length):
-                    column[i] += tap * shifted[i]
-            mask = masks[dx, start : start + length]
-            for i in range(length):
-                value = column[i]
-                target[i] += value if mask[i] else zero
-
-
-@_jit
-def _correlate3(line: Array, taps: Array, masks: Array, width: int, out: Array) -> None:
-    """As `_correlate`, k = 3, in one pass."""
-    zero = line.dtype.type(0)
-    above, here, below = line, line[width:], line[2 * width :]
-    left, right = masks[0], masks[2]
-    k0, k1, k2, k3, k4, k5, k6, k7, k8 = (
-        taps[0], taps[1], taps[2], taps[3], taps[4], taps[5], taps[6], taps[7], taps[8],
-    )  # fmt: skip
-    for i in range(masks.shape[1]):
-        centre = k1 * above[i + 1] + k4 * here[i + 1] + k7 * below[i + 1]
-        before = k0 * above[i] + k3 * here[i] + k6 * below[i]
-        after = k2 * above[i + 2] + k5 * here[i + 2] + k8 * below[i + 2]
-        out[i] = centre + (before if left[i] else zero) + (after if right[i] else zero)
-
-
-@_jit
-def _products(line: Array, grad: Array, masks: Array, width: int, sums: Array) -> None:
-    """sums[dy*k + dx] = sum over i of grad[i] * line[i + dy*W + dx], for k other than 3; two rows a pass."""
-    size, count = masks.shape[0], masks.shape[1]
-    pad, height = size // 2, count // width
-    low, high = max(0, pad - height + 1), min(size, pad + height)
-    zero = line.dtype.type(0)
-    sums[: size * size] = zero
-    masked = np.empty(count, line.dtype)
-    for dx in range(max(0, pad - width + 1), min(size, pad + width)):
-        for i in range(count):
-            g = grad[i]
-            masked[i] = g if masks[dx, i] else zero
-        for dy in range(low, high, 2):
-            shifted = line[dy * width + dx :]
-            second = line[min(dy + 1, high - 1) * width + dx :]
-            total = second_total = zero
-            for i in range(count):
-                total += masked[i] * shifted[i]
-                second_total += masked[i] * second[i]
-            sums[dy * size + dx] = total
-            sums[min(dy + 1, high - 1) * size + dx] = second_total
-
-
-@_jit
-def _products3(line: Array, grad: Array, masks: Array, width: int, sums: Array) -> None:
-    """As `_products`, k = 3, in one pass."""
-    zero = line.dtype.type(0)
-    above, here, below = line, line[width:], line[2 * width :]
-    left, right = masks[0], masks[2]
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = zero
-    for i in range(masks.shape[1]):
-        g = grad[i]
-        before, after = g if left[i] else zero, g if right[i] else zero
-        s0 += before * above[i]
-        s3 += before * here[i]
-        s6 += before * below[i]
-        s1 += g * above[i + 1]
-        s4 += g * here[i + 1]
-        s7 += g * below[i + 1]
-        s2 += after * above[i + 2]
-        s5 += after * here[i + 2]
-        s8 += after * below[i + 2]
-    sums[0], sums[1], sums[2] = s0, s1, s2
-    sums[3], sums[4], sums[5] = s3, s4, s5
-    sums[6], sums[7], sums[8] = s6, s7, s8
-
-
-@_jit(inline="always")
-def _forward_planes(
-    x: Array, weight: Array, kernel: Array, y: Array, height: int, width: int, size: int, start: int, stop: int
-) -> None:
-    """Planes [start, stop) of y; x and y are (N*C, H*W), kernel is (C, k*k)."""
-    channels, count, pad = weight.shape[0], height * width, size // 2
-    zero = x.dtype.type(0)
-    lead = pad * width + pad
-    line = np.zeros(count + 2 * lead, x.dtype)
-    negative = line[lead : lead + count]
-    mixed = np.empty(count, x.dtype)
-    masks = _column_masks(height, width, size)
-    for plane in range(start, stop):
-        channel = plane % channels
-        source, target, factor = x[plane], y[plane], weight[channel]
-        for i in range(count):
-            value = source[i]
-            negative[i] = zero if value > zero else value
-        if size == 3:
-            _correlate3(line, kernel[channel], masks, width, mixed)
-        else:
-            _correlate(line, kernel[channel], masks, width, mixed)
-        for i in range(count):
-            value = source[i]
-            target[i] = (zero if value <= zero else factor * value) + mixed[i]
-
-
-@_jit(inline="always")
-def _backward_planes(
-    grad: Array,
-    x: Array,
-    weight: Array,
-    kernel: Array,
-    grad_x: Array,
-    sums: Array,
-    height: int,
-    width: int,
-    size: int,
-    start: int,
-    stop: int,
-) -> None:
-    """Planes [start, stop) of grad_x, and for each of them the sums (N*C, 1 + k*k) for weight and kernel."""
-    channels, count, pad = weight.shape[0], height * width, size // 2
-    zero = x.dtype.type(0)
-    lead = pad * width + pad
-    line, grad_line = np.zeros(count + 2 * lead, x.dtype), np.zeros(count + 2 * lead, x.dtype)
-    negative, inner = line[lead : lead + count], grad_line[lead : lead + count]
-    mixed = np.empty(count, x.dtype)
-    masks = _column_masks(height, width, size)
-    flipped = kernel[:, ::-1].copy()
-    for plane in range(start, stop):
-        channel = plane % channels
-        source, outer, target, factor = x[plane], grad[plane], grad_x[plane], weight[channel]
-        total = zero
-        for i in range(count):
-            value, g = source[i], outer[i]
-            negative[i] = zero if value > zero else value
-            inner[i] = g
-            total += zero if value <= zero else g * value
-        sums[plane, 0] = total
-        if size == 3:
-            _correlate3(grad_line, flipped[channel], masks, width, mixed)
-            _products3(line, outer, masks, width, sums[plane, 1:])
-        else:
-            _correlate(grad_line, flipped[channel], masks, width, mixed)
-            _products(line, outer, masks, width, sums[plane, 1:])
-        for i in range(count):
-            value, straight, through = source[i], factor * outer[i], mixed[i]
-            target[i] = (zero if value <= zero else straight) + (zero if value > zero else through)
 
 
 @_intrinsic
@@ -233,114 +53,113 @@ def _pointer(context: Any, address: Any, zero: Any) -> Any:
     return kind(address, zero), generate
 
 
-@_jit
-def _to_planes(pixels: Array, planes: Array) -> None:
-    """One sample, (H*W, C) to (C, H*W), in tiles of which each side stays in the first cache."""
-    count, channels = pixels.shape
-    for first in range(0, count, 16):
-        for lowest in range(0, channels, 8):
-            for channel in range(lowest, min(lowest + 8, channels)):
-                for i in range(first, min(first + 16, count)):
-                    planes[channel, i] = pixels[i, channel]
+@jit
+def _transpose(source: Array, target: Array) -> None:
+    """(a, b) to (b, a), in tiles of which each side stays in the first cache."""
+    rows, columns = source.shape
+    for first in range(0, rows, 16):
+        for lowest in range(0, columns, 16):
+            for j in range(lowest, min(lowest + 16, columns)):
+                for i in range(first, min(first + 16, rows)):
+                    target[j, i] = source[i, j]
 
 
-@_jit
-def _to_pixels(planes: Array, pixels: Array) -> None:
-    """One sample, (C, H*W) to (H*W, C)."""
-    count, channels = pixels.shape
-    for first in range(0, count, 16):
-        for lowest in range(0, channels, 8):
-            for i in range(first, min(first + 16, count)):
-                for channel in range(lowest, min(lowest + 8, channels)):
-                    pixels[i, channel] = planes[channel, i]
-
-
-@_jit(inline="always")
+@jit(inline="always")
 def _part(
-    zero: np.floating[Any],
-    addresses: Addresses,
-    sums: Array,
-    shape: Shape,
-    size: int,
-    last: bool,
-    part: int,
-    parts: int,
+    zero: np.floating[Any], addresses: Addresses, sums: Array, shape: Shape, way: Way, part: int, parts: int
 ) -> None:
     """The share `part` of `parts` equal ones; forward where the address `grad` is 0, else backward.
 
-    Contiguous maps are shared out by planes; channels_last maps (`last`) by samples, each turned into planes and back.
+    Contiguous maps that are worked on plane by plane are shared out by planes; all others by samples, each of them
+    transposed and back where it is not stored in the way it is worked on.
     """
     grad, x, weight, kernel, result = addresses[0], addresses[1], addresses[2], addresses[3], addresses[4]
     samples, channels, height, width = shape
-    planes, pixels = (samples * channels, height * width), (samples, height * width, channels)
-    outer = x if grad == 0 else grad
+    size, last, pixelwise = way
     weights = numba.carray(_pointer(weight, zero), channels)
     kernels = numba.carray(_pointer(kernel, zero), (channels, size * size))
-    units = samples if last else samples * channels
-    start, stop = units * part // parts, units * (part + 1) // parts
-    first, final, own = start, stop, sums
-    scratch = np.empty((3, channels, height * width if last else 0), kernels.dtype)
-    grads, xs, results = scratch[0], scratch[1], scratch[2]
-    if not last:
-        grads, xs = numba.carray(_pointer(outer, zero), planes), numba.carray(_pointer(x, zero), planes)
-        results = numba.carray(_pointer(result, zero), planes)
-    for sample in range(start, stop if last else start + 1):
-        if last:
-            first, final = 0, channels
-            _to_planes(numba.carray(_pointer(x, zero), pixels)[sample], xs)
+    outer = x if grad == 0 else grad
+    if not last and not pixelwise:
+        planes = (samples * channels, height * width)
+        start, stop = planes[0] * part // parts, planes[0] * (part + 1) // parts
+        xs, results = numba.carray(_pointer(x, zero), planes), numba.carray(_pointer(result, zero), planes)
+        grads = numba.carray(_pointer(outer, zero), planes)
         if grad == 0:
-            _forward_planes(xs, weights, kernels, results, height, width, size, first, final)
+            forward_planes(xs, weights, kernels, results, height, width, size, start, stop)
         else:
-            if last:
-                own = sums[sample * channels : (sample + 1) * channels]
-                _to_planes(numba.carray(_pointer(grad, zero), pixels)[sample], grads)
-            _backward_planes(grads, xs, weights, kernels, results, own, height, width, size, first, final)
-        if last:
-            _to_pixels(results, numba.carray(_pointer(result, zero), pixels)[sample])
+            backward_planes(grads, xs, weights, kernels, results, sums, height, width, size, start, stop)
+        return
+    count, turned = height * width, last != pixelwise
+    stored, worked = (
+        (count, channels) if last else (channels, count),
+        (count, channels) if pixelwise else (channels, count),
+    )
+    taps, negative = kernels.T.copy(), np.empty((count, channels), kernels.dtype)
+    flipped = taps[::-1].copy()
+    own = np.empty((3, worked[0], worked[1] if turned else 0), kernels.dtype)
+    for sample in range(samples * part // parts, samples * (part + 1) // parts):
+        xs = numba.carray(_pointer(x, zero), (samples, stored[0], stored[1]))[sample]
+        grads = numba.carray(_pointer(outer, zero), (samples, stored[0], stored[1]))[sample]
+        target = numba.carray(_pointer(result, zero), (samples, stored[0], stored[1]))[sample]
+        results = target
+        if turned:
+            _transpose(xs, own[0])
+            if grad != 0:
+                _transpose(grads, own[1])
+            xs, grads, results = own[0], own[1], own[2]
+        if grad == 0 and pixelwise:
+            forward_pixels(xs, weights, taps, results, negative, height, width, size)
+        elif grad == 0:
+            forward_planes(xs, weights, kernels, results, height, width, size, 0, channels)
+        elif pixelwise:
+            backward_pixels(grads, xs, weights, flipped, results, sums[sample], negative, height, width, size)
+        else:
+            one = sums[sample : sample + 1]
+            backward_planes(grads, xs, weights, kernels, results, one, height, width, size, 0, channels)
+        if turned:
+            _transpose(results, target)
 
 
-@_jit(inline="always")
-def _add_samples(zero: np.floating[Any], addresses: Addresses, sums: Array, samples: int, channels: int) -> None:
-    """Sums of planes (N*C, 1 + k*k) to the gradients of weight (C,) and kernel (C, k*k)."""
-    taps = sums.shape[1] - 1
+@jit(inline="always")
+def _add_samples(zero: np.floating[Any], addresses: Addresses, sums: Array) -> None:
+    """Sums of samples (N, 1 + k*k, C) to the gradients of weight (C,) and kernel (C, k*k)."""
+    samples, rows, channels = sums.shape
     grad_weights = numba.carray(_pointer(addresses[5], zero), channels)
-    grad_kernels = numba.carray(_pointer(addresses[6], zero), (channels, taps))
-    totals = np.zeros((channels, 1 + taps), np.float64)
+    grad_kernels = numba.carray(_pointer(addresses[6], zero), (channels, rows - 1))
+    totals = np.zeros((rows, channels), np.float64)
     for sample in range(samples):
-        for channel in range(channels):
-            for i in range(1 + taps):
-                totals[channel, i] += sums[sample * channels + channel, i]
+        for i in range(rows):
+            for channel in range(channels):
+                totals[i, channel] += sums[sample, i, channel]
     for channel in range(channels):
-        grad_weights[channel] = totals[channel, 0]
-        for i in range(taps):
-            grad_kernels[channel, i] = totals[channel, 1 + i]
+        grad_weights[channel] = totals[0, channel]
+        for i in range(rows - 1):
+            grad_kernels[channel, i] = totals[1 + i, channel]
 
 
-def _serial(zero: np.floating[Any], addresses: Addresses, shape: Shape, size: int, last: bool) -> None:
-    samples, channels, backward = shape[0], shape[1], addresses[0] != 0
-    sums = np.empty((samples * channels if backward else 0, 1 + size * size), type(zero))
-    _part(zero, addresses, sums, shape, size, last, 0, 1)
-    if backward:
-        _add_samples(zero, addresses, sums, samples, channels)
+def _entry(sources: int) -> Callable[..., None]:
+    """The function to compile; `sources` is in it since numba's cache sees only this file and the closure change."""
 
+    def entry(zero: np.floating[Any], addresses: Addresses, shape: Shape, way: Way, threads: int) -> None:
+        backward = addresses[0] != 0 and sources != 0
+        sums = np.empty((shape[0] if backward else 0, 1 + way[0] * way[0], shape[1]), type(zero))
+        for thread in numba.prange(threads):
+            _part(zero, addresses, sums, shape, way, thread, threads)
+        if backward:
+            _add_samples(zero, addresses, sums)
 
-def _parallel(zero: np.floating[Any], addresses: Addresses, shape: Shape, size: int, last: bool, threads: int) -> None:
-    samples, channels, backward = shape[0], shape[1], addresses[0] != 0
-    sums = np.empty((samples * channels if backward else 0, 1 + size * size), type(zero))
-    for thread in numba.prange(threads):
-        _part(zero, addresses, sums, shape, size, last, thread, threads)
-    if backward:
-        _add_samples(zero, addresses, sums, samples, channels)
+    return entry
 
 
 @functools.cache
 def _compiled(parallel: bool) -> Callable[..., None]:
     """The entry that numba compiles, or reads from its cache, at the first call for each dtype."""
-    function = _parallel if parallel else _serial
+    texts = b"".join(Path(str(module.__file__)).read_bytes() for module in (pixels, planes))
+    function = _entry(1 + zlib.crc32(texts))
     try:
-        return _jit(nogil=True, parallel=parallel, cache=True)(function)
+        return jit(nogil=True, parallel=parallel, cache=True)(function)
     except RuntimeError:  # neither this folder nor the user's own is writable
-        return _jit(nogil=True, parallel=parallel)(function)
+        return jit(nogil=True, parallel=parallel)(function)
 
 
 def _call(parallel: bool, *arguments: object) -> None:
@@ -380,11 +199,15 @@ def _run(addresses: Addresses, x: Tensor, *, size: int, last: bool) -> None:
         size: k.
         last: whether x, grad and result are channels_last.
     """
-    arguments = (_ZERO[x.dtype], addresses, tuple(x.shape), size, last)
+    channels, count = x.shape[1], x.shape[2] * x.shape[3]
+    last = last or count == 1  # the same memory
+    many = _MANY // 8 if size == 1 or count <= _TINY else _MANY
+    pixelwise = channels >= many and (last or count <= _TINY)
+    arguments = (_ZERO[x.dtype], addresses, tuple(x.shape), (size, last, pixelwise))
     threads = 1 if x.numel() < _PARALLEL_FROM or _forked else torch.get_num_threads()
     threads = threads if threads == 1 else min(threads, _most_threads())
     if threads == 1:
-        _call(False, *arguments)
+        _call(False, *arguments, 1)
         return
     before = numba.get_num_threads()
     if before != threads:
