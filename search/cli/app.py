@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import network, runs, views
+from search.cli import bench, network, runs, views
 
 __all__ = ["app", "main"]
 
@@ -26,6 +26,7 @@ app.command("front")(views.front_command)
 app.command("spaces")(views.spaces_command)
 app.command("data")(views.data_command)
 app.command("sites")(network.sites_command)
+app.add_typer(bench.bench_app, name="bench")
 
 
 def _version(wanted: bool) -> None:

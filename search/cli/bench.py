@@ -1,0 +1,104 @@
+"""The benchmarks as commands: bench block, bench network."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.cli.console import show_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["bench_app"]
+
+bench_app = typer.Typer(help="Ratios, measured side by side in one run.", no_args_is_help=True)
+
+Threads = Annotated[int | None, typer.Option(min=1, help="Of torch; as it is if not given.")]
+Seconds = Annotated[float, typer.Option(min=0.0, help="To spend: on a row of `block`, on `network` as a whole.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+@bench_app.command("block")
+def block_command(
+    shape: Annotated[
+        list[str] | None, typer.Option(metavar="N,C,H,W", help="May be repeated; the device's grid if not given.")
+    ] = None,
+    kernel_size: Annotated[int, typer.Option(help="k of LENI, odd.")] = 3,
+    threads: Threads = None,
+    seconds: Seconds = 1.0,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Forward and backward of LENI's default block over ReLU's, beside PReLU and eager torch."""
+    shapes = [_shape(text) for text in shape] if shape else None
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise typer.BadParameter(f"--kernel-size must be odd and at least 1, got {kernel_size}")
+    from search.bench.block import bench_block
+
+    rows = bench_block(shapes=shapes, kernel_size=kernel_size, threads=threads, seconds=seconds, device=device)
+    _show(rows, ("shape", "layout", "threads", "relu_ms", "prelu", "leni", "eager", "leni/eager"), as_json)
+
+
+@bench_app.command("network")
+def network_command(
+    model: Annotated[
+        str, typer.Argument(help="One of our backbones, torchvision:NAME, timm:NAME or package.module:factory.")
+    ] = "resnet20",
+    activations: Annotated[str, typer.Option(help="With commas; the first is what the others are compared with.")] = (
+        "relu,prelu,leni"
+    ),
+    width: Annotated[float, typer.Option(min=0.01, help="Of a backbone, as a share of its full one.")] = 1.0,
+    image_size: Annotated[int, typer.Option(min=1, help="Side of the images, pixels.")] = 28,
+    batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = 128,
+    threads: Threads = None,
+    seconds: Seconds = 20.0,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """A training step of a whole network with each activation at every site, over the first one's."""
+    from search.bench.network import bench_network
+
+    names = [name.strip() for name in activations.split(",")]
+    rows = bench_network(
+        model, names, width=width, image_size=image_size, batch=batch, threads=threads, seconds=seconds, device=device
+    )
+    _show(rows, ("activation", "params", "step_ms", "ratio", "threads"), as_json)
+
+
+def _shape(text: str) -> tuple[int, int, int, int]:
+    if not re.fullmatch(r"\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*){3}", text, re.ASCII):
+        raise typer.BadParameter(f"--shape must be N,C,H,W, four numbers of at least 1, got {text!r}")
+    n, c, h, w = (int(part) for part in text.split(","))
+    return n, c, h, w
+
+
+def _show(rows: Iterable[dict[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+    """A table that grows as rows are measured; to a pipe, whole at the end."""
+    from rich import box
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    if as_json:
+        typer.echo(json.dumps(list(rows)))
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("layout", "activation") else "right", no_wrap=True)
+    said = ""
+    with Live(table, console=Console(stderr=True), transient=True):
+        for row in rows:
+            said = row.get("path", "")
+            table.add_row(*(_cell(row[name]) for name in columns))
+    show_table(table, f"path: {said}; prelu, leni and eager are times over ReLU's" if said else "")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+    return "x".join(map(str, value)) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
