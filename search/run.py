@@ -19,7 +19,8 @@ from rich.console import Console
 
 import results
 from leni.errors import SpecError
-from search.decide.samplers import Asker, sampler
+from search.decide.asker import Asker
+from search.decide.samplers import sampler
 from search.execute.cluster import slots, started
 from search.execute.searcher import StudySearcher
 from search.execute.trial import TrialSettings

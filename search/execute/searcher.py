@@ -10,7 +10,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from search.decide.samplers import Asked, Asker
+from search.decide.asker import Asked, Asker
 from search.study import Outcome, StudyStore
 from spaces import Candidate, Cost
 

@@ -1,7 +1,8 @@
 import pytest
 from ray.tune.search import Searcher
 
-from search.decide.samplers import Asker, sampler
+from search.decide.asker import Asker
+from search.decide.samplers import sampler
 from search.execute.searcher import StudySearcher
 from search.study import StudyStore
 from spaces import Cost, SearchSpace
