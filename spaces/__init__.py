@@ -5,6 +5,8 @@ from spaces.backbones import Backbone as Backbone
 from spaces.backbones import backbone as backbone
 from spaces.build import build as build
 from spaces.candidate import Candidate as Candidate
+from spaces.configuration import Configuration as Configuration
+from spaces.configuration import ParameterSpace as ParameterSpace
 from spaces.cost import Cost as Cost
 from spaces.cost import cost as cost
 from spaces.dimensions import Choice as Choice
@@ -19,7 +21,9 @@ __all__ = [
     "Backbone",
     "Candidate",
     "Choice",
+    "Configuration",
     "Cost",
+    "ParameterSpace",
     "Range",
     "SearchSpace",
     "backbone",

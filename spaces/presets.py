@@ -7,11 +7,14 @@ start (init_std, the spread of K) and whether its parameters decay. `SearchSpace
 from __future__ import annotations
 
 import difflib
+import tomllib
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from leni.errors import SpaceError
+from leni.errors import LeniSearchError, SpaceError
+from spaces.configuration import ParameterSpace
 from spaces.search_space import SearchSpace
 
 __all__ = ["PRESETS", "space"]
@@ -113,15 +116,27 @@ def _preset(name: str) -> SearchSpace:
     return SearchSpace(**_TABLES[PRESETS.index(name)])
 
 
-def space(name: str) -> SearchSpace:
-    """A preset by name, or a space from a TOML file.
+def space(name: str | Mapping[str, Any]) -> SearchSpace | ParameterSpace:
+    """A preset by name, or a space from a TOML file or its table.
+
+    A table with "parameters" is a space of a user's own evaluator (`spaces.configuration`), any other one of networks.
 
     Raises:
         SpaceError: there is no such preset or file, or the file is no space.
     """
+    if isinstance(name, Mapping):
+        return ParameterSpace.from_dict(name) if "parameters" in name else SearchSpace.from_dict(name)
     if name in PRESETS:
         return _preset(name)
     if name.endswith(".toml"):
-        return SearchSpace.from_toml(Path(name))
+        return _from_file(Path(name))
     near = difflib.get_close_matches(name, PRESETS, n=2, cutoff=0.3) or list(PRESETS)
     raise SpaceError(f"there is no search space {name!r}; near names are {', '.join(near)}, or give a .toml file")
+
+
+def _from_file(path: Path) -> SearchSpace | ParameterSpace:
+    try:
+        return space(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, LeniSearchError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SpaceError(f"{path}: {reason}") from None

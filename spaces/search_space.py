@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import difflib
 import math
-import tomllib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
-import tomli_w
 from optuna.distributions import BaseDistribution
-from optuna.trial import BaseTrial
 
 from leni import registry
 from leni.errors import CandidateError, LeniSearchError, SpaceError
@@ -25,15 +21,15 @@ from leni.placement import Placement
 from spaces.backbones import backbone
 from spaces.candidate import Candidate
 from spaces.dimensions import Dimension, Range, dimension
+from spaces.walk import Walk, WalkedSpace, run_walk
 
 __all__ = ["SearchSpace"]
 
 PLAIN = "relu"
-Walk = Generator[tuple[str, Dimension], Any, Candidate]
 
 
 @dataclass(frozen=True)
-class SearchSpace:
+class SearchSpace(WalkedSpace[Candidate]):
     """A space of candidates; each field is a dimension in any form that `spaces.dimension` reads.
 
     Attributes:
@@ -122,7 +118,7 @@ class SearchSpace:
         """The activations that have a placement: all but ReLU."""
         return tuple(name for name in self._listed("activation") or () if name != PLAIN)
 
-    def _walk(self) -> Walk:
+    def _walk(self) -> Walk[Candidate]:
         """Ask for one dimension after another, each on condition of the answers before; return the candidate."""
         row = backbone((yield "backbone", self.backbone))
         if self.width_per == "stage":
@@ -140,44 +136,6 @@ class SearchSpace:
             options[name] = yield f"{activation}.{name}", values
         factor = yield "lr_factor", self.lr_factor
         return Candidate(row.name, row.widths(*ratios), activation, placement, tuple(options.items()), factor)
-
-    def suggest(self, trial: BaseTrial) -> Candidate:
-        """The candidate that a trial's sampler chooses; constants are not asked for.
-
-        Args:
-            trial: an Optuna trial, or anything with its suggest methods (`optuna.trial.FixedTrial`).
-        """
-        return _run(self._walk(), lambda name, values: values.suggest(trial, name))
-
-    def candidates(self) -> Iterator[Candidate]:
-        """Every candidate once, in the order of the dimensions.
-
-        Raises:
-            SpaceError: a dimension is continuous, so that there is no end to them.
-        """
-        if continuous := [name for name, values in self.dimensions().items() if values.values() is None]:
-            raise SpaceError(f"space {self.name!r} cannot be listed: {', '.join(continuous)} has no steps")
-        seen: set[Candidate] = set()
-        for _, candidate in self._points():
-            if candidate not in seen:
-                seen.add(candidate)
-                yield candidate
-
-    def _points(self) -> Iterator[tuple[dict[str, Any], Candidate]]:
-        """Every combination of answers, and its candidate: depth first, each prefix walked again."""
-        pending: list[tuple[Any, ...]] = [()]
-        while pending:
-            answers = pending.pop()
-            walk, names = self._walk(), []
-            try:
-                name, values = next(walk)
-                for value in answers:
-                    names.append(name)
-                    name, values = walk.send(value)
-            except StopIteration as end:
-                yield dict(zip(names, answers, strict=True)), end.value
-                continue
-            pending.extend((*answers, value) for value in reversed(values.values() or ()))
 
     @property
     def size(self) -> int | None:
@@ -232,7 +190,7 @@ class SearchSpace:
 
         answers: dict[str, Any] = {}
         try:
-            if _run(self._walk(), answer) != candidate:
+            if run_walk(self._walk(), answer) != candidate:
                 return None
         except LeniSearchError:
             return None
@@ -339,23 +297,6 @@ class SearchSpace:
             raise SpaceError(f"a search space needs {' and '.join(missing)}")
         return cls(**{"name": "custom", **table})
 
-    def to_toml(self) -> str:
-        """The space as a TOML file, which `from_toml` reads."""
-        return tomli_w.dumps(self.to_dict())
-
-    @classmethod
-    def from_toml(cls, path: str | Path) -> SearchSpace:
-        """A space from a TOML file.
-
-        Raises:
-            SpaceError: the file cannot be read, is no TOML, or is no space; the message names the file.
-        """
-        try:
-            return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, LeniSearchError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise SpaceError(f"{path}: {reason}") from None
-
     def rows(self) -> list[tuple[str, str, str]]:
         """The space as a table: dimension, values, on which condition it exists."""
         rows = []
@@ -375,29 +316,6 @@ class SearchSpace:
         listed = self._listed("backbone") or ()
         having = [name for name in listed if len(backbone(name).full_widths) >= stage]
         return "" if len(having) == len(listed) else f"backbone is {' or '.join(having)}"
-
-    def __str__(self) -> str:
-        size = self.size
-        lines = [f"{self.name}: {'continuous' if size is None else f'{size} candidates'}"]
-        rows = self.rows()
-        left = max(len(name) for name, _, _ in rows)
-        middle = max(len(values) for _, values, _ in rows)
-        lines += [
-            f"  {name:<{left}}  {values:<{middle}}  {'if ' + condition if condition else ''}".rstrip()
-            for name, values, condition in rows
-        ]
-        return "\n".join(lines)
-
-
-def _run(walk: Walk, answer: Callable[[str, Dimension], Any]) -> Candidate:
-    """Answer a walk's questions to its end."""
-    try:
-        question = next(walk)
-        while True:
-            question = walk.send(answer(*question))
-    except StopIteration as end:
-        candidate: Candidate = end.value
-        return candidate
 
 
 def _ends(values: Dimension) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from optuna.trial import FixedTrial
 
 from leni.errors import ActivationError, CandidateError, InfeasibleWidth, LeniSearchError, PlacementError, SpaceError
 from spaces import BACKBONES, Candidate, SearchSpace
+from spaces import space as find_space
 
 FINITE = {
     "constants": SearchSpace("constants", "vgg16_bn", "gelu", "inner", 0.5, lr_factor=0.3),
@@ -191,7 +192,7 @@ def test_parameters_of_a_candidate_outside_are_none(changes):
 def test_toml_gives_an_equal_space(name, tmp_path):
     path = tmp_path / "space.toml"
     path.write_text(ALL[name].to_toml(), encoding="utf-8")
-    read = SearchSpace.from_toml(path)
+    read = find_space(str(path))
     assert read == ALL[name]
     assert read.to_toml() == ALL[name].to_toml()
     assert repr(read) == repr(ALL[name])
@@ -359,7 +360,7 @@ def test_from_toml_names_the_file(content, reason, tmp_path):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SpaceError, match=rf"mine\.toml: .*{reason}"):
-        SearchSpace.from_toml(path)
+        find_space(str(path))
 
 
 def test_space_prints_as_a_table():

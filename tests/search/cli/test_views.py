@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import results
 from results.errors import RunUnreadable
 from search.cli.app import app
-from spaces import SearchSpace
+from spaces import space
 
 COMMAND = CliRunner()
 
@@ -79,7 +79,7 @@ def test_spaces_shows_a_space_and_when_a_dimension_exists():
 def test_spaces_as_toml_can_be_read_back(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(COMMAND.invoke(app, ["spaces", "full", "--toml"]).stdout)
-    assert SearchSpace.from_toml(path).name == "full"
+    assert space(str(path)).name == "full"
 
 
 def test_data_lists_every_set_and_whether_it_is_here(tmp_path):
