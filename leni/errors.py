@@ -11,6 +11,7 @@
     ├── DataError          a data set that is missing, truncated or of another form
     ├── SpecError          a search that cannot run as it is described
     ├── FolderError        a run folder that cannot be written or read
+    ├── StorageError       a study's database that cannot be opened, or does not answer
     └── EvaluationError    a training that came to nothing: a loss that is not finite
 
 Every message is one sentence that says what was wrong, where, and what would be right; the command prints it and
@@ -64,3 +65,7 @@ class FolderError(LeniSearchError):
 
 class EvaluationError(LeniSearchError):
     """A training that came to nothing, for example because its loss is not finite."""
+
+
+class StorageError(LeniSearchError):
+    """A study's database that cannot be opened, or that has not answered for too long."""

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from results.errors import ObjectiveError
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, check_objectives, completed, minimised
 
-__all__ = ["BOUNDS", "Bounds", "hypervolume", "hypervolume_curve", "hypervolume_of", "unit_values"]
+__all__ = ["BOUNDS", "Bounds", "hypervolume", "hypervolume_curve", "hypervolume_of", "observed_bounds", "unit_values"]
 
 Bounds = Mapping[str, tuple[float, float]]
 """Column -> (least, greatest) value, in the column's own unit."""
@@ -113,6 +113,27 @@ def hypervolume_of(
     """
     values = unit_values(completed(records), objectives=objectives, bounds=bounds)
     return hypervolume(values, np.ones(values.shape[1]))
+
+
+def observed_bounds(records: pd.DataFrame, *, objectives: Objectives) -> Bounds:
+    """Bounds for the objectives that have no fixed scale: the extremes of the completed records and a tenth beyond.
+
+    Args:
+        records: one row a trial.
+        objectives: column -> direction.
+
+    Returns:
+        (least, greatest) by name, never equal, so that a front's ends count; for `hypervolume_of`.
+    """
+    found = {}
+    for name in objectives:
+        if name not in BOUNDS:
+            values = minimised(completed(records), {name: "minimize"})[:, 0]
+            values = values[np.isfinite(values)]
+            low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+            margin = 0.1 * (high - low) or max(1.0, abs(low))
+            found[name] = (low - margin, high + margin)
+    return found
 
 
 def hypervolume_curve(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import json
 import os
 import platform
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,9 @@ class RunFolder:
     curves.parquet    learning curves, likewise
     front.csv         the front
     front.html, .png  its figure
+    checkpoints/      states of trainings that are going on, a file a trial
+    sampler.pickle    where the sampler's random numbers stand
+    driver.lock       held by the one process that drives the run
     ray/              Ray Tune's own files
     """
 
@@ -42,6 +48,9 @@ class RunFolder:
         self.curves = self.path / "curves.parquet"
         self.front = self.path / "front.csv"
         self.figures = (self.path / "front.html", self.path / "front.png")
+        self.checkpoints = self.path / "checkpoints"
+        self.sampler = self.path / "sampler.pickle"
+        self.lock = self.path / "driver.lock"
         self.ray = self.path / "ray"
 
     @property
@@ -72,6 +81,38 @@ class RunFolder:
         elif self.path.exists():
             raise FolderError(f"{self.path} is a file; give a folder with --out")
         return next(part for part in (self.path, *self.path.parents) if part.exists())
+
+    def check_run(self) -> None:
+        """Refuse a folder that holds no run to go on with.
+
+        Raises:
+            FolderError: it is missing, holds no spec, or cannot be written.
+        """
+        if not self.path.is_dir():
+            raise FolderError(f"{self.path} is not a folder: give the folder of a run")
+        if not self.spec.is_file() or not self.environment.is_file():
+            raise FolderError(f"{self.path} holds no run: it has no spec.toml with an environment.json beside it")
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise FolderError(f"{self.path} cannot be written")
+
+    @contextmanager
+    def driven(self) -> Iterator[None]:
+        """Be the one process that drives this run, for the length of a block; a process that dies lets go.
+
+        Raises:
+            FolderError: another one drives it.
+        """
+        with self.lock.open("a+") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                stream.seek(0)
+                who = stream.read().strip() or "another process"
+                raise FolderError(f"{self.path} is being driven by {who}; wait for its end, or stop it") from None
+            stream.truncate(0)
+            stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            stream.flush()
+            yield
 
     def create(self) -> None:
         """Make the folder.

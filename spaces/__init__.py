@@ -14,6 +14,7 @@ from spaces.dimensions import Range as Range
 from spaces.presets import PRESETS as PRESETS
 from spaces.presets import space as space
 from spaces.search_space import SearchSpace as SearchSpace
+from spaces.walk import WalkedSpace as WalkedSpace
 
 __all__ = [
     "BACKBONES",
@@ -26,6 +27,7 @@ __all__ = [
     "ParameterSpace",
     "Range",
     "SearchSpace",
+    "WalkedSpace",
     "backbone",
     "build",
     "cost",

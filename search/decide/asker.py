@@ -6,39 +6,56 @@ tried before, or it cannot be built) never reaches the storage.
 
 from __future__ import annotations
 
+import json
+import pickle
 import random
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from leni.errors import CandidateError
-from spaces import Candidate, SearchSpace
+from spaces import Candidate, Configuration, WalkedSpace
 
-__all__ = ["Asked", "Asker"]
+__all__ = ["Asked", "Asker", "Point"]
 
 PATIENCE = 25  # answers that cannot be used, before an untried candidate is drawn at random
 LISTED = 20_000  # candidates of a space that are listed to find the untried ones
+ASKED = "asked"  # how many answers the sampler had given before this one, in an answer's attributes
+_STATES = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+
+
+Point = Candidate | Configuration
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A candidate to try, and what a storage keeps of where it came from."""
+    """A candidate to try, and what a storage keeps of where it came from.
 
-    candidate: Candidate
+    Attributes:
+        candidate: what to try.
+        parameters: its answers to the space's dimensions, with their `distributions`; empty where it lies outside.
+        trial: number of the sampler's own trial, None where the sampler does not know of it.
+        repeat: how often it has been tried before, with other seeds.
+        attributes: what the sampler has noted at its trial, and needs again after a resume.
+    """
+
+    candidate: Point
     parameters: Mapping[str, Any]
     distributions: Mapping[str, BaseDistribution]
-    trial: Trial | None
+    trial: int | None
+    repeat: int = 0
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Asker:
-    """Candidates of a space, each at most once.
+    """Candidates of a space, each at most once, unless repeats are asked for.
 
     Args:
         space: where they come from.
@@ -47,23 +64,26 @@ class Asker:
         seed: for the candidates that are drawn when the sampler repeats itself.
         check: raises CandidateError for a candidate that cannot be built; such a one costs no trial.
         first: candidates to try before the sampler is asked, in or outside the space.
+        repeats: whether a candidate that the sampler asks for again, and that is finished, is given again.
     """
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: WalkedSpace[Any],
         sampler: BaseSampler,
         *,
         directions: Sequence[Any],
         seed: int,
-        check: Callable[[Candidate], Any],
-        first: Iterable[Candidate] = (),
+        check: Callable[[Any], Any],
+        first: Iterable[Point] = (),
+        repeats: bool = False,
     ) -> None:
-        self.space, self.check = space, check
+        self.space, self.check, self.repeats = space, check, repeats
         self.study = optuna.create_study(directions=list(directions), sampler=sampler)
         self.random = random.Random(seed)
         self.waiting = list(dict.fromkeys(first))
-        self.tried: set[Candidate] = set()
+        self.tried: dict[Point, int] = {}
+        self.finished: set[Point] = set()
 
     def ask(self) -> Asked | None:
         """The next candidate; None where every one has been tried."""
@@ -78,24 +98,68 @@ class Asker:
         asked = self._untried()
         return None if asked is None else self._taken(asked)
 
-    def tell(self, asked: Asked, values: Sequence[float] | None) -> None:
+    def tell(self, asked: Asked, state: str, values: Sequence[float] | None = None) -> None:
         """Let the sampler know how a candidate ended.
 
         Args:
-            asked: what `ask` gave.
-            values: of the objectives, None where it failed or was stopped.
+            asked: what `ask` or `replay` gave.
+            state: completed, stopped or failed; a stopped one has no values, so that no reading at part of the
+                training is mistaken for a result.
+            values: of the objectives, of a completed one.
         """
+        if state == "completed":
+            self.finished.add(asked.candidate)
         if asked.trial is not None:
-            state = TrialState.FAIL if values is None else TrialState.COMPLETE
-            self.study.tell(asked.trial, values, state=state)
+            self.study.tell(asked.trial, values, state=_STATES[state])
+
+    def replay(self, trial: FrozenTrial, candidate: Point) -> Asked:
+        """Take a trial of a storage for one of this sampler's own, whatever its state.
+
+        Returns:
+            What `ask` gave in its time; a running one can be told.
+        """
+        count = self.tried.get(candidate, 0)
+        self.tried[candidate] = count + 1
+        if trial.state == TrialState.COMPLETE:
+            self.finished.add(candidate)
+        attributes = trial.user_attrs.get("sampler", {})
+        storage, study_id = self.study._storage, self.study._study_id
+        known = None
+        while storage.get_n_trials(study_id) < attributes.get(ASKED, 0):  # answers that were of no use counted too
+            storage.create_new_trial(study_id, template_trial=create_trial(state=TrialState.FAIL))
+        if trial.params or self.space.parameters(candidate) is not None:
+            copy = create_trial(
+                state=trial.state, values=trial.values, params=trial.params, distributions=trial.distributions,
+                system_attrs={name: value for name, value in attributes.items() if name != ASKED},
+            )  # fmt: skip
+            trial_id = storage.create_new_trial(study_id, template_trial=copy)
+            known = storage.get_trial_number_from_id(trial_id)
+        return Asked(candidate, trial.params, trial.distributions, known, count, attributes)
+
+    def state(self) -> bytes:
+        """Where the random numbers stand; with the trials, all that the next answer depends on."""
+        notes = self.study._storage.get_study_system_attrs(self.study._study_id)
+        return pickle.dumps((self.study.sampler, self.random.getstate(), notes))
+
+    def restore(self, state: bytes) -> bool:
+        """Go on with random numbers that `state` gave; False, and nothing done, where they cannot be read."""
+        try:
+            sampler, numbers, notes = pickle.loads(state)
+            self.random.setstate(numbers)
+        except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, ImportError, IndexError):
+            return False
+        self.study.sampler = sampler
+        for name, value in notes.items():
+            self.study._storage.set_study_system_attr(self.study._study_id, name, value)
+        return True
 
     def _taken(self, asked: Asked) -> Asked:
-        self.tried.add(asked.candidate)
+        self.tried[asked.candidate] = asked.repeat + 1
         return asked
 
-    def _usable(self, candidate: Candidate) -> bool:
-        """Whether it has not been tried, and can be built."""
-        if candidate in self.tried:
+    def _usable(self, candidate: Point) -> bool:
+        """Whether it has not been tried (or may be again), and can be built."""
+        if candidate in self.tried and not (self.repeats and candidate in self.finished):
             return False
         try:
             self.check(candidate)
@@ -103,9 +167,9 @@ class Asker:
             return False
         return True
 
-    def _enqueued(self, candidate: Candidate) -> Asked | None:
+    def _enqueued(self, candidate: Point) -> Asked | None:
         """A given candidate; the sampler learns of it only where the space could have given it."""
-        if not self._usable(candidate):
+        if candidate in self.tried or not self._usable(candidate):
             return None
         known = self.space.parameters(candidate)
         if known is None:
@@ -114,7 +178,7 @@ class Asker:
         self.study.enqueue_trial(parameters)
         trial = _ask(self.study)
         self.space.suggest(trial)
-        return Asked(candidate, parameters, distributions, trial)
+        return Asked(candidate, parameters, distributions, trial.number, attributes={ASKED: trial.number})
 
     def _suggested(self) -> Asked | None:
         """The sampler's next answer, where it can be used."""
@@ -126,14 +190,18 @@ class Asker:
         if candidate is None or not self._usable(candidate):
             self.study.tell(trial, state=TrialState.FAIL)
             return None
-        return Asked(candidate, trial.params, trial.distributions, trial)
+        noted = self.study._storage.get_trial(trial._trial_id).system_attrs
+        attributes = {ASKED: trial.number, **{name: value for name, value in noted.items() if _is_json(value)}}
+        repeat = self.tried.get(candidate, 0)
+        return Asked(candidate, trial.params, trial.distributions, trial.number, repeat, attributes)
 
     def _untried(self) -> Asked | None:
         """Any candidate that is left, by listing the space where it ends, by drawing where it does not."""
         if all(values.values() is not None for values in self.space.dimensions().values()):
             listed = list(islice(self.space.candidates(), LISTED))
             self.random.shuffle(listed)
-            found = next((candidate for candidate in listed if self._usable(candidate)), None)
+            left = (candidate for candidate in listed if candidate not in self.tried)
+            found = next(filter(self._usable, left), None)
             return None if found is None else self._enqueued(found)
         drawing = Asker(
             self.space,
@@ -152,3 +220,12 @@ def _ask(study: optuna.Study) -> Trial:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return study.ask()
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a storage can keep a sampler's note."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

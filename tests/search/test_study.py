@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
+from sqlalchemy.exc import OperationalError
 
 import results
+from leni.errors import StorageError
 from search.study import Outcome, StudyStore
 from spaces import Candidate, SearchSpace
 
@@ -181,17 +183,80 @@ def test_fail_running_ends_what_another_process_left_behind(open_store):
     assert [row["error"] for row in later.records()][2:] == ["a loss that is not finite", "the run was killed"]
 
 
-def test_fail_running_ends_a_trial_whose_end_is_half_written(open_store):
+def test_recover_finishes_a_trial_whose_end_is_half_written(open_store):
     store = open_store()
     begin(store)
+    begin(store)
     trial_id = store.storage.get_trial_id_from_study_id_trial_number(store.study_id, 0)
-    half = {"metrics": {"accuracy": 0.9}, "curve": [dict(CURVE[0])], "error": ""}
+    half = {"state": "completed", "metrics": {"accuracy": 0.9}, "curve": [dict(CURVE[0])], "error": ""}
     store.storage.set_trial_user_attr(trial_id, "result", half)
     assert store.records() == []
     later = open_store()
+    assert [trial.number for trial in later.recover()] == [1]
     assert later.fail_running("killed") == 1
-    assert [(row["state"], row["error"]) for row in later.records()] == [("failed", "killed")]
-    assert results.to_frame(later.records())["accuracy"].isna().all()
+    assert [(row["state"], row["error"]) for row in later.records()] == [("completed", ""), ("failed", "killed")]
+    assert later.storage.get_trial(trial_id).values == [0.9, float(COSTS["params"])]
+
+
+def test_interrupted_trials_are_those_that_no_other_goes_on_with(open_store):
+    store = open_store()
+    for _ in range(4):
+        begin(store)
+    store.end(0, Outcome("failed", error="a NaN"))
+    store.end(1, Outcome("completed", {"accuracy": 0.5}))
+    store.fail_running("Ctrl-C", interrupted=True)
+    assert [trial.number for trial in store.interrupted()] == [2, 3]
+    store.begin(LENI, COSTS, {}, {}, continues=2)
+    assert [trial.number for trial in store.interrupted()] == [3]
+
+
+def flaky(store, monkeypatch, name, *, arrives):
+    """Let one method of the storage fail twice, before or after it did its work."""
+    plain, calls = getattr(store.storage, name), []
+
+    def method(*values, **options):
+        calls.append(name)
+        if len(calls) <= 2 and not (arrives and len(calls) == 2):
+            if arrives:
+                plain(*values, **options)
+            raise OperationalError("select", {}, Exception("the server is gone"))
+        return plain(*values, **options)
+
+    monkeypatch.setattr(store.storage, name, method)
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_begin_and_end_are_made_once_by_a_database_that_comes_back(open_store, monkeypatch, arrives):
+    store = open_store()
+    flaky(store, monkeypatch, "create_new_trial", arrives=arrives)
+    flaky(store, monkeypatch, "set_trial_state_values", arrives=arrives)
+    number = begin(store)
+    store.end(number, Outcome("completed", {"accuracy": 0.5}, CURVE))
+    (trial,) = store.storage.get_all_trials(store.study_id)
+    assert (trial.number, trial.state, trial.values) == (0, TrialState.COMPLETE, [0.5, float(COSTS["params"])])
+
+
+def test_database_that_stays_away_is_one_sentence(tmp_path, monkeypatch):
+    store = StudyStore(f"sqlite:///{tmp_path / 'study.db'}", OBJECTIVES, patience_s=0.0)
+    flaky(store, monkeypatch, "create_new_trial", arrives=False)
+    with pytest.raises(StorageError, match=r"has not answered for 0 s: the server is gone$"):
+        begin(store)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////no/such/folder/study.db", "postgresql+nodriver://x/y", "no url", "postgresql://"]
+)
+def test_database_that_cannot_be_opened_is_one_sentence(url):
+    with pytest.raises(StorageError, match="cannot be opened: ") as caught:
+        StudyStore(url, OBJECTIVES, patience_s=0.0)
+    assert "\n" not in str(caught.value)
+
+
+def test_study_of_other_objectives_is_refused(open_store, tmp_path):
+    open_store()
+    with pytest.raises(StorageError, match="other objectives"):
+        StudyStore(f"sqlite:///{tmp_path / 'study.db'}", {"loss": "minimize"})
 
 
 def test_records_of_a_trial_that_ended_without_a_result_say_so(open_store):

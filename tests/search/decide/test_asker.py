@@ -4,7 +4,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from leni.errors import CandidateError
 from search.decide.asker import Asked, Asker
@@ -53,7 +53,7 @@ def drawn(source: Asker, most: int) -> list[Asked]:
     answers = []
     while len(answers) < most and (asked := source.ask()) is not None:
         answers.append(asked)
-        source.tell(asked, value(asked.candidate))
+        source.tell(asked, "completed", value(asked.candidate))
     return answers
 
 
@@ -103,7 +103,7 @@ def test_ask_before_any_answer_is_told_ends_likewise(name):
     assert asked.pop() is None
     assert {one.candidate for one in asked} == set(SIX.candidates())
     for one in reversed(asked):  # out of order, as workers have it
-        source.tell(one, value(one.candidate))
+        source.tell(one, "completed", value(one.candidate))
     assert sum(trial.state == TrialState.COMPLETE for trial in source.study.trials) == 6
     assert source.ask() is None
 
@@ -141,12 +141,13 @@ def test_ask_leaves_out_widths_that_cannot_be_halved():
 def test_first_candidates_come_first_and_once(name):
     inside = list(SIX.candidates())
     first = [OUTSIDE, inside[4], inside[1], OUTSIDE, inside[4]]
-    found = drawn(asker(name, SIX, first=first), 100)
+    source = asker(name, SIX, first=first)
+    found = drawn(source, 100)
     assert [asked.candidate for asked in found[:3]] == [OUTSIDE, inside[4], inside[1]]
     assert len(found) == 7
     assert {asked.candidate for asked in found[1:]} == set(inside)
     assert (found[0].trial, found[0].parameters) == (None, {})
-    assert found[1].trial.params == found[1].parameters == SIX.parameters(inside[4])[0]
+    assert source.study.trials[found[1].trial].params == found[1].parameters == SIX.parameters(inside[4])[0]
 
 
 def test_first_candidates_that_cannot_be_built_are_passed_over():
@@ -166,9 +167,9 @@ def test_references_are_asked_first_of_every_preset(preset):
 def test_tell_shows_the_sampler_values_and_failures_with_their_parameters():
     source = asker("random", CONTINUOUS, first=[OUTSIDE])
     asked = [source.ask() for _ in range(3)]
-    source.tell(asked[2], None)
-    source.tell(asked[0], [0.9, 1.0])  # from outside: no trial of the sampler's
-    source.tell(asked[1], [0.5, 24.0])
+    source.tell(asked[2], "failed")
+    source.tell(asked[0], "completed", [0.9, 1.0])  # from outside: no trial of the sampler's
+    source.tell(asked[1], "completed", [0.5, 24.0])
     trials = source.study.trials
     assert [trial.state for trial in trials] == [TrialState.COMPLETE, TrialState.FAIL]
     assert trials[0].values == [0.5, 24.0]
@@ -181,7 +182,7 @@ def test_ask_goes_on_where_every_candidate_failed(name):
     found = []
     while (asked := source.ask()) is not None:
         found.append(asked.candidate)
-        source.tell(asked, None)
+        source.tell(asked, "failed")
     assert sorted(found, key=hash) == sorted(SIX.candidates(), key=hash)
 
 
@@ -220,7 +221,7 @@ def test_ask_with_one_objective_works_likewise(name):
     found = set()
     while (asked := source.ask()) is not None:
         found.add(asked.candidate)
-        source.tell(asked, value(asked.candidate)[:1])
+        source.tell(asked, "completed", value(asked.candidate)[:1])
     assert found == set(SIX.candidates())
 
 
@@ -232,3 +233,76 @@ def test_ask_and_tell_log_no_warning(name, caplog):
     finally:
         optuna.logging.disable_propagation()
     assert [record.getMessage() for record in caplog.records] == []
+
+
+def stored(asked: Asked, number: int, state: TrialState, values: list[float] | None = None) -> FrozenTrial:
+    """What a run's storage holds of an answer."""
+    trial = create_trial(
+        state=state, values=values, params=dict(asked.parameters), distributions=dict(asked.distributions),
+        user_attrs={"sampler": dict(asked.attributes)},
+    )  # fmt: skip
+    trial.number = number
+    return trial
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("where", [CONTINUOUS, space("channel-compensation")], ids=["continuous", "listed"])
+def test_replayed_trials_and_random_numbers_give_the_very_next_answers(name, where):
+    count = 12 if name == "gp" else 30
+    first = asker(name, where)
+    trials = []
+    for number in range(count):
+        asked = first.ask()
+        first.tell(asked, "completed", value(asked.candidate))
+        trials.append((stored(asked, number, TrialState.COMPLETE, value(asked.candidate)), asked.candidate))
+    later = asker(name, where)
+    for trial, candidate in trials:
+        later.replay(trial, candidate)
+    assert later.restore(first.state())
+    assert drawn(later, 4) == drawn(first, 4)
+
+
+def test_replayed_running_trial_can_be_told_and_is_not_asked_again():
+    source = asker("tpe", SIX)
+    asked = asker("random", SIX).ask()
+    again = source.replay(stored(asked, 0, TrialState.RUNNING), asked.candidate)
+    source.tell(again, "completed", [0.5, 3.0])
+    (trial,) = source.study.trials
+    assert (trial.state, trial.values) == (TrialState.COMPLETE, [0.5, 3.0])
+    assert asked.candidate not in {one.candidate for one in drawn_all(source)}
+
+
+def drawn_all(source: Asker) -> list[Asked]:
+    found = []
+    while (asked := source.ask()) is not None:
+        found.append(asked)
+    return found
+
+
+@pytest.mark.parametrize("state", [b"", b"no pickle", b"\x80\x04K\x01."])
+def test_random_numbers_that_cannot_be_read_are_left_alone(state):
+    source = asker("tpe", SIX)
+    before = source.state()
+    assert not source.restore(state)
+    assert source.state() == before
+
+
+def test_stopped_trial_is_no_result_for_the_sampler():
+    source = asker("tpe", CONTINUOUS)
+    for _ in range(15):
+        source.tell(source.ask(), "stopped")
+    assert {trial.state for trial in source.study.trials} == {TrialState.PRUNED}
+    assert source.study.best_trials == []
+    assert source.ask() is not None
+
+
+def test_repeats_are_given_of_finished_candidates_alone():
+    source = Asker(SIX, sampler("random", seed=1), directions=DIRECTIONS, seed=1, check=count, repeats=True)
+    finished = source.ask()
+    source.tell(finished, "completed", [0.5, 1.0])
+    running = source.ask()
+    found = [source.ask() for _ in range(12)]
+    assert running.candidate not in {asked.candidate for asked in found}
+    again = [asked.repeat for asked in found if asked.candidate == finished.candidate]
+    assert again == list(range(1, len(again) + 1))
+    assert again

@@ -1,0 +1,105 @@
+"""States of trainings that are going on: one file a trial, on a folder that all nodes see or at an fsspec address.
+
+A file is replaced whole or not at all, so a process may die at any moment; a file that cannot be read counts as none,
+and its trial starts again.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import uuid
+from typing import Any
+
+import fsspec
+import torch
+
+from leni.errors import FolderError
+
+__all__ = ["Checkpoints"]
+
+
+class Checkpoints:
+    """The states of a run's trials.
+
+    Args:
+        address: a folder, or what fsspec reads: `s3://bucket/run`, `gs://...`, `memory://...`.
+
+    Raises:
+        FolderError: the address is of a kind that fsspec does not know here, or cannot be written.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        try:
+            self.files, self.root = fsspec.core.url_to_fs(address)
+        except (ImportError, ValueError) as error:
+            raise FolderError(f"{address} cannot be used for checkpoints: {error}") from None
+        self.local = "file" in self.files.protocol
+
+    def check(self) -> None:
+        """Write a file and take it away again.
+
+        Raises:
+            FolderError: that was not possible.
+        """
+        probe = f"{self.root}/.probe-{uuid.uuid4().hex}"
+        try:
+            self.files.makedirs(self.root, exist_ok=True)
+            self.files.pipe_file(probe, b"")
+            self.files.rm_file(probe)
+        except Exception as error:
+            if not isinstance(error, (OSError, ValueError)) and not _of_a_service(error):
+                raise
+            raise FolderError(f"checkpoints cannot be written to {self.address}: {_line(error)}") from None
+
+    def _path(self, number: int) -> str:
+        return f"{self.root}/{number:06d}.pt"
+
+    def save(self, number: int, state: Any) -> None:
+        """Put a trial's state in place of the one before.
+
+        Raises:
+            OSError: it cannot be written; the one before is still there.
+        """
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        if not self.local:  # an object store puts an object whole
+            self.files.pipe_file(self._path(number), buffer.getvalue())
+            return
+        draft = f"{self._path(number)}.{uuid.uuid4().hex}.part"
+        self.files.makedirs(self.root, exist_ok=True)
+        try:
+            self.files.pipe_file(draft, buffer.getvalue())
+            self.files.mv(draft, self._path(number))
+        except OSError:
+            if self.files.exists(draft):
+                self.files.rm_file(draft)
+            raise
+
+    def load(self, number: int) -> Any:
+        """A trial's last state; None where there is none that can be read."""
+        try:
+            content = self.files.cat_file(self._path(number))
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError):
+            return None
+
+    def remove(self, number: int) -> None:
+        """Forget a trial's state, if there is one."""
+        if self.files.exists(self._path(number)):
+            self.files.rm_file(self._path(number))
+
+    def move(self, number: int, to: int) -> None:
+        """Let another trial go on with a state, if there is one."""
+        if self.files.exists(self._path(number)):
+            self.files.mv(self._path(number), self._path(to))
+
+
+def _of_a_service(error: Exception) -> bool:
+    """Whether it comes from a storage service's own client, whose errors have no common base."""
+    return type(error).__module__.partition(".")[0] in ("botocore", "gcsfs", "google", "azure", "adlfs", "aiohttp")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
