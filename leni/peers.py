@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from leni.registry import Activation, Option, register, register_activation
 
-__all__ = ["PELU", "AconC", "CReLU", "DynamicReLUB", "FReLU", "MetaAconC", "SReLU"]
+__all__ = ["PELU", "AconC", "CReLU", "DynamicReLUB", "FReLU", "MetaAconC", "RReLU", "SReLU"]
 
 
 def _column(coefficient: Tensor) -> Tensor:
@@ -225,10 +225,24 @@ class SReLU(nn.Module):
         return {name for name, _ in self.named_parameters()}
 
 
+@register_activation(
+    name="rrelu",
+    source="torch.nn",
+    formula="x or r x, r uniform in [1/8, 1/3] in training, its mean at evaluation",
+)
+class RReLU(nn.RReLU):
+    """torch's own, which at evaluation says that it is a LeakyReLU: ONNX has no operator for torch's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to a tensor of any shape."""
+        if self.training:
+            return super().forward(x)
+        return F.leaky_relu(x, (self.lower + self.upper) / 2, inplace=self.inplace)
+
+
 _TORCH_OWN = (
     ("relu", nn.ReLU, "max(x, 0)"),
     ("relu6", nn.ReLU6, "min(max(x, 0), 6)"),
-    ("rrelu", nn.RReLU, "x or r x, r uniform in [1/8, 1/3] in training, its mean at evaluation"),
     ("selu", nn.SELU, "1.0507 (x or 1.6733 (exp(x) - 1))"),
     ("gelu", nn.GELU, "x Phi(x)"),
     ("silu", nn.SiLU, "x sigmoid(x)"),

@@ -20,6 +20,7 @@ from leni.kernels import reference
 __all__ = ["leni_forward", "path"]
 
 Gradients = tuple[Tensor, Tensor, Tensor]
+_COMPILERS = {"cpu": "numba", "cuda": "triton"}
 
 # Kept for the life of the process: torch drops what a Library registered together with it.
 _LIBRARY = torch.library.Library("leni", "DEF")
@@ -62,28 +63,40 @@ def path(device: str = "cpu") -> str:
         device: "cpu", "cuda" or another type that torch knows.
 
     Returns:
-        "numba", or "reference: " and the reason, one sentence.
+        "numba", "triton", or "reference: " and the reason, one sentence.
     """
     return _path(device).words
 
 
 @functools.cache
 def _path(device: str) -> Path:
-    """Choose once in a process; compiles, or reads numba's cache, at the first call."""
-    words = f"reference: there is no faster kernel for {device}"
-    if device == "cpu":
+    """Choose once in a process; compiles, or reads the compiler's cache, at the first call."""
+    words = f"there is no faster kernel for {device}"
+    if device in _COMPILERS:
+        compiler = _COMPILERS[device]
         try:
-            from leni.kernels import cpu
+            kernels = _kernels(device)
         except ModuleNotFoundError as error:
-            words = f"reference: {error.name} is not installed"
+            words = f"{error.name} is not installed"
         except ImportError as error:
-            words = f"reference: numba cannot be imported ({error})"
+            words = f"{compiler} cannot be imported ({error})"
         else:
-            reason = cpu.prepare()
+            reason = kernels.prepare()
             if reason is None:
-                return Path(cpu.forward, cpu.backward, "numba")
-            words = f"reference: numba cannot compile the kernel ({reason})"
-    return Path(reference.forward, reference.backward, words)
+                return Path(kernels.forward, kernels.backward, compiler)
+            words = f"{compiler} cannot compile the kernel ({reason})"
+    return Path(reference.forward, reference.backward, f"reference: {words}")
+
+
+def _kernels(device: str) -> Any:
+    """The module with the compiled kernels for a device, imported where it is needed: compilers load slowly."""
+    if device == "cpu":
+        from leni.kernels import cpu
+
+        return cpu
+    from leni.kernels import triton
+
+    return triton
 
 
 def _in_layout_of(x: Tensor, result: Tensor) -> Tensor:

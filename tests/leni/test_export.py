@@ -1,0 +1,144 @@
+"""What leaves torch: swapped networks and activations through torch.export, ONNX and onnxruntime; copies and files."""
+
+import copy
+import io
+import pickle
+import shutil
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet18, squeezenet1_1
+
+from leni import LENI, activations, create_activation, swap
+from spaces.build import build
+from spaces.candidate import Candidate
+
+BATCH = torch.export.Dim("batch")
+
+
+def randomised(network):
+    """Every parameter and statistic away from its start, so that nothing is at 0 or 1 by luck; in evaluation."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                noise = torch.rand(value.shape, generator=generator, dtype=value.dtype)
+                value.mul_(0.8 + 0.4 * noise) if name.endswith("running_var") else value.add_(0.2 * noise - 0.1)
+    return network.eval()
+
+
+def maps(*shape):
+    """Maps of both signs, with exact zeros."""
+    x = 2 * torch.randn(shape, generator=torch.Generator().manual_seed(3))
+    x.view(-1)[::7] = 0.0
+    return x
+
+
+def swapped_torchvision(factory):
+    torch.manual_seed(0)
+    return randomised(swap(factory(num_classes=10), "leni", example_input=torch.empty(1, 3, 32, 32)).network)
+
+
+def swapped_backbone(factory):
+    torch.manual_seed(0)
+    return randomised(build(Candidate(factory, (8, 8, 16), "leni"), in_channels=3, classes=10))
+
+
+NETWORKS = {
+    "resnet18": (swapped_torchvision, resnet18),  # calls one ReLU module at several sites
+    "squeezenet1_1": (swapped_torchvision, squeezenet1_1),
+    "resnet8": (swapped_backbone, "resnet8"),
+}
+
+
+def in_onnxruntime(module, example, x):
+    """The file's operators, and what onnxruntime makes of `x` with the export of `module` on `example`."""
+    pytest.importorskip("onnxscript")
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    program = torch.onnx.export(module, (example,), dynamo=True, dynamic_shapes=({0: BATCH},), verbose=False)
+    file = io.BytesIO()
+    program.save(file)
+    operators = {(node.domain, node.op_type) for node in onnx.load_from_string(file.getvalue()).graph.node}
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    (result,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    return operators, torch.from_numpy(result)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_swapped_network_gives_the_same_in_onnxruntime_at_any_batch(name):
+    make, factory = NETWORKS[name]
+    network, x = make(factory), maps(5, 3, 32, 32)
+    operators, actual = in_onnxruntime(network, x[:2], x)
+    expected = network(x).detach()
+    assert (expected.amax(1) - expected.amin(1)).min() > 0.01  # logits that could be told apart
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(actual.argmax(1), expected.argmax(1))
+    assert {domain for domain, _ in operators} == {""}
+
+
+@pytest.mark.parametrize("name", activations())
+def test_activation_gives_the_same_in_onnxruntime_at_any_batch(name):
+    module, x = randomised(create_activation(name, 4)), maps(3, 4, 6, 5)
+    operators, actual = in_onnxruntime(module, x[:2], x)
+    torch.testing.assert_close(actual, module(x).detach(), rtol=1e-4, atol=1e-5)
+    assert {domain for domain, _ in operators} == {""}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 5},
+        {"norm": "batch"},
+        {"transform": "grouped"},
+        {"transform": "scale"},
+        {"compression": "none"},
+        {"transform": "dense", "compression": "dense"},
+    ],
+    ids=str,
+)
+def test_form_of_leni_gives_the_same_in_onnxruntime(options):
+    module, x = randomised(LENI(4, **options)), maps(3, 4, 6, 5)
+    _, actual = in_onnxruntime(module, x[:2], x)
+    torch.testing.assert_close(actual, module(x).detach(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", activations())
+def test_activation_survives_torch_export_into_a_file(name):
+    module, x = randomised(create_activation(name, 4)), maps(3, 4, 6, 5)
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(module, (x[:2],), dynamic_shapes=({0: BATCH},)), file)
+    file.seek(0)
+    torch.testing.assert_close(torch.export.load(file).module()(x), module(x))
+
+
+def test_exported_leni_in_half_precision_stays_in_it():
+    module, x = randomised(LENI(4)).bfloat16(), maps(3, 4, 6, 5).bfloat16()
+    program = torch.export.export(module, (x,))
+    assert program.module()(x).dtype == torch.bfloat16
+    torch.testing.assert_close(program.module()(x), module(x), rtol=2**-6, atol=2**-6)
+
+
+def test_swapped_torchvision_network_survives_copies_and_files(tmp_path):
+    network, x = swapped_torchvision(resnet18), maps(2, 3, 32, 32)
+    expected = network(x)
+    for twin in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        assert torch.equal(twin(x), expected)
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    other = swap(resnet18(num_classes=10), "leni", example_input=x).network.eval()
+    assert not torch.allclose(other(x), expected)
+    other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    assert torch.equal(other(x), expected)
+
+
+def test_compiled_swapped_network_agrees_forward_and_backward():
+    layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3, stride=2), nn.ReLU())
+    x = maps(2, 3, 9, 8).requires_grad_()
+    network = randomised(swap(layers, "leni", example_input=x.detach()).network)
+    backend = "inductor" if shutil.which("g++") or shutil.which("clang++") else "aot_eager"
+    results = []
+    for call in (network, torch.compile(network, backend=backend, fullgraph=True)):
+        y = call(x)
+        results.append((y, *torch.autograd.grad(y.square().sum(), [x, *network.parameters()])))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
