@@ -19,6 +19,7 @@ from leni.errors import (
     SpaceError,
     SpecError,
 )
+from leni.information import SiteInformation, information
 from leni.narrow import narrow
 from leni.networks import default_input_size, load_network
 from leni.placement import Placement
@@ -45,6 +46,7 @@ __all__ = [
     "Placement",
     "PlacementError",
     "ShapeError",
+    "SiteInformation",
     "SiteReport",
     "SpaceError",
     "SpecError",
@@ -54,6 +56,7 @@ __all__ = [
     "activations",
     "create_activation",
     "default_input_size",
+    "information",
     "load_network",
     "narrow",
     "register",

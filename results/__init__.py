@@ -13,7 +13,7 @@ from results.records import SCHEMA, Run, count_states, load, schema_version, to_
 from results.tables import front_table, to_csv, to_json
 
 if TYPE_CHECKING:
-    from results.figures import front_figure, hypervolume_figure, save
+    from results.figures import front_figure, hypervolume_figure, information_figure, save
 
 __all__ = [
     "DEFAULT_OBJECTIVES",
@@ -33,6 +33,7 @@ __all__ = [
     "hypervolume_curve",
     "hypervolume_figure",
     "hypervolume_of",
+    "information_figure",
     "is_non_dominated",
     "load",
     "minimised",
@@ -49,7 +50,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """The figures, whose import takes Altair along, at their first use."""
-    if name in ("front_figure", "hypervolume_figure", "save"):
+    if name in ("front_figure", "hypervolume_figure", "information_figure", "save"):
         from results import figures
 
         return getattr(figures, name)

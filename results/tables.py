@@ -16,7 +16,7 @@ __all__ = ["front_table", "to_csv", "to_json"]
 
 _FIRST = ("number", "accuracy", "params", "macs", "activation", "placement", "widths")
 _NUMBERS = frozenset({"number", "accuracy", "params", "macs"})
-_NEVER = frozenset({"state", "error", "started_at", "accuracy_std", "wall_s"})
+_NEVER = frozenset({"state", "error", "started_at", "accuracy_std", "accuracies", "wall_s", "peak_memory"})
 
 
 def front_table(front: pd.DataFrame) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.metadata
 import json
@@ -113,6 +114,20 @@ class RunFolder:
             stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             stream.flush()
             yield
+
+    def keep_sampler(self, state: bytes) -> None:
+        """Keep the sampler's state; after every answer, so without waiting for the disk."""
+        draft = self.sampler.with_suffix(".part")
+        with contextlib.suppress(OSError):  # on a full disk a resumed run draws other random numbers, no more
+            draft.write_bytes(state)
+            draft.replace(self.sampler)
+
+    def sampler_state(self) -> bytes | None:
+        """What `keep_sampler` kept last; None where there is nothing."""
+        try:
+            return self.sampler.read_bytes()
+        except OSError:
+            return None
 
     def create(self) -> None:
         """Make the folder.

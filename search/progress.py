@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 from rich.console import Console, Group
@@ -15,13 +15,23 @@ from rich.table import Table
 from rich.text import Text
 
 from results import Objectives, hypervolume_of
+from results.indicators import observed_bounds
+from search.decide.asker import Point
 from search.study import Outcome
-from spaces import Candidate, Cost
+from spaces import Configuration
 
 __all__ = ["Progress"]
 
 PLAIN_EVERY_S = 5.0
 REFRESH_PER_S = 4
+
+
+class Past(Protocol):
+    """What is over when a run begins or is resumed."""
+
+    completed: list[Mapping[str, float]]
+    begun: int
+    waiting: list[Any]
 
 
 class Progress:
@@ -43,9 +53,11 @@ class Progress:
         self.trials, self.epochs, self.objectives = trials, epochs, objectives
         self.console, self.quiet = console, quiet
         self.states = {"completed": 0, "stopped": 0, "failed": 0}
-        self.running: dict[int, tuple[Candidate, int]] = {}
+        self.running: dict[int, tuple[Point, int]] = {}
+        self.before = 0  # trials that were over before
         self.points: list[dict[str, float]] = []
         self.last_failure = ""
+        self.measured, self.volume = 0, 0.0
         self.started = self.printed = time.monotonic()
         live = console.is_terminal and not quiet
         self.live = (
@@ -64,7 +76,12 @@ class Progress:
         elif not self.quiet:
             self._say(self.line())
 
-    def begun(self, number: int, candidate: Candidate) -> None:
+    def recall(self, searcher: Past) -> None:
+        """Count what was over before this run, or this resumption of it, began."""
+        self.points = [dict(values) for values in searcher.completed]
+        self.before = searcher.begun - len(searcher.waiting)
+
+    def begun(self, number: int, candidate: Point) -> None:
         """A trial begins."""
         self.running[number] = (candidate, 0)
 
@@ -73,13 +90,13 @@ class Progress:
         if number in self.running:
             self.running[number] = (self.running[number][0], epoch["epoch"])
 
-    def ended(self, number: int, candidate: Candidate, cost: Cost, outcome: Outcome) -> None:
+    def ended(self, number: int, candidate: Point, costs: Mapping[str, float], outcome: Outcome) -> None:
         """A trial is over."""
         self.running.pop(number, None)
         self.states[outcome.state] += 1
         if outcome.state == "completed":
-            known = {**vars(cost), **outcome.metrics}
-            self.points.append({name: known[name] for name in ("accuracy", "params", "macs")})
+            known = {**costs, **outcome.metrics}
+            self.points.append({name: float(known[name]) for name in self.objectives})
         if outcome.error:
             self.last_failure = f"trial {number} failed: {outcome.error}"
         if self.live is None and not self.quiet:
@@ -100,38 +117,50 @@ class Progress:
     @property
     def done(self) -> int:
         """Trials that are over."""
-        return sum(self.states.values())
+        return self.before + sum(self.states.values())
 
     def time_left(self) -> float:
         """Seconds that are left, from the trials (and epochs of running ones) so far; NaN before there is any."""
-        behind = self.done + sum(min(1.0, epoch / self.epochs) for _, epoch in tuple(self.running.values()))
+        behind = sum(self.states.values())
+        behind += sum(min(1.0, epoch / self.epochs) for _, epoch in tuple(self.running.values()))  # type: ignore[assignment]
         elapsed = time.monotonic() - self.started
-        return elapsed / behind * (self.trials - behind) if behind > 0 else math.nan
+        return elapsed / behind * (self.trials - self.before - behind) if behind > 0 else math.nan
 
     def hypervolume(self) -> float:
         """Of the objectives so far, on the fixed scale of `results.hypervolume_of`."""
-        return hypervolume_of(pd.DataFrame(self.points), objectives=self.objectives) if self.points else 0.0
-
-    def ends(self) -> tuple[str, str]:
-        """The front's two ends: the most accurate network, and the smallest."""
         if not self.points:
-            return "-", "-"
-        best = max(self.points, key=lambda point: (point["accuracy"], -point["params"]))
-        smallest = min(self.points, key=lambda point: (point["params"], -point["accuracy"]))
-        return _point(best), _point(smallest)
+            return 0.0
+        if self.measured != len(self.points):
+            frame = pd.DataFrame(self.points)
+            bounds = observed_bounds(frame, objectives=self.objectives)
+            self.volume = hypervolume_of(frame, objectives=self.objectives, bounds=bounds)
+            self.measured = len(self.points)
+        return self.volume
+
+    def ends(self) -> dict[str, str]:
+        """The best point of each objective, by the objective's name; ties broken by the others in turn."""
+        if not self.points:
+            return dict.fromkeys(self.objectives, "-")
+        signs = {name: 1.0 if direction == "minimize" else -1.0 for name, direction in self.objectives.items()}
+        ends = {}
+        for name in self.objectives:
+            order = [name, *(other for other in self.objectives if other != name)]
+            best = min(self.points, key=lambda point: [signs[each] * point[each] for each in order])
+            others = ", ".join(f"{each} {_value(each, best[each])}" for each in self.objectives if each != name)
+            ends[name] = _value(name, best[name]) + (f" ({others})" if others else "")
+        return ends
 
     def line(self) -> str:
         """Where the run stands, in one line."""
-        best, smallest = self.ends()
+        ends = "; ".join(f"best {name} {text}" for name, text in self.ends().items())
         return (
             f"{self.done}/{self.trials} trials, {len(self.running)} running, {self.states['failed']} failed, "
             f"{_duration(self.time_left())} left, hypervolume {self.hypervolume():.4f}, "
-            f"best {best}, smallest {smallest}"
+            f"{ends}"
         )
 
     def render(self) -> Group:
         """The live display."""
-        best, smallest = self.ends()
         table = Table.grid(padding=(0, 2))
         table.add_row("trials", ProgressBar(self.trials, self.done, width=40), f"{self.done} of {self.trials}")
         facts = [
@@ -139,8 +168,7 @@ class Progress:
             ("failed", f"{self.states['failed']}"),
             ("time left", _duration(self.time_left())),
             ("hypervolume", f"{self.hypervolume():.4f}"),
-            ("most accurate", best),
-            ("smallest", smallest),
+            *((f"best {name}", text) for name, text in self.ends().items()),
         ]
         for name, value in facts:
             table.add_row(name, value, "")
@@ -152,13 +180,15 @@ class Progress:
         return Group(table, *lines, *failure)
 
 
-def _short(candidate: Candidate) -> str:
+def _short(candidate: Point) -> str:
+    if isinstance(candidate, Configuration):
+        return ", ".join(f"{name}={value}" for name, value in candidate.values)
     widths = "-".join(map(str, candidate.widths))
     return f"{candidate.backbone} {widths} {candidate.activation} @ {candidate.placement}"
 
 
-def _point(point: Mapping[str, float]) -> str:
-    return f"{point['accuracy']:.4f} at {point['params']:,} params"
+def _value(name: str, value: float) -> str:
+    return f"{value:,.0f}" if name in ("params", "macs") else f"{value:.4g}"
 
 
 def _duration(seconds: float) -> str:

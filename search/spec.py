@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tomli_w
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from leni.errors import LeniSearchError, SpecError
+from leni.errors import CandidateError, LeniSearchError, SpecError
+from search.decide.budget import Budget
 from search.decide.samplers import sampler
+from search.decide.stopping import Stopper, default_stopper, stopper
 from search.training.data import describe, names
 from search.training.recipe import Recipe
-from spaces import SearchSpace, space
+from spaces import ParameterSpace, SearchSpace, space
 
-__all__ = ["OBJECTIVES", "Spec"]
+__all__ = ["KNOWN", "OBJECTIVES", "Spec"]
 
-OBJECTIVES = {"accuracy": "maximize", "params": "minimize", "macs": "minimize"}
+OBJECTIVES = {"accuracy": "maximize", "params": "minimize", "macs": "minimize", "latency_ms": "minimize"}
+KNOWN = ("params", "macs")  # before a network is trained
+DIRECTIONS = {"max": "maximize", "maximize": "maximize", "min": "minimize", "minimize": "minimize"}
+LOGGERS = ("tensorboard", "mlflow", "wandb")
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "digits": {"batch_size": 32, "lr": 0.05}
 }  # a set this small needs the steps
@@ -39,19 +45,37 @@ class Spec(BaseModel):
         train_size: stratified part of the training images, a count; None for all.
         image_size: side in pixels that imagefolder's images are brought to.
         split_seed: of the split into training, validation and test.
-        objectives: of accuracy, params, macs; accuracy first.
+        objectives: of accuracy, params, macs, latency_ms; of an evaluator, whatever it returns, as NAME:max or
+            NAME:min.
+        min_params, max_params, min_macs, max_macs: networks outside of these are never trained.
         trials: how many to begin.
+        max_hours: no further trial begins after so many hours.
+        max_gpu_hours: nor after so many hours of GPUs, over all trials.
+        until_stable: nor when the hypervolume has not grown over so many completed trials,
+        stable_threshold: by this share of it.
         epochs: of every training.
+        seeds: trained of every candidate, at once where that pays; records have mean, deviation and each value.
+        duplicates: of a finished candidate that the sampler asks for again: "skip", another is asked for, or "reseed",
+            it is trained again from further seeds.
         training: the rest of the recipe (`search.training.Recipe`): lr, batch_size, weight_decay, ...; digits has a
             batch_size of 32 and an lr of 0.05 unless they are given.
         sampler: tpe, nsga2, nsga3, gp, qmc or random.
         seed: of the sampler and of every training.
+        stopper: improvement, halving, asha or none; None for improvement where trainings have more than 8 epochs.
         references: whether ReLU and LENI everywhere at full width are tried first.
+        enqueue: file of candidates to try first, JSON lines or a list.
+        warm_start: folder of a run whose completed trials are taken over; data, recipe and objectives must agree.
         evaluator: `module:function` in place of a training.
         cpus_per_trial: CPUs of one trial; fractions share one.
         gpus_per_trial: GPUs of one trial; fractions share one; None for one where there is one.
         workers: trials at once, at most; None for as many as fit.
         address: of a Ray cluster; None for one on this machine.
+        retries: how often a trial whose process or node died goes on elsewhere.
+        checkpoint_s: seconds between two states of a training that are kept, at least.
+        checkpoints: where they are kept, a folder that all nodes see or an fsspec address; None for the run's folder.
+        storage: address of the study's database; None for SQLite in the run's folder.
+        patience_s: how long a database that does not answer is waited for.
+        loggers: trackers that are told of every trial: tensorboard, mlflow, wandb.
         out: the run's folder; None for the next free one under runs/.
 
     Raises:
@@ -60,7 +84,7 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
-    space: str | dict[str, Any] | SearchSpace = "channel-compensation"
+    space: str | dict[str, Any] | SearchSpace | ParameterSpace = "channel-compensation"
     fix: dict[str, Any] = Field(default_factory=dict)
     data: str = "digits"
     data_folder: Path | None = None
@@ -69,17 +93,36 @@ class Spec(BaseModel):
     image_size: int | None = Field(None, ge=1, strict=True)
     split_seed: int = Field(0, ge=0, lt=2**32, strict=True)
     objectives: tuple[str, ...] = ("accuracy", "params")
+    min_params: int | None = Field(None, ge=1, strict=True)
+    max_params: int | None = Field(None, ge=1, strict=True)
+    min_macs: int | None = Field(None, ge=1, strict=True)
+    max_macs: int | None = Field(None, ge=1, strict=True)
     trials: int = Field(24, ge=1, strict=True)
+    max_hours: float | None = Field(None, gt=0, allow_inf_nan=False)
+    max_gpu_hours: float | None = Field(None, gt=0, allow_inf_nan=False)
+    until_stable: int | None = Field(None, ge=1, strict=True)
+    stable_threshold: float = Field(0.001, gt=0, allow_inf_nan=False)
     epochs: int = Field(12, ge=1, strict=True)
+    seeds: int = Field(1, ge=1, le=1000, strict=True)
+    duplicates: Literal["skip", "reseed"] = "skip"
     training: dict[str, Any] = Field(default_factory=dict)
     sampler: str = "tpe"
     seed: int = Field(0, ge=0, lt=2**31, strict=True)
+    stopper: str | None = None
     references: bool = Field(True, strict=True)
+    enqueue: Path | None = None
+    warm_start: Path | None = None
     evaluator: str | None = None
     cpus_per_trial: float = Field(1.0, gt=0, strict=True, allow_inf_nan=False)
     gpus_per_trial: float | None = Field(None, ge=0, strict=True, allow_inf_nan=False)
     workers: int | None = Field(None, ge=1, strict=True)
     address: str | None = None
+    retries: int = Field(2, ge=0, strict=True)
+    checkpoint_s: float = Field(5.0, ge=0, allow_inf_nan=False)
+    checkpoints: str | None = None
+    storage: str | None = None
+    patience_s: float = Field(180.0, ge=0, allow_inf_nan=False)
+    loggers: tuple[str, ...] = ()
     out: Path | None = None
 
     def __init__(self, **values: Any) -> None:
@@ -93,14 +136,45 @@ class Spec(BaseModel):
         """What pydantic's types do not say; each of these raises an error that names what is wrong."""
         sampler(self.sampler, seed=self.seed)
         self.recipe()
-        self.search_space()
-        if unknown := [name for name in self.objectives if name not in OBJECTIVES]:
-            raise SpecError(f"objectives must be of {', '.join(OBJECTIVES)}, got {unknown[0]!r}")
-        if len(set(self.objectives)) != len(self.objectives) or "accuracy" not in self.objectives:
-            raise SpecError(f"objectives must hold accuracy, and each once, got {', '.join(self.objectives)}")
+        own = isinstance(self.search_space(), ParameterSpace)
+        if own and self.evaluator is None:
+            raise SpecError("a space of parameters needs an evaluator, module:function: there is no network to train")
+        self._check_objectives(own)
+        self.make_stopper()
+        for low, high in (("min_params", "max_params"), ("min_macs", "max_macs")):
+            least, most = getattr(self, low), getattr(self, high)
+            if least is not None and most is not None and least > most:
+                raise SpecError(f"{low} must not be above {high}, got {least} and {most}")
+            if own and (least is not None or most is not None):
+                raise SpecError(f"{low} and {high} are limits for networks, and this is a space of parameters")
+        if wrong := [name for name in self.loggers if name not in LOGGERS]:
+            raise SpecError(f"loggers must be of {', '.join(LOGGERS)}, got {wrong[0]!r}")
         if self.evaluator is None and self.data not in names():
             describe(self.data)
         return self
+
+    def _check_objectives(self, own: bool) -> None:
+        """Names and directions; ours need accuracy, an evaluator's own space has any."""
+        names = [text.partition(":")[0] for text in self.objectives]
+        if self.evaluator is None and (len(set(names)) != len(names) or "accuracy" not in names):
+            near = next((name for name in names if name not in OBJECTIVES), None)
+            if near is not None:
+                raise SpecError(f"objectives must be of {', '.join(OBJECTIVES)}, got {near!r}")
+            raise SpecError(f"objectives must hold accuracy, and each once, got {', '.join(self.objectives)}")
+        if len(set(names)) != len(names) or not all(names) or not names:
+            raise SpecError(f"objectives must be there, each once, got {', '.join(self.objectives)}")
+        for text, name in zip(self.objectives, names, strict=True):
+            direction = text.partition(":")[2]
+            if direction and direction not in DIRECTIONS:
+                raise SpecError(f"objective {name} must be NAME:max or NAME:min, got {text!r}")
+            if not direction and name not in OBJECTIVES:
+                if self.evaluator is None:
+                    raise SpecError(f"objectives must be of {', '.join(OBJECTIVES)}, got {name!r}")
+                raise SpecError(f"objective {name} needs a direction: {name}:max or {name}:min")
+            if name in OBJECTIVES and direction and DIRECTIONS[direction] != OBJECTIVES[name] and not own:
+                raise SpecError(f"objective {name} is to {OBJECTIVES[name]}, got {text!r}")
+            if name not in OBJECTIVES and self.evaluator is None:
+                raise SpecError(f"objectives must be of {', '.join(OBJECTIVES)}, got {name!r}")
 
     @classmethod
     def read(cls, path: str | Path | None, **flags: Any) -> Spec:
@@ -129,17 +203,28 @@ class Spec(BaseModel):
         except LeniSearchError as error:
             raise SpecError(f"{path}: {error}") from None
 
-    def search_space(self) -> SearchSpace:
+    def search_space(self) -> SearchSpace | ParameterSpace:
         """The space, with what is fixed in it.
 
         Raises:
             SpaceError: it does not exist, cannot be read, or has no dimension that is to be fixed.
         """
-        if isinstance(self.space, SearchSpace):
-            found = self.space
-        else:
-            found = space(self.space) if isinstance(self.space, str) else SearchSpace.from_dict(self.space)
+        found = self.space if isinstance(self.space, (SearchSpace, ParameterSpace)) else space(self.space)
         return found.fix(self.fix)
+
+    def make_stopper(self) -> Stopper | None:
+        """The stopper by name; None where no training is to be stopped.
+
+        Raises:
+            SpecError: there is none of this name.
+        """
+        directions = self.directions()
+        name = self.stopper
+        if name is None:
+            curved = self.evaluator is None and next(iter(directions)) == "accuracy"
+            name = default_stopper(self.epochs) if curved and len(directions) > 1 else "none"
+        known = sum(name in KNOWN for name in directions) if isinstance(self.search_space(), SearchSpace) else 0
+        return stopper(name, epochs=self.epochs, costs=known)
 
     def recipe(self) -> Recipe:
         """The training recipe.
@@ -155,7 +240,33 @@ class Spec(BaseModel):
 
     def directions(self) -> dict[str, str]:
         """Objectives with their directions."""
-        return {name: OBJECTIVES[name] for name in self.objectives}
+        pairs = (text.partition(":") for text in self.objectives)
+        return {name: DIRECTIONS[given] if given else OBJECTIVES[name] for name, _, given in pairs}
+
+    def budget(self) -> Budget:
+        """How far to go."""
+        return Budget(
+            self.trials,
+            wall_s=self.max_hours and 3600 * self.max_hours,
+            gpu_s=self.max_gpu_hours and 3600 * self.max_gpu_hours,
+            stable_trials=self.until_stable,
+            stable_threshold=self.stable_threshold,
+        )
+
+    def first_seeds(self) -> tuple[int, ...]:
+        """Seeds of a candidate that is new: the same for every candidate, so that differences are paired."""
+        return tuple(range(self.seed, self.seed + self.seeds))
+
+    def refuse_costs(self, costs: Mapping[str, float]) -> None:
+        """Check what is known of a network before it is trained.
+
+        Raises:
+            CandidateError: it is outside of min_params, max_params, min_macs or max_macs.
+        """
+        for name in KNOWN:
+            least, most = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
+            if name in costs and not (least or 0) <= costs[name] <= (most or math.inf):
+                raise CandidateError(f"{name} is {costs[name]:,}, outside of {least or 0:,} to {most or math.inf:,}")
 
     def gpus(self) -> float:
         """GPUs of one trial: as asked for, or one where this machine has one.
@@ -173,11 +284,14 @@ class Spec(BaseModel):
     def to_toml(self) -> str:
         """The spec as a TOML file: every key with a value, the whole recipe, a space of one's own as a table."""
         table = self.model_dump(mode="python", exclude_none=True, exclude={"out"})
-        if isinstance(self.space, SearchSpace):
+        if isinstance(self.space, (SearchSpace, ParameterSpace)):
             table["space"] = self.space.to_dict()
         elif isinstance(self.space, str) and self.space.endswith(".toml"):
             table["space"] = space(self.space).to_dict()
-        table["objectives"] = list(self.objectives)
+        table["objectives"], table["loggers"] = list(self.objectives), list(self.loggers)
+        for key in ("enqueue", "warm_start"):
+            if key in table:
+                table[key] = str(table[key].expanduser().resolve())
         table["training"] = {key: value for key, value in vars(self.recipe()).items() if key != "epochs"}
         if self.data_folder is not None:
             table["data_folder"] = str(self.data_folder.expanduser().resolve())

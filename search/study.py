@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from leni.errors import StorageError
 from spaces import Candidate, Configuration
 
-__all__ = ["Outcome", "StudyStore", "candidate_of", "curve_of"]
+__all__ = ["NAME", "STATES", "Outcome", "StudyStore", "candidate_of", "curve_of"]
 
 NAME = "leni-search"
 STATES = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
@@ -109,7 +109,7 @@ class StudyStore:
     def begin(
         self,
         candidate: Candidate | Configuration,
-        costs: Mapping[str, int],
+        costs: Mapping[str, float],
         parameters: Mapping[str, Any],
         distributions: Mapping[str, BaseDistribution],
         **facts: Any,
@@ -192,6 +192,13 @@ class StudyStore:
                 self._ids[trial.number] = trial._trial_id
                 running.append(trial)
         return running
+
+    def add_once(self, templates: Sequence[FrozenTrial]) -> None:
+        """Take over trials of another study, those that are not here yet; each has a user attribute "warm_start"."""
+        here = {trial.user_attrs.get("warm_start") for trial in self._all(None)} if templates else set()
+        for template in templates:
+            if template.user_attrs["warm_start"] not in here:
+                self._patiently(lambda t=template: self.storage.create_new_trial(self.study_id, template_trial=t))  # type: ignore[misc]
 
     def fail_running(self, reason: str, *, interrupted: bool = False) -> int:
         """End as failed whatever is still running; how many there were."""

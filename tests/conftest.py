@@ -11,6 +11,15 @@ EVALUATORS = Path(__file__).parent / "search" / "evaluators"
 sys.path.insert(0, str(EVALUATORS))  # before Ray starts: its workers get the driver's path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=3, help="moments at which a driver is killed, in test_kill.py")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kill_seed" in metafunc.fixturenames:
+        metafunc.parametrize("kill_seed", range(metafunc.config.getoption("--kills")))
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """Ray on this machine, shared by all tests that need one."""

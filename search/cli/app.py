@@ -22,10 +22,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(runs.run_command)
+app.command("resume")(runs.resume_command)
 app.command("front")(views.front_command)
 app.command("spaces")(views.spaces_command)
 app.command("data")(views.data_command)
 app.command("sites")(network.sites_command)
+app.command("inspect")(network.inspect_command)
 app.add_typer(bench.bench_app, name="bench")
 
 

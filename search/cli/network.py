@@ -1,4 +1,4 @@
-"""Commands on one network: sites.
+"""Commands on one network: sites, inspect.
 
 What is heavy (torch, torchvision) is imported when a command needs it, so that --help answers at once.
 """
@@ -8,24 +8,35 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from search.cli.console import show_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from leni.sites import CallSite
     from leni.swap import SwapReport
+    from search.inspect import Inspection
 
-__all__ = ["sites_command"]
+__all__ = ["inspect_command", "sites_command"]
 
 Size = tuple[int, int, int]
-UNBOUNDED = 10_000  # columns, wider than any table here
+MEASURES = {  # of search.inspect's records: title of a column, format of a number
+    "dead": ("dead", "{:.1%}"),
+    "negative_kept": ("negative kept", "{:.1%}"),
+    "effective_rank": ("effective rank", "{:.1f}"),
+    "entropy": ("entropy, bits", "{:.2f}"),
+}
 
 
 def sites_command(
@@ -78,7 +89,32 @@ def sites_command(
         typer.echo(_csv(records), nl=False)
     else:
         params = sum(parameter.numel() for parameter in network.parameters())
-        _show(table, f"{model} at {'x'.join(map(str, shape))}, {params:,} parameters: {summary}")
+        show_table(table, f"{model} at {'x'.join(map(str, shape))}, {params:,} parameters: {summary}")
+
+
+def inspect_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    trial: Annotated[int, typer.Option(help="The trial's number, as `front` shows it.")],
+    figure: Annotated[Path | None, typer.Option(help="Draw it too: a .html, .png, .svg or .pdf file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """What a trial's activations keep, beside ReLU: both networks are trained as in the run, and measured."""
+    from results import save
+    from results.figures.theme import check_format
+    from search.inspect import inspect
+
+    if figure is not None:  # a typing error is found before a network is trained
+        check_format(figure)
+        if not figure.absolute().parent.is_dir():
+            raise typer.BadParameter(f"--figure: there is no folder {figure.absolute().parent}")
+    found = inspect(folder, trial, quiet=quiet)
+    if as_json:
+        typer.echo(json.dumps(_inspected(found)))
+    else:
+        show_table(_inspection_table(found), _inspection_summary(found))
+    if figure is not None:
+        save(found.figure(), figure)
 
 
 def _size(text: str | None) -> Size | None:
@@ -190,14 +226,55 @@ def _csv(records: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _show(table: Table, summary: str) -> None:
-    """Print to a terminal as wide as it is; to a pipe or file, a line a site, however wide."""
-    from rich.console import Console
+def _inspected(found: Inspection) -> dict[str, Any]:
+    """An inspection as JSON has it, which has no NaN."""
+    rows = [asdict(row) for row in found.rows]
+    return {
+        "trial": found.number,
+        "candidate": found.candidate.to_dict(),
+        "accuracy": found.accuracy,
+        "recorded_accuracy": found.recorded,
+        "twin_accuracy": found.twin_accuracy,
+        "device": found.device,
+        "sites": [
+            {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+            for row in rows
+        ],
+    }
 
-    console = Console()
-    if not console.is_terminal:
-        wide = console.options.update(max_width=UNBOUNDED)
-        console = Console(width=console.measure(table, options=wide).maximum)
-    if table.row_count:
-        console.print(table)
-    console.print(summary, highlight=False, markup=False, soft_wrap=True)
+
+def _inspection_table(found: Inspection) -> Table:
+    """A line a site, and in each measure's column the network's number and the twin's."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    names = list(dict.fromkeys(row.network for row in found.rows))
+    by_name = {name: {row.site: row for row in found.rows if row.network == name} for name in names}
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("site", overflow="fold")
+    table.add_column("role", no_wrap=True)
+    table.add_column("channels", justify="right", no_wrap=True)
+    for title, _ in MEASURES.values():
+        table.add_column(f"{title}\n{' | '.join(names)}", justify="right", no_wrap=True)
+    for site, row in by_name[names[0]].items():
+        beside = [by_name[name].get(site) for name in names]
+        channels = dict.fromkeys(str(other.channels) for other in beside if other)
+        cells = [
+            " | ".join(_number(form, getattr(other, name, math.nan)) for other in beside)
+            for name, (_, form) in MEASURES.items()
+        ]
+        table.add_row(escape(site), row.role, " | ".join(channels), *cells)
+    return table
+
+
+def _number(form: str, value: float) -> str:
+    return "-" if math.isnan(value) else form.format(value)
+
+
+def _inspection_summary(found: Inspection) -> str:
+    candidate = found.candidate
+    widths = "-".join(map(str, candidate.widths))
+    text = f"trial {found.number}, {candidate.backbone} {widths} {candidate.activation} @ {candidate.placement}"
+    twin = "it is ReLU itself" if found.twin_accuracy is None else f"its ReLU twin {found.twin_accuracy:.4f}"
+    return f"{text}: {found.verdict}; {twin}"

@@ -1,4 +1,4 @@
-"""Commands that train: run.
+"""Commands that train: run, resume.
 
 What is heavy (torch, Ray, Optuna) is imported when a command needs it, so that --help answers at once.
 """
@@ -16,9 +16,17 @@ import typer
 if TYPE_CHECKING:
     from results import Run
 
-__all__ = ["run_command"]
+__all__ = ["resume_command", "run_command"]
 
-SpecFile = Annotated[Path | None, typer.Argument(metavar="[SPEC.toml]", help="The spec; flags go over it.")]
+SpecFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="[SPEC.toml]", help="The spec; flags go over it. A run's folder with --add-trials."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no front.")]
+Workers = Annotated[int | None, typer.Option(help="Trials at once, at most.")]
+Cpus = Annotated[float | None, typer.Option(help="CPUs of one trial.")]
+Gpus = Annotated[float | None, typer.Option(help="GPUs of one trial; fractions share one.")]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster to join.")]
 
 
 def run_command(
@@ -33,41 +41,133 @@ def run_command(
     train_size: Annotated[int | None, typer.Option(help="Training images to use, stratified.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side in pixels that imagefolder's images get.")] = None,
     split_seed: Annotated[int | None, typer.Option(help="Of the split into training, validation and test.")] = None,
-    objectives: Annotated[str | None, typer.Option(help="Of accuracy,params,macs, with commas.")] = None,
+    objectives: Annotated[
+        str | None, typer.Option(help="Of accuracy,params,macs,latency_ms; an evaluator's as NAME:max,NAME:min.")
+    ] = None,
+    min_params: Annotated[int | None, typer.Option(help="Smaller networks are never trained.")] = None,
+    max_params: Annotated[int | None, typer.Option(help="Larger networks are never trained.")] = None,
+    min_macs: Annotated[int | None, typer.Option(help="Networks of fewer multiply-adds are never trained.")] = None,
+    max_macs: Annotated[int | None, typer.Option(help="Networks of more multiply-adds are never trained.")] = None,
     trials: Annotated[int | None, typer.Option(help="Trials to begin.")] = None,
+    add_trials: Annotated[int | None, typer.Option(min=1, help="More trials for the run in this folder.")] = None,
+    max_hours: Annotated[float | None, typer.Option(help="No trial begins after so many hours.")] = None,
+    max_gpu_hours: Annotated[float | None, typer.Option(help="Nor after so many hours of GPUs in all.")] = None,
+    until_stable: Annotated[
+        int | None, typer.Option(help="Nor when the hypervolume has not grown over so many trials.")
+    ] = None,
+    stable_threshold: Annotated[float | None, typer.Option(help="Growth that counts, as a share.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of every training.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate at factor 1.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the sampler and of every training.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="tpe, nsga2, nsga3, gp, qmc or random.")] = None,
+    cuda_graph: Annotated[
+        bool | None, typer.Option("--cuda-graph/--no-cuda-graph", help="On a GPU, replay a captured training step.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Seeds of every candidate, trained at once where that pays.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the sampler, and the first of every candidate.")] = None,
+    duplicates: Annotated[
+        str | None, typer.Option(help="skip: ask for another candidate; reseed: train it from further seeds.")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="See `simulate --help` for how they compare.")] = None,
+    stopper: Annotated[str | None, typer.Option(help="improvement, halving, asha or none.")] = None,
     references: Annotated[
         bool | None,
         typer.Option("--references/--no-references", help="Whether ReLU and LENI at full width are tried first."),
     ] = None,
+    enqueue: Annotated[Path | None, typer.Option(help="File of candidates to try first, JSON lines.")] = None,
+    warm_start: Annotated[Path | None, typer.Option(help="A run whose completed trials are taken over.")] = None,
     evaluator: Annotated[str | None, typer.Option(help="module:function in place of a training.")] = None,
-    cpus_per_trial: Annotated[float | None, typer.Option(help="CPUs of one trial.")] = None,
-    gpus_per_trial: Annotated[float | None, typer.Option(help="GPUs of one trial; fractions share one.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Trials at once, at most.")] = None,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster to join.")] = None,
+    cpus_per_trial: Cpus = None,
+    gpus_per_trial: Gpus = None,
+    workers: Workers = None,
+    address: Address = None,
+    retries: Annotated[
+        int | None, typer.Option(help="How often a trial whose process or node died goes on elsewhere.")
+    ] = None,
+    checkpoint_s: Annotated[float | None, typer.Option(help="Seconds between two states of a training.")] = None,
+    checkpoints: Annotated[
+        str | None, typer.Option(help="Where states are kept: a shared folder or an fsspec address.")
+    ] = None,
+    storage: Annotated[str | None, typer.Option(help="Optuna database, postgresql://user@host/name.")] = None,
+    patience_s: Annotated[float | None, typer.Option(help="Seconds that a silent database is waited for.")] = None,
+    logger: Annotated[list[str] | None, typer.Option(help="tensorboard, mlflow or wandb; may be repeated.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; the next free one under runs/ if not given.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no front.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and what it costs, and stop.")
+    ] = False,
+    quiet: Quiet = False,
 ) -> int:
     """Search: train candidates, and end with the front of accuracy against parameters."""
     flags: dict[str, Any] = {
         "space": space, "fix": _pairs(fix), "data": data, "data_folder": data_folder, "download": download,
         "train_size": train_size, "image_size": image_size, "split_seed": split_seed,
-        "objectives": _names(objectives), "trials": trials, "epochs": epochs, "seed": seed, "sampler": sampler,
-        "references": references, "evaluator": evaluator, "cpus_per_trial": cpus_per_trial,
-        "gpus_per_trial": gpus_per_trial, "workers": workers, "address": address, "out": out,
+        "objectives": _names(objectives), "min_params": min_params, "max_params": max_params, "min_macs": min_macs,
+        "max_macs": max_macs, "trials": trials, "max_hours": max_hours, "max_gpu_hours": max_gpu_hours,
+        "until_stable": until_stable, "stable_threshold": stable_threshold, "epochs": epochs, "seeds": seeds,
+        "seed": seed, "duplicates": duplicates, "sampler": sampler, "stopper": stopper, "references": references,
+        "enqueue": enqueue, "warm_start": warm_start, "evaluator": evaluator, "cpus_per_trial": cpus_per_trial,
+        "gpus_per_trial": gpus_per_trial, "workers": workers, "address": address, "retries": retries,
+        "checkpoint_s": checkpoint_s, "checkpoints": checkpoints, "storage": storage, "patience_s": patience_s,
+        "loggers": tuple(logger) if logger else None, "out": out,
     }  # fmt: skip
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a user's evaluator is looked for here, as `python -m` would
+    _look_here()
+    if add_trials is not None:
+        return _extend(file, out, add_trials, flags, quiet)
     from search.run import run
     from search.spec import Spec
 
-    recipe = {name: value for name, value in (("lr", lr), ("batch_size", batch_size)) if value is not None}
-    finished = run(Spec.read(file, training=recipe or None, **flags), quiet=quiet)
+    recipe = {"lr": lr, "batch_size": batch_size, "cuda_graph": cuda_graph}
+    spec = Spec.read(
+        file, training={name: value for name, value in recipe.items() if value is not None} or None, **flags
+    )
+    if dry_run:
+        from search.plan import plan
+
+        plan(spec).show()
+        return 0
+    return _end(run(spec, quiet=quiet), quiet)
+
+
+def _extend(file: Path | None, out: Path | None, add_trials: int, flags: dict[str, Any], quiet: bool) -> int:
+    """`run DIR --add-trials N`: the run's own spec decides what is searched."""
+    folder = file or out
+    if folder is None:
+        raise typer.BadParameter("--add-trials needs the folder of the run: leni-search run DIR --add-trials N")
+    how = {name: flags.pop(name) for name in ("workers", "address", "cpus_per_trial", "gpus_per_trial")}
+    if others := [name for name, value in flags.items() if value is not None and name != "out"]:
+        raise typer.BadParameter(f"--add-trials goes on with the run's own spec, and cannot change {', '.join(others)}")
+    return resume_command(folder, add_trials=add_trials, quiet=quiet, **how)
+
+
+def resume_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The run's folder.")],
+    add_trials: Annotated[int, typer.Option(min=0, help="Trials beyond what was asked for.")] = 0,
+    cpus_per_trial: Cpus = None,
+    gpus_per_trial: Gpus = None,
+    workers: Workers = None,
+    address: Address = None,
+    quiet: Quiet = False,
+) -> int:
+    """Go on with a run that was interrupted or killed, at any moment, or extend a finished one."""
+    _look_here()
+    from search.run import resume
+
+    changes = {
+        "cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial, "workers": workers, "address": address
+    }  # fmt: skip
+    given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    return _end(resume(folder, add_trials=add_trials, quiet=quiet, **given), quiet)
+
+
+def _look_here() -> None:
+    """A user's evaluator is looked for here, as `python -m` would."""
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109
+
+
+def _end(finished: Run, quiet: bool) -> int:
     if not quiet:
         _show(finished)
     return 130 if finished.environment["ended"] == "interrupted" else 0
@@ -83,7 +183,13 @@ def _show(finished: Run) -> None:
     front = finished.front()
     if len(front):
         console.print(front_table(front))
-    ended = {"interrupted": "; interrupted", "exhausted": "; the space has no further candidate"}
+    ended = {
+        "interrupted": f"; interrupted, `leni-search resume {finished.folder}` goes on with it",
+        "exhausted": "; the space has no further candidate",
+        "time": "; the time is over",
+        "gpu-hours": "; the GPU hours are spent",
+        "stable": "; the front no longer grows",
+    }
     console.print(count_states(finished.trials) + ended.get(finished.environment["ended"], ""), highlight=False)
     for reason, count in finished.trials["error"].replace("", None).value_counts().head(3).items():
         console.print(f"  {count} failed: {reason}", style="red", highlight=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,34 +12,50 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from search.decide.asker import Asked, Asker
+from search.decide.asker import Asked, Asker, Point
+from search.decide.budget import Budget
+from search.decide.stopping import Stopper
 from search.study import Outcome, StudyStore
-from spaces import Candidate, Cost
+from search.training.checkpoint import Checkpoints
 
-__all__ = ["Observer", "StudySearcher", "TrialErrors"]
+__all__ = ["Observer", "StudySearcher", "Task", "TrialErrors"]
 
 
 class Observer(Protocol):
     """Who watches a run: progress on a terminal, records on disk."""
 
-    def begun(self, number: int, candidate: Candidate) -> None:
+    def begun(self, number: int, candidate: Point) -> None:
         """A trial begins."""
 
     def reported(self, number: int, epoch: Mapping[str, Any]) -> None:
         """A trial has come one epoch further."""
 
-    def ended(self, number: int, candidate: Candidate, cost: Cost, outcome: Outcome) -> None:
+    def ended(self, number: int, candidate: Point, costs: Mapping[str, float], outcome: Outcome) -> None:
         """A trial is over."""
 
 
 @dataclass
-class Live:
-    """A trial that is running."""
+class Task:
+    """A trial that is running, or waits for a slot to go on in.
+
+    Attributes:
+        number: in the study.
+        asked: the sampler's answer.
+        costs: what is known of it before training.
+        seeds: that it is trained with.
+        curve: an item an epoch, means over the seeds.
+        rows: an item an epoch of a seed, as records have them.
+        alone: whether it ran out of memory beside others, and is to be tried once more with nothing beside it.
+    """
 
     number: int
     asked: Asked
-    cost: Cost
+    costs: Mapping[str, float]
+    seeds: tuple[int, ...]
     curve: list[Mapping[str, Any]] = field(default_factory=list)
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    alone: bool = False
+    since: float = field(default_factory=time.monotonic)
 
 
 class StudySearcher(Searcher):
@@ -46,10 +64,16 @@ class StudySearcher(Searcher):
     Args:
         asker: decides.
         store: remembers.
-        cost: of a candidate.
-        trials: how many to begin.
+        costs: of a candidate, known before it is trained.
+        budget: how far to go.
         slots: how many run at once; no candidate is asked for before there is a slot to train it.
         observers: who is told.
+        seeds: of a candidate that is new; one that is asked for again gets as many that follow.
+        stopper: may end a trial early.
+        checkpoints: where states of trainings are, of trials that are over they are removed.
+        waiting: trials of the study to go on with first.
+        keep: is given the sampler's state after every answer.
+        gpus: of one trial.
     """
 
     def __init__(
@@ -57,78 +81,173 @@ class StudySearcher(Searcher):
         asker: Asker,
         store: StudyStore,
         *,
-        cost: Callable[[Candidate], Cost],
-        trials: int,
+        costs: Callable[[Any], Mapping[str, float]],
+        budget: Budget,
         slots: int,
-        observers: list[Observer],
+        observers: Sequence[Observer],
+        seeds: Sequence[int] = (0,),
+        stopper: Stopper | None = None,
+        checkpoints: Checkpoints | None = None,
+        waiting: Sequence[Task] = (),
+        keep: Callable[[bytes], None] | None = None,
+        gpus: float = 0.0,
     ) -> None:
         super().__init__(metric="accuracy", mode="max")
-        self.asker, self.store, self.cost = asker, store, cost
-        self.left, self.slots, self.observers = trials, slots, observers
-        self.live: dict[str, Live] = {}
-        self.exhausted = False
+        self.asker, self.store, self.costs, self.budget = asker, store, costs, budget
+        self.slots, self.observers, self.seeds, self.gpus = slots, list(observers), tuple(seeds), gpus
+        self.stopper, self.checkpoints, self.keep = stopper, checkpoints, keep
+        self.waiting, self.later = list(waiting), list[Task]()
+        self.live: dict[str, Task] = {}
+        self.begun, self.gpu_s, self.started = len(self.waiting), 0.0, time.monotonic()
+        self.completed: list[Mapping[str, float]] = []
+        self.why = ""  # no further trial begins: what the budget says, or "exhausted"
+
+    def recall(self, task: Task, outcome: Outcome, *, counts: bool = True) -> None:
+        """Take note of a trial that was over before this run, or this resumption of it, began.
+
+        Args:
+            task: the trial, replayed by the asker.
+            outcome: how it ended.
+            counts: whether it is one of the budget's trials.
+        """
+        self.begun += counts
+        if self.stopper is not None:
+            self.stopper.begin(task.number, self._static(task))
+            for point in outcome.curve:
+                self.stopper.report(task.number, point["epoch"], _number(point["accuracy"]))
+        self._note(task, outcome, seconds=float(outcome.metrics.get("wall_s") or 0.0))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's config; None while every slot is taken; FINISHED at the end."""
-        if self.left == 0 or self.exhausted:
-            return Searcher.FINISHED
-        if len(self.live) >= self.slots:
+        if len(self.live) >= self.slots or any(task.alone for task in self.live.values()):
             return None
-        asked = self.asker.ask()
-        if asked is None:
-            self.exhausted = True
-            return Searcher.FINISHED
-        cost = self.cost(asked.candidate)
-        number = self.store.begin(asked.candidate, vars(cost), asked.parameters, asked.distributions)
-        self.live[trial_id] = Live(number, asked, cost)
-        self.left -= 1
+        task = self.waiting.pop(0) if self.waiting else self._new()
+        if task is None:
+            if not self.later:
+                return Searcher.FINISHED
+            if self.live:
+                return None
+            task = self.later.pop(0)
+        task.since = time.monotonic()
+        self.live[trial_id] = task
+        if self.stopper is not None and not task.alone:
+            self.stopper.begin(task.number, self._static(task))
         for observer in self.observers:
-            observer.begun(number, asked.candidate)
-        return {"number": number, "candidate": asked.candidate.to_dict()}
+            observer.begun(task.number, task.asked.candidate)
+        return {"number": task.number, "candidate": task.asked.candidate.to_dict(), "seeds": list(task.seeds)}
+
+    def _new(self) -> Task | None:
+        """A trial that the sampler asks for; None where there is to be no further one."""
+        self.why = self.why or self._spent()
+        asked = None if self.why else self.asker.ask()
+        if asked is None:
+            self.why = self.why or "exhausted"
+            return None
+        costs = self.costs(asked.candidate)
+        seeds = tuple(seed + asked.repeat * len(self.seeds) for seed in self.seeds)
+        facts = {"sampler": dict(asked.attributes), "seeds": list(seeds)}
+        number = self.store.begin(asked.candidate, costs, asked.parameters, asked.distributions, **facts)
+        if self.keep is not None:
+            self.keep(self.asker.state())
+        self.begun += 1
+        return Task(number, asked, costs, seeds)
+
+    def _static(self, task: Task) -> tuple[float, ...]:
+        """The objectives that are known before training; larger is worse."""
+        return tuple(task.costs[name] for name in self.store.objectives if name in task.costs)
+
+    def _spent(self) -> str:
+        now = time.monotonic()
+        running = sum(now - task.since for task in self.live.values())
+        return self.budget.spent(
+            begun=self.begun, elapsed_s=now - self.started, gpu_s=self.gpu_s + self.gpus * running,
+            completed=self.completed, objectives=self.store.objectives,
+        )  # fmt: skip
+
+    def judge(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Take the new part of a learning curve; whether the trial is to stop."""
+        task = self.live.get(trial_id)
+        if task is None:
+            return False
+        stop = False
+        for point in result.get("curve", ()):
+            if task.curve and point["epoch"] <= task.curve[-1]["epoch"]:
+                continue  # a last result reaches us twice, and a trial that goes on tells its curve again
+            task.curve.append(point)
+            task.rows += _rows(point)
+            for observer in self.observers:
+                observer.reported(task.number, point)
+            if self.stopper is not None:
+                stop |= self.stopper.report(task.number, point["epoch"], _number(point["accuracy"]))
+        return stop and not result.get("done", False)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Keep the new part of the learning curve."""
-        self._learn(self.live.get(trial_id), result)
+        """Take the new part of a learning curve; the scheduler, where there is one, has done so before."""
+        self.judge(trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A trial is over. One that crashed waits for `crashed`, which knows why."""
-        live = self.live.get(trial_id)
-        if live is None or error:
+        task = self.live.get(trial_id)
+        if task is None or error:
             return
         result = result or {}
-        self._learn(live, result)
+        self.judge(trial_id, result)
+        epochs = {"epochs": len(task.curve), "seeds": len(task.seeds)}
         if "metrics" in result:
-            self._end(trial_id, Outcome("completed", dict(result["metrics"]), live.curve))
+            self._end(trial_id, self._completed(task, dict(result["metrics"])))
         elif result.get("error"):
-            self._end(trial_id, Outcome("failed", {"epochs": len(live.curve)}, live.curve, result["error"]))
+            if "OutOfMemoryError" in result["error"] and self.gpus > 0 and not task.alone:
+                self._postpone(trial_id)
+                return
+            self._end(trial_id, Outcome("failed", epochs, task.rows, result["error"]))
         else:
-            self._end(trial_id, Outcome("stopped", {"epochs": len(live.curve)}, live.curve))
+            reached = {"accuracy": task.curve[-1]["accuracy"]} if task.curve else {}
+            self._end(trial_id, Outcome("stopped", {**epochs, **reached}, task.rows))
+
+    def _completed(self, task: Task, metrics: dict[str, Any]) -> Outcome:
+        """Completed, if there is a finite value for every objective."""
+        known = {**task.costs, **metrics}
+        for name in self.store.objectives:
+            if not math.isfinite(_number(known.get(name))):
+                return Outcome("failed", {}, task.rows, f"there is no finite value for the objective {name}")
+        return Outcome("completed", metrics, task.rows)
+
+    def _postpone(self, trial_id: str) -> None:
+        """Try once more at the end of the search, with nothing beside it."""
+        task = self.live.pop(trial_id)
+        if self.stopper is not None:
+            self.stopper.end(task.number, "failed")
+        task.alone, task.curve, task.rows = True, [], []
+        self.later.append(task)
 
     def crashed(self, trial_id: str, reason: str) -> None:
-        """A trial's process has died, for this reason."""
+        """A trial's process has died once more than it may, for this reason."""
         if trial_id in self.live:
-            curve = self.live[trial_id].curve
-            self._end(trial_id, Outcome("failed", {"epochs": len(curve)}, curve, reason))
-
-    def _learn(self, live: Live | None, result: Mapping[str, Any]) -> None:
-        if live is None:
-            return
-        for point in result.get("curve", ()):
-            if len(live.curve) < point["epoch"]:  # a last result reaches us twice
-                live.curve.append(point)
-                for observer in self.observers:
-                    observer.reported(live.number, point)
+            task = self.live[trial_id]
+            self._end(trial_id, Outcome("failed", {"epochs": len(task.curve)}, task.rows, reason))
 
     def _end(self, trial_id: str, outcome: Outcome) -> None:
-        live = self.live.pop(trial_id)
+        task = self.live.pop(trial_id)
+        self.store.end(task.number, outcome)
         values = None
         if outcome.state == "completed":
-            known = {**vars(live.cost), **outcome.metrics}
+            known = {**task.costs, **outcome.metrics}
             values = [float(known[name]) for name in self.store.objectives]
-        self.store.end(live.number, outcome)
-        self.asker.tell(live.asked, values)
+        self.asker.tell(task.asked, outcome.state, values)
+        self._note(task, outcome, seconds=time.monotonic() - task.since)
+        if self.checkpoints is not None:
+            self.checkpoints.remove(task.number)
         for observer in self.observers:
-            observer.ended(live.number, live.asked.candidate, live.cost, outcome)
+            observer.ended(task.number, task.asked.candidate, task.costs, outcome)
+
+    def _note(self, task: Task, outcome: Outcome, *, seconds: float) -> None:
+        """What the budget and the stopper go by."""
+        self.gpu_s += self.gpus * seconds
+        if outcome.state == "completed":
+            known = {**task.costs, **outcome.metrics}
+            self.completed.append({name: float(known[name]) for name in self.store.objectives})
+        if self.stopper is not None and not task.alone:
+            self.stopper.end(task.number, outcome.state)
 
     def save(self, checkpoint_path: str) -> None:
         """Tune keeps no state of ours: the study is the one truth."""
@@ -155,7 +274,19 @@ class TrialErrors(Callback):
         self.searcher = searcher
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Called by Tune after the searcher's `on_trial_complete`."""
+        """Called by Tune after the searcher's `on_trial_complete`, when a trial is not tried again."""
         error = trial.get_pickled_error()
         lines = str(error).strip().splitlines() or ["no message"]
         self.searcher.crashed(trial.trial_id, f"the trial's process ended: {lines[0]}"[:500])
+
+
+def _rows(point: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """An epoch's row a seed; of an evaluator that knows of no seeds, one row of seed 0."""
+    own = {"epoch": point["epoch"], "accuracy": point["accuracy"], "loss": point.get("loss")}
+    seeds = point.get("seeds") or [{"seed": 0, **own}]
+    return [{**own, **row} for row in seeds]
+
+
+def _number(value: Any) -> float:
+    """A measured value; NaN where there is none."""
+    return math.nan if value is None else float(value)

@@ -6,23 +6,23 @@ store, once a node; every actor reads the same memory.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from ray import tune
 
+from search.training.checkpoint import Checkpoints
 from search.training.data import Data
-from search.training.evaluator import Evaluation, FunctionEvaluator, TrainingEvaluator
+from search.training.evaluator import Evaluation, FunctionEvaluator, FunctionRun, TrainingEvaluator, TrainingRun
 from search.training.recipe import Recipe
-from spaces import Candidate
+from spaces import Candidate, Configuration
 
 __all__ = ["TrialActor", "TrialSettings"]
-
-SLICE_S = 1.0  # of training between two reports: each costs a round trip to the driver
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,29 @@ class TrialSettings:
 
     Attributes:
         recipe: how networks are trained.
-        seed: of initialisation, order and augmentation, the same for every candidate, so that differences are paired.
         threads: torch's, as many as the CPUs that a trial was given.
         gpu: whether a trial was given a share of a GPU.
         evaluator: a user's `module:function`, None to train.
+        objectives: what a user's function has to return a finite number for.
         import_path: the driver's sys.path, where a user's module is found; Ray itself passes only parts of it on.
+        slice_s: seconds of training between two reports, each of which costs a round trip to the driver.
+        checkpoints: address of `Checkpoints`, None to keep no state.
+        checkpoint_s: seconds between two states of a training, at least.
     """
 
     recipe: Recipe
-    seed: int
     threads: int
     gpu: bool
     evaluator: str | None = None
+    objectives: tuple[str, ...] = ("accuracy",)
     import_path: tuple[str, ...] = ()
+    slice_s: float = 1.0
+    checkpoints: str | None = None
+    checkpoint_s: float = 5.0
 
 
 class TrialActor(tune.Trainable):
-    """One slot of the search; `config` has the trial's number and its candidate as a mapping."""
+    """One slot of the search; `config` has the trial's number, its candidate as a mapping, and its seeds."""
 
     def setup(
         self, config: dict[str, Any], *, settings: TrialSettings, arrays: Mapping[str, Any] | None = None
@@ -55,19 +61,20 @@ class TrialActor(tune.Trainable):
         """Get ready for the first candidate.
 
         Args:
-            config: "number" and "candidate".
+            config: "number", "candidate" and "seeds".
             settings: what all trials have in common.
             arrays: the data set as `Data.to_arrays` gives it; None where a user's function evaluates.
         """
         torch.set_num_threads(settings.threads)
         sys.path.extend(path for path in settings.import_path if path not in sys.path)
-        device = "cuda" if settings.gpu and torch.cuda.is_available() else "cpu"
+        self.settings = settings
+        self.device = "cuda" if settings.gpu and torch.cuda.is_available() else "cpu"
+        self.checkpoints = Checkpoints(settings.checkpoints) if settings.checkpoints else None
         self.evaluator: TrainingEvaluator | FunctionEvaluator
         if arrays is None:
-            self.evaluator = FunctionEvaluator(str(settings.evaluator), settings.recipe, settings.seed)
+            self.evaluator = FunctionEvaluator(str(settings.evaluator), settings.recipe, (0,), settings.objectives)
         else:
-            self.evaluator = TrainingEvaluator(Data.from_arrays(arrays), settings.recipe, settings.seed, device)
-        self.device = device
+            self.evaluator = TrainingEvaluator(Data.from_arrays(arrays), settings.recipe, (0,), self.device)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -76,13 +83,30 @@ class TrialActor(tune.Trainable):
         return True
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self.evaluations: Iterator[Evaluation] = self.evaluator.evaluate(Candidate.from_dict(config["candidate"]))
+        self.number = config["number"]
         self.evaluation = Evaluation()
+        self.running: TrainingRun | FunctionRun | None = None
+        self.config_given = config
         self.reported = 0
         self.worked_s = 0.0
+        self.saved = time.monotonic()
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def _start(self) -> TrainingRun | FunctionRun:
+        """The evaluation, from the trial's last state where there is one."""
+        values = self.config_given["candidate"]
+        candidate = (Configuration if "parameters" in values else Candidate).from_dict(values)
+        evaluator = replace(self.evaluator, seeds=tuple(self.config_given["seeds"]))
+        state = self.checkpoints.load(self.number) if self.checkpoints is not None else None
+        state = state if isinstance(state, Mapping) else None
+        self.worked_s = float(state["worked_s"]) if state else 0.0
+        self.running = evaluator.start(candidate, state["evaluation"] if state else None)  # type: ignore[arg-type]
+        return self.running
 
     def step(self) -> dict[str, Any]:
-        """Evaluate for about a second, or to the end.
+        """Evaluate for a while, or to the end.
 
         Returns:
             "curve": new points of the learning curve; "done"; and with it "metrics" as pairs (Tune flattens mappings),
@@ -92,38 +116,58 @@ class TrialActor(tune.Trainable):
         started = time.monotonic()
         done, error = False, ""
         try:
+            running = self.running or self._start()
             while True:
-                following = next(self.evaluations, None)
-                done = following is None
-                self.evaluation = following or self.evaluation
-                if done or time.monotonic() - started >= SLICE_S:
+                done = next(running, None) is None
+                if done or time.monotonic() - started >= self.settings.slice_s:
                     break
         except Exception as failure:  # noqa: BLE001 - whatever a network or a user's function raises fails its trial alone
             done, error = True, _sentence(failure)
+        if self.running is not None:
+            self.evaluation = self.running.evaluation
         self.worked_s += time.monotonic() - started
-        curve = [vars(point) for point in self.evaluation.curve[self.reported :]]
+        curve = self.evaluation.curve[self.reported :]
         self.reported = len(self.evaluation.curve)
         report: dict[str, Any] = {"curve": curve, "done": done}
+        if curve:  # for trackers, which read numbers alone
+            report |= {
+                name: curve[-1][name] for name in ("epoch", "accuracy", "loss") if curve[-1].get(name) is not None
+            }
         if done:
             report |= {"error": error} if error else {"metrics": list(self._metrics().items())}
+            self.running = None
+        else:
+            self._save()
         return report
+
+    def _save(self) -> None:
+        """Keep the training's state, if the last one is long enough ago."""
+        if self.checkpoints is None or self.running is None:
+            return
+        if time.monotonic() - self.saved < self.settings.checkpoint_s:
+            return
+        state = self.running.state_dict()
+        if state is not None:
+            with contextlib.suppress(OSError):  # a full disk costs this state, not the trial; the last is still there
+                self.checkpoints.save(self.number, {"evaluation": state, "worked_s": self.worked_s})
+        self.saved = time.monotonic()
 
     def _metrics(self) -> dict[str, Any]:
         """The record's measured fields."""
+        cuda = self.device == "cuda"
         return {
-            "accuracy_std": 0.0,
-            "seeds": 1,
             "epochs": len(self.evaluation.curve),
             "wall_s": self.worked_s,
-            "device": torch.cuda.get_device_name() if self.device == "cuda" else "cpu",
+            "device": torch.cuda.get_device_name() if cuda else "cpu",
+            **({"peak_memory": torch.cuda.max_memory_allocated()} if cuda else {}),
             **self.evaluation.metrics,
         }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing is kept: a trial that is cut off is not taken up again."""
+        """Tune's own checkpoints are not used: a state has to outlive the driver."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing was kept."""
+        """See `save_checkpoint`."""
 
 
 def _sentence(failure: Exception) -> str:

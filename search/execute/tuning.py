@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune import Callback
 
 from search.execute.cluster import environment_variables
+from search.execute.scheduler import JudgingScheduler
 from search.execute.searcher import StudySearcher, TrialErrors
 from search.execute.trial import TrialActor, TrialSettings
 
@@ -32,6 +34,8 @@ def tune_trials(
     arrays: Mapping[str, Any] | None,
     resources: Mapping[str, float],
     folder: Path,
+    retries: int = 2,
+    callbacks: Sequence[Callback] = (),
 ) -> None:
     """Run trials until the searcher has no more, or the user presses Ctrl-C once.
 
@@ -41,6 +45,8 @@ def tune_trials(
         arrays: the data set, put into the object store here, once.
         resources: "cpu" and "gpu" of one trial.
         folder: for Tune's own files.
+        retries: how often a trial whose process or node died goes on elsewhere, from its last state.
+        callbacks: further ones, of trackers.
     """
     switches = {**SWITCHES, "TUNE_MAX_PENDING_TRIALS_PG": str(searcher.slots)}  # actors start side by side
     trainable = tune.with_resources(tune.with_parameters(TrialActor, settings=settings, arrays=arrays), dict(resources))
@@ -49,6 +55,7 @@ def tune_trials(
             trainable,
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
+                scheduler=JudgingScheduler(searcher),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=_name,
@@ -57,7 +64,8 @@ def tune_trials(
             run_config=tune.RunConfig(
                 name=folder.name,
                 storage_path=str(folder.parent),
-                callbacks=[TrialErrors(searcher)],
+                callbacks=[TrialErrors(searcher), *callbacks],
+                failure_config=tune.FailureConfig(max_failures=retries),
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),

@@ -10,7 +10,7 @@ from rich.console import Console
 from results import hypervolume_of
 from search.progress import Progress
 from search.study import Outcome
-from spaces import Candidate, Cost
+from spaces import Candidate, Configuration
 
 OBJECTIVES = {"accuracy": "maximize", "params": "minimize"}
 CANDIDATE = Candidate("resnet8", (2, 4, 8), "leni", "inner")
@@ -44,7 +44,9 @@ def text_of(shown: Progress) -> str:
 
 def complete(shown: Progress, number: int, accuracy: float, params: int) -> None:
     shown.begun(number, CANDIDATE)
-    shown.ended(number, CANDIDATE, Cost(params, 10 * params), Outcome("completed", {"accuracy": accuracy}))
+    shown.ended(
+        number, CANDIDATE, {"params": params, "macs": 10 * params}, Outcome("completed", {"accuracy": accuracy})
+    )
 
 
 def rendered(shown: Progress) -> str:
@@ -54,7 +56,10 @@ def rendered(shown: Progress) -> str:
 
 
 def test_line_before_the_first_trial_knows_nothing():
-    assert progress().line() == "0/10 trials, 0 running, 0 failed, - left, hypervolume 0.0000, best -, smallest -"
+    assert (
+        progress().line()
+        == "0/10 trials, 0 running, 0 failed, - left, hypervolume 0.0000, best accuracy -; best params -"
+    )
     assert math.isnan(progress().time_left())
 
 
@@ -62,7 +67,7 @@ def test_hypervolume_is_that_of_the_completed_records():
     shown = progress()
     for number, point in enumerate(POINTS):
         complete(shown, number, *point)
-    shown.ended(9, CANDIDATE, Cost(1, 1), Outcome("stopped", {"epochs": 1}))
+    shown.ended(9, CANDIDATE, {"params": 1, "macs": 1}, Outcome("stopped", {"epochs": 1}))
     frame = pd.DataFrame({"accuracy": [a for a, _ in POINTS], "params": [p for _, p in POINTS], "state": "completed"})
     assert shown.hypervolume() == hypervolume_of(frame, objectives=OBJECTIVES) > 0
     by_hand = 0.5 * (1 - math.log10(900) / 9) + 0.25 * (1 - math.log10(4000) / 9)
@@ -73,13 +78,13 @@ def test_ends_are_the_most_accurate_and_the_smallest_with_ties_to_the_better():
     shown = progress()
     for number, point in enumerate(POINTS):
         complete(shown, number, *point)
-    assert shown.ends() == ("0.7500 at 4,000 params", "0.5000 at 900 params")
+    assert shown.ends() == {"accuracy": "0.75 (params 4,000)", "params": "900 (accuracy 0.5)"}
 
 
 def test_ended_takes_the_parameters_that_an_evaluator_measured():
     shown = progress()
-    shown.ended(0, CANDIDATE, Cost(5000, 1), Outcome("completed", {"accuracy": 0.5, "params": 7}))
-    assert shown.ends()[0] == "0.5000 at 7 params"
+    shown.ended(0, CANDIDATE, {"params": 5000, "macs": 1}, Outcome("completed", {"accuracy": 0.5, "params": 7}))
+    assert shown.ends()["accuracy"] == "0.5 (params 7)"
 
 
 def test_time_left_counts_trials_and_the_epochs_of_running_ones(clock):
@@ -115,7 +120,7 @@ def test_off_a_terminal_lines_come_now_and_then_and_at_the_end(clock):
     lines = text_of(shown).splitlines()
     assert [line.split(",")[0] for line in lines] == ["2/3 trials", "3/3 trials"]
     assert "\x1b" not in text_of(shown)
-    assert lines[1].endswith("best 0.7000 at 990 params, smallest 0.5000 at 900 params")
+    assert lines[1].endswith("best accuracy 0.7 (params 990); best params 900 (accuracy 0.5)")
 
 
 def test_off_a_terminal_every_failure_is_a_line_as_it_is():
@@ -123,7 +128,7 @@ def test_off_a_terminal_every_failure_is_a_line_as_it_is():
     reason = "RuntimeError: size [2, 3], closing [/b] :warning: [training] " + "x" * 200
     with shown:
         shown.begun(0, CANDIDATE)
-        shown.ended(0, CANDIDATE, Cost(1, 1), Outcome("failed", error=reason))
+        shown.ended(0, CANDIDATE, {"params": 1, "macs": 1}, Outcome("failed", error=reason))
     assert text_of(shown).splitlines()[0] == f"trial 0 failed: {reason}"
     assert "1/10 trials, 0 running, 1 failed" in text_of(shown)
 
@@ -133,7 +138,7 @@ def test_quiet_shows_nothing_on_a_terminal_or_off():
         shown = progress(terminal=terminal, quiet=True)
         with shown:
             complete(shown, 0, 0.5, 900)
-            shown.ended(1, CANDIDATE, Cost(1, 1), Outcome("failed", error="why"))
+            shown.ended(1, CANDIDATE, {"params": 1, "macs": 1}, Outcome("failed", error="why"))
         assert text_of(shown) == ""
         assert shown.done == 2
 
@@ -147,7 +152,7 @@ def test_on_a_terminal_the_display_is_live_and_ends_with_the_last_state():
     assert not shown.live.is_started
     last = text_of(shown)[text_of(shown).rindex("trials") :]
     assert "2 of 2" in last
-    assert "0.7500 at 4,000 params" in last
+    assert "0.75 (params 4,000)" in last
     assert "\x1b[" in text_of(shown)
 
 
@@ -156,7 +161,7 @@ def test_render_shows_running_trials_and_the_last_failure_as_it_is():
     for number in (12, 3, *range(20, 30)):
         shown.begun(number, CANDIDATE)
     shown.reported(3, {"epoch": 2})
-    shown.ended(12, CANDIDATE, Cost(1, 1), Outcome("failed", error="odd [/b] text"))
+    shown.ended(12, CANDIDATE, {"params": 1, "macs": 1}, Outcome("failed", error="odd [/b] text"))
     text = rendered(shown)
     assert "trial 3: epoch 2 of 4  resnet8 2-4-8 leni @ inner" in text
     assert "trial 12 failed: odd [/b] text" in text
@@ -185,3 +190,30 @@ def test_render_while_trials_begin_and_end_does_not_fail():
         over.set()
         thread.join()
         sys.setswitchinterval(interval)
+
+
+def test_objectives_of_another_kind_are_shown_by_their_names():
+    console = Console(file=io.StringIO(), width=100)
+    objectives = {"loss": "minimize", "gain": "maximize"}
+    shown = Progress(trials=2, epochs=1, objectives=objectives, console=console)
+    for number, values in enumerate([{"loss": 3.0, "gain": 1.0}, {"loss": 2.0, "gain": 0.5}]):
+        shown.begun(number, Configuration({"x": 1}))
+        assert f"trial {number}: epoch 0 of 1  x=1" in rendered(shown)
+        shown.ended(number, Configuration({"x": 1}), {}, Outcome("completed", values))
+    assert shown.ends() == {"loss": "2 (gain 0.5)", "gain": "1 (loss 3)"}
+    assert 0 < shown.hypervolume() < 1
+
+
+def test_trials_that_were_over_before_are_counted_and_cost_no_time(clock):
+    class Past:
+        completed = ({"accuracy": 0.5, "params": 900.0},)
+        begun, waiting = 4, ("running",)
+
+    shown = progress(trials=10, epochs=4)
+    with shown:
+        shown.recall(Past())
+        complete(shown, 4, 0.75, 4000)
+        clock.now += 10
+        assert shown.time_left() == pytest.approx(10 * 6)
+    assert shown.done == 4
+    assert shown.ends()["params"] == "900 (accuracy 0.5)"

@@ -35,3 +35,15 @@ def failing(config, report):
     if config["activation"] == "gelu":
         os._exit(1)
     return by_width(config, report)
+
+
+def zdt1(config, report):
+    """Two objectives of Zitzler, Deb, Thiele (2000); the front is f2 = 1 - sqrt(f1)."""
+    values = [config[name] for name in sorted(config) if name.startswith("x")]
+    g = 1 + 9 * sum(values[1:]) / (len(values) - 1)
+    return {"f1": values[0], "f2": g * (1 - (values[0] / g) ** 0.5)}
+
+
+def nothing(config, report):
+    """At once."""
+    return {"accuracy": 0.5}

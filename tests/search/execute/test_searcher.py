@@ -2,10 +2,11 @@ import pytest
 from ray.tune.search import Searcher
 
 from search.decide.asker import Asker
+from search.decide.budget import Budget
 from search.decide.samplers import sampler
 from search.execute.searcher import StudySearcher
 from search.study import StudyStore
-from spaces import Cost, SearchSpace
+from spaces import SearchSpace
 
 
 class Recorder:
@@ -20,7 +21,7 @@ class Recorder:
     def reported(self, number, epoch) -> None:
         self.told.append(("reported", number, epoch["epoch"]))
 
-    def ended(self, number, candidate, cost, outcome) -> None:
+    def ended(self, number, candidate, costs, outcome) -> None:
         self.told.append(("ended", number, outcome.state))
 
 
@@ -31,7 +32,9 @@ def searcher(tmp_path):
     space = SearchSpace("tiny", "resnet8", ["relu", "leni"], "all", [0.5, 1.0])
     asker = Asker(space, sampler("random", seed=0), directions=list(objectives.values()), seed=0, check=lambda _: None)
     store = StudyStore(f"sqlite:///{tmp_path / 'study.db'}", objectives)
-    yield StudySearcher(asker, store, cost=lambda _: Cost(7, 9), trials=3, slots=2, observers=[Recorder()])
+    yield StudySearcher(
+        asker, store, costs=lambda _: {"params": 7, "macs": 9}, budget=Budget(3), slots=2, observers=[Recorder()]
+    )
     store.close()
 
 
@@ -45,6 +48,8 @@ def test_suggest_fills_the_slots_and_ends_with_the_trials(searcher):
     assert searcher.suggest("c") is None
     searcher.on_trial_complete("b", {"metrics": [("accuracy", 0.5)]})
     assert searcher.suggest("c")["number"] == 2
+    assert searcher.suggest("d") is None
+    searcher.on_trial_complete("a", {"metrics": [("accuracy", 0.5)]})
     assert searcher.suggest("d") == Searcher.FINISHED
 
 
@@ -84,3 +89,76 @@ def test_the_sampler_learns_of_completed_trials_alone(searcher):
         searcher.on_trial_complete(name, result)
     values = [trial.values for trial in searcher.asker.study.trials if trial.values]
     assert values == [[0.25, 7.0]]
+
+
+class Stopping:
+    """A stopper that stops at an epoch, and writes down what it is told."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.told = at, []
+
+    def begin(self, number, costs) -> None:
+        self.told.append(("begin", number, costs))
+
+    def report(self, number, epoch, value) -> bool:
+        self.told.append(("report", number, epoch, value))
+        return epoch == self.at
+
+    def end(self, number, state) -> None:
+        self.told.append(("end", number, state))
+
+
+def test_stopper_is_told_of_every_epoch_once_and_stops(searcher):
+    searcher.stopper = Stopping(at=2)
+    searcher.suggest("a")
+    assert not searcher.judge("a", {"curve": [point(1)]})
+    assert searcher.judge("a", {"curve": [point(1), point(2), point(3)]})
+    searcher.on_trial_complete("a", {"curve": [point(3)]})
+    expected = [("begin", 0, (7,)), *(("report", 0, epoch, 0.5) for epoch in (1, 2, 3)), ("end", 0, "stopped")]
+    assert searcher.stopper.told == expected
+    (record,) = searcher.store.records()
+    assert (record["state"], record["epochs"], record["accuracy"]) == ("stopped", 3, 0.5)
+
+
+def test_trial_that_is_done_is_not_stopped(searcher):
+    searcher.stopper = Stopping(at=1)
+    searcher.suggest("a")
+    assert not searcher.judge("a", {"curve": [point(1)], "done": True, "metrics": [("accuracy", 0.5)]})
+
+
+@pytest.mark.parametrize("metrics", [[("accuracy", float("nan"))], [("other", 1.0)]])
+def test_objective_without_a_finite_value_fails_the_trial(searcher, metrics):
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", {"metrics": metrics})
+    (record,) = searcher.store.records()
+    assert (record["state"], record["error"]) == ("failed", "there is no finite value for the objective accuracy")
+
+
+def test_trial_out_of_memory_is_tried_once_more_alone_at_the_end(searcher):
+    searcher.gpus = 0.5
+    full = {"error": "OutOfMemoryError: CUDA out of memory"}
+    searcher.suggest("a"), searcher.suggest("b")
+    searcher.on_trial_complete("a", full)
+    assert searcher.suggest("c")["number"] == 2  # the others go first
+    searcher.on_trial_complete("b", {"metrics": [("accuracy", 0.5)]})
+    assert searcher.suggest("d") is None  # not beside the last of them
+    searcher.on_trial_complete("c", {"metrics": [("accuracy", 0.5)]})
+    assert searcher.suggest("d")["number"] == 0
+    assert searcher.suggest("e") is None
+    searcher.on_trial_complete("d", full)
+    assert searcher.suggest("e") == Searcher.FINISHED
+    assert [record["state"] for record in searcher.store.records()] == ["failed", "completed", "completed"]
+
+
+def test_candidate_that_is_asked_for_again_gets_the_seeds_that_follow(searcher):
+    searcher.seeds, searcher.asker.repeats = (5, 6), True
+    first = searcher.suggest("a")
+    assert first["seeds"] == [5, 6]
+    searcher.on_trial_complete("a", {"metrics": [("accuracy", 0.5)]})
+    searcher.budget = Budget(50)
+    for name in range(40):
+        again = searcher.suggest(str(name))
+        searcher.on_trial_complete(str(name), {"metrics": [("accuracy", 0.5)]})
+        if again["candidate"] == first["candidate"]:
+            break
+    assert again["seeds"] == [7, 8]

@@ -2,7 +2,6 @@ import math
 
 import pytest
 
-from search.execute import trial
 from search.execute.trial import TrialActor, TrialSettings
 from search.training.data import load
 from search.training.recipe import Recipe
@@ -11,17 +10,18 @@ from spaces import Candidate
 SMALL = Candidate("resnet8", (2, 4, 8), "relu")
 
 
-def actor(candidate: Candidate, *, epochs: int = 3, evaluator: str | None = None) -> TrialActor:
+def actor(candidate: Candidate, *, epochs: int = 3, evaluator: str | None = None, **more: object) -> TrialActor:
     """An actor as Ray would make it, in this process."""
-    settings = TrialSettings(Recipe(epochs=epochs, batch_size=64), seed=0, threads=1, gpu=False, evaluator=evaluator)
+    recipe = Recipe(epochs=epochs, batch_size=64)
+    settings = TrialSettings(recipe, threads=1, gpu=False, evaluator=evaluator, **more)
     made = TrialActor.__new__(TrialActor)
     arrays = None if evaluator else load("digits", train_size=200).to_arrays()
     made.setup(config(candidate), settings=settings, arrays=arrays)
     return made
 
 
-def config(candidate: Candidate) -> dict:
-    return {"number": 0, "candidate": candidate.to_dict()}
+def config(candidate: Candidate, *seeds: int) -> dict:
+    return {"number": 0, "candidate": candidate.to_dict(), "seeds": list(seeds) or [0]}
 
 
 def to_the_end(made: TrialActor) -> list[dict]:
@@ -31,13 +31,8 @@ def to_the_end(made: TrialActor) -> list[dict]:
     return reports
 
 
-@pytest.fixture
-def every_epoch(monkeypatch):
-    monkeypatch.setattr(trial, "SLICE_S", 1e-9)
-
-
-def test_step_reports_each_epoch_once_and_the_metrics_at_the_end(every_epoch):
-    reports = to_the_end(actor(SMALL))
+def test_step_reports_each_epoch_once_and_the_metrics_at_the_end():
+    reports = to_the_end(actor(SMALL, slice_s=0.0))
     assert [point["epoch"] for report in reports for point in report["curve"]] == [1, 2, 3]
     metrics = dict(reports[-1]["metrics"])
     assert metrics["accuracy"] == reports[-2]["curve"][0]["accuracy"]
@@ -45,9 +40,8 @@ def test_step_reports_each_epoch_once_and_the_metrics_at_the_end(every_epoch):
     assert not any("metrics" in report for report in reports[:-1])
 
 
-def test_step_gathers_quick_epochs_into_one_report(monkeypatch):
-    monkeypatch.setattr(trial, "SLICE_S", 1000.0)
-    (report,) = to_the_end(actor(SMALL))
+def test_step_gathers_quick_epochs_into_one_report():
+    (report,) = to_the_end(actor(SMALL, slice_s=1000.0))
     assert len(report["curve"]) == 3
 
 
@@ -68,3 +62,45 @@ def test_a_failure_is_a_report_and_the_actor_lives_on():
     assert report["error"] == "RuntimeError: no such luck"
     made.reset_config(config(SMALL))
     assert dict(to_the_end(made)[-1]["metrics"])["accuracy"] == pytest.approx(1 - 1 / 15)
+
+
+def curve(reports: list[dict]) -> list[tuple]:
+    return [(point["epoch"], point["accuracy"], point["loss"]) for report in reports for point in report["curve"]]
+
+
+@pytest.mark.parametrize("seeds", [(0,), (3, 4)])
+def test_trial_goes_on_from_its_last_state_with_the_numbers_of_an_undisturbed_one(tmp_path, seeds):
+    keep = {"slice_s": 0.0, "checkpoints": str(tmp_path), "checkpoint_s": 0.0}
+    whole = actor(SMALL, epochs=4)
+    whole.reset_config(config(SMALL, *seeds))
+    expected = to_the_end(whole)
+    cut = actor(SMALL, epochs=4, **keep)
+    cut.reset_config(config(SMALL, *seeds))
+    cut.step(), cut.step()
+    again = actor(SMALL, epochs=4, **keep)
+    again.reset_config(config(SMALL, *seeds))
+    reports = to_the_end(again)
+    assert curve(reports) == curve(expected)
+    assert [point["epoch"] for point in reports[0]["curve"]] == [1, 2, 3]  # two it tells again, one is new
+    metrics = dict(reports[-1]["metrics"])
+    assert metrics["accuracies"] == dict(expected[-1]["metrics"])["accuracies"]
+
+
+def test_state_that_cannot_be_read_means_to_start_again(tmp_path):
+    keep = {"checkpoints": str(tmp_path), "checkpoint_s": 0.0}
+    (tmp_path / "000000.pt").write_bytes(b"half a fi")
+    assert curve(to_the_end(actor(SMALL, **keep))) == curve(to_the_end(actor(SMALL)))
+
+
+def test_states_that_cannot_be_written_cost_no_trial(tmp_path):
+    keep = {"slice_s": 0.0, "checkpoints": str(tmp_path / "states"), "checkpoint_s": 0.0}
+    (tmp_path / "states").write_text("a file where the folder should be")
+    assert "metrics" in to_the_end(actor(SMALL, **keep))[-1]
+
+
+def test_configuration_reaches_a_users_function_as_plain_values():
+    made = actor(SMALL, evaluator="plugin_evaluators:zdt1", objectives=("f1", "f2"))
+    values = {f"x{index}": 0.0 for index in range(4)}
+    made.reset_config({"number": 1, "candidate": {"parameters": {**values, "x0": 0.25}}, "seeds": [0]})
+    metrics = dict(to_the_end(made)[-1]["metrics"])
+    assert (metrics["f1"], metrics["f2"]) == (0.25, pytest.approx(1 - math.sqrt(0.25)))

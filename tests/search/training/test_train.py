@@ -1,11 +1,15 @@
 import dataclasses
+import io
+from copy import deepcopy
 
 import pytest
 import torch
+from torch import nn
 
 from leni.errors import EvaluationError
+from search.training.augment import normalise
 from search.training.data import Data, load
-from search.training.recipe import Recipe
+from search.training.recipe import Recipe, learning_rate, parameter_groups
 from search.training.train import Training
 from spaces import Candidate
 
@@ -36,15 +40,46 @@ def test_training_learns(data):
 def test_training_taken_up_again_gives_the_numbers_of_an_uninterrupted_one(data):
     whole = Training(SMALL, data, RECIPE, seed=1)
     first = whole.epoch()
-    state = {
-        key: value.clone() if isinstance(value, torch.Tensor) else value for key, value in whole.state_dict().items()
-    }
-    stored = torch.save(state, buffer := __import__("io").BytesIO()) or buffer
+    state = whole.state_dict()
+    whole_rest = curve(whole)  # which must leave the state as it is
+    torch.save(state, stored := io.BytesIO())
     stored.seek(0)
     resumed = Training(SMALL, data, RECIPE, seed=99)
     resumed.load_state_dict(torch.load(stored))
     assert resumed.epochs == first.epoch == 1
-    assert curve(resumed) == curve(whole)
+    assert curve(resumed) == whole_rest
+
+
+def test_a_rehearsal_changes_nothing(data):
+    rehearsed, other = (Training(Candidate("resnet8", (2, 4, 8), "rrelu"), data, RECIPE, seed=4) for _ in range(2))
+    seconds, losses = rehearsed.rehearse()
+    again = rehearsed.rehearse()[1]
+    assert seconds > 0
+    assert losses == again
+    assert curve(rehearsed) == curve(other)
+
+
+def test_training_is_one_of_torchs_own_in_float64(data):
+    """Three steps of autograd, CrossEntropyLoss and SGD, written out."""
+    recipe = dataclasses.replace(RECIPE, epochs=1, batch_size=50, label_smoothing=0.1, clip=0.3)
+    training = Training(SMALL, data, recipe, seed=2, dtype=torch.float64)
+    network = deepcopy(training.network)
+    optimiser = torch.optim.SGD(parameter_groups(network, 5e-4), lr=1.0, momentum=0.9, nesterov=True)
+    order = torch.randperm(160, generator=torch.Generator().manual_seed(2))
+    total = 0.0
+    for step, rows in enumerate(order[:150].split(50)):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, step, 3)
+        images = normalise(data.train.images[rows], data.mean, data.std).double()
+        loss = nn.CrossEntropyLoss(label_smoothing=0.1)(network(images), data.train.labels[rows])
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 0.3)
+        optimiser.step()
+        total += float(loss.detach())
+    assert training.epoch().loss == pytest.approx(total / 3, abs=1e-12)
+    for one, other in zip(training.network.state_dict().values(), network.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_training_never_reads_the_test_part(data):
@@ -91,8 +126,22 @@ def test_a_training_part_smaller_than_a_batch_is_one_batch(data):
 
 
 @pytest.mark.gpu
-def test_training_on_cuda_learns(data):
-    training = Training(SMALL, data, dataclasses.replace(RECIPE, epochs=10), seed=0, device="cuda")
+@pytest.mark.parametrize("cuda_graph", [False, True])
+def test_training_on_cuda_learns(data, cuda_graph):
+    recipe = dataclasses.replace(RECIPE, epochs=10, cuda_graph=cuda_graph)
+    training = Training(SMALL, data, recipe, seed=0, device="cuda")
     accuracies = [accuracy for accuracy, _ in curve(training)]
     assert training.images.is_cuda
     assert max(accuracies) > 0.5
+
+
+@pytest.mark.gpu
+def test_a_captured_step_gives_the_numbers_of_one_that_is_not(data):
+    recipe = dataclasses.replace(RECIPE, amp=False)
+    shifted = dataclasses.replace(data, augmentation="crop-flip")
+    losses = []
+    for cuda_graph in (False, True):
+        training = Training(SMALL, shifted, dataclasses.replace(recipe, cuda_graph=cuda_graph), seed=0, device="cuda")
+        losses.append([loss for _, loss in curve(training)])
+    assert training.take_step.graph is not None, training.take_step.reason
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -1,83 +1,41 @@
-"""Figures, each defined once: a frame is computed, then drawn by Altair, and saved as HTML, PNG, SVG or PDF.
-
-    save(front_figure(run.trials, objectives=run.objectives), "front.html")
-
-Colours are those of Okabe and Ito (2008), for the less common activations those of Paul Tol's muted scheme: both are
-made for colour-blind readers. An activation has the same colour in every figure.
-"""
+"""Fronts: all completed trials with the front among them, and how its hypervolume grew."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-import zlib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from results.errors import ResultsError
+from results.figures.theme import (
+    COLOURS,
+    FAINT,
+    INK,
+    Axis,
+    activation_colours,
+    channel,
+    column_title,
+    cost_axis,
+    dress,
+    nothing,
+    plane,
+    tooltips,
+)
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, check_objectives, completed, front, minimised
 from results.indicators import Bounds, hypervolume_curve
-from results.records import count_states, replace_file
+from results.records import count_states
 
-__all__ = ["COLOURS", "activation_colours", "front_figure", "hypervolume_figure", "save"]
+__all__ = ["front_figure", "hypervolume_figure"]
 
-COLOURS: Mapping[str, str] = MappingProxyType(
-    {
-        "leni": "#D55E00", "relu": "#8C8C8C", "prelu": "#0072B2", "frelu": "#009E73", "crelu": "#56B4E9",
-        "acon_c": "#CC79A7", "dynamic_relu": "#E69F00", "meta_acon": "#AA4499", "relu6": "#B8B8B8",
-        "leaky_relu": "#332288", "elu": "#117733", "selu": "#44AA99", "gelu": "#882255", "silu": "#999933",
-        "mish": "#CC6677", "hardswish": "#DDCC77", "rrelu": "#6699CC", "pelu": "#661100", "srelu": "#88CCEE",
-    }
-)  # fmt: skip
-"""Activation -> colour: ReLU grey, LENI the strongest."""
-
-_FURTHER = ("#332288", "#117733", "#44AA99", "#882255", "#999933", "#CC6677", "#DDCC77", "#661100", "#6699CC")
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right", "triangle-left")
 _OTHER, _NONE = "others", "none"
 _NOTHING = "No completed trial to draw."
-_TITLES = MappingProxyType(
-    {
-        "accuracy": "validation accuracy",
-        "params": "parameters",
-        "macs": "multiply-adds a sample",
-        "wall_s": "wall time of a trial (s)",
-        "number": "trial",
-    }
-)
 _DRAWN = frozenset({"x", "y", "y_low", "y_high", "on_front", "colour", "shape"})
-_COUNTS = frozenset({"params", "macs", "number"})
 _NOT_SHOWN = frozenset({"state", "error", "started_at", "device", "accuracy_std"})
-_WIDTH, _HEIGHT = 560, 360
-_INK, _FAINT = "#333333", 0.35
 _MANY = 300  # trials from which only the front has error bars, and points are small
-_FORMATS = (".html", ".pdf", ".png", ".svg")
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """One axis: its column, title, end points, and ticks where they are not Vega's own."""
-
-    column: str
-    title: str
-    low: float
-    high: float
-    log: bool
-    ticks: tuple[float, ...] | None = None
-
-    @property
-    def number_format(self) -> str:
-        """For the ticks, in d3's notation."""
-        if self.column == "accuracy":
-            return "%"
-        return "~s" if self.log or self.column in _COUNTS else "~g"
 
 
 @dataclass(frozen=True)
@@ -86,31 +44,9 @@ class _FrontInfo:
 
     points: pd.DataFrame
     steps: pd.DataFrame
-    x: _Axis
-    y: _Axis
+    x: Axis
+    y: Axis
     notes: tuple[str, ...]
-
-
-def activation_colours(names: Iterable[str]) -> dict[str, str]:
-    """Colours of some activations, in order of name.
-
-    A known name always has its own colour. Another one takes a colour from its spelling, and the next one if another
-    activation of this figure has that already, while there are any.
-
-    Args:
-        names: activations, each as often as you like.
-
-    Returns:
-        Name -> colour as #RRGGBB.
-    """
-    present = sorted(set(names))
-    colours = {name: COLOURS[name] for name in present if name in COLOURS}
-    for name in present:
-        if name not in colours:
-            start = zlib.crc32(name.encode())
-            wheel = [_FURTHER[(start + step) % len(_FURTHER)] for step in range(len(_FURTHER))]
-            colours[name] = next((colour for colour in wheel if colour not in colours.values()), wheel[0])
-    return {name: colours[name] for name in present}
 
 
 def front_figure(
@@ -144,7 +80,7 @@ def front_figure(
     lines = [subtitle] if subtitle else []
     heading = title or f"{info.y.title[:1].upper()}{info.y.title[1:]} against {info.x.title}"
     if info.points.empty:
-        return _nothing(heading, [*lines, *info.notes])
+        return nothing(_NOTHING, heading, [*lines, *info.notes])
     return _draw_front(info, heading, [*lines, *info.notes])
 
 
@@ -173,7 +109,7 @@ def hypervolume_figure(
     heading = title or "Hypervolume"
     notes = [count_states(trials), f"of {', '.join(objectives)} on a fixed scale, share of the unit cube"]
     if curve.empty:
-        return _nothing(heading, notes)
+        return nothing(_NOTHING, heading, notes)
     line = alt.Chart(alt.NamedData("curve")).mark_line(
         interpolate="step-after", color=COLOURS["leni"], point=alt.OverlayMarkDef(opacity=0, size=90)
     )
@@ -182,28 +118,7 @@ def hypervolume_figure(
         alt.Y("hypervolume:Q", title="hypervolume", scale=alt.Scale(zero=False)),
         tooltip=[alt.Tooltip("completed:Q"), alt.Tooltip("number:Q"), alt.Tooltip("hypervolume:Q", format=".5f")],
     )
-    return _dress([encoded], heading, notes, curve=curve)
-
-
-def save(chart: alt.TopLevelMixin, path: str | Path) -> None:
-    """Write a chart; the suffix says how: .html (one page that needs no network), .png (twice the size), .svg, .pdf.
-
-    Args:
-        chart: any Altair chart.
-        path: the file; what was there stays until the new one is complete.
-
-    Raises:
-        ResultsError: the suffix is another one.
-        OSError: the file cannot be written.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in _FORMATS:
-        raise ResultsError(f"a figure is saved as one of {', '.join(_FORMATS)}, got {Path(path).name}")
-    stream: Any = io.StringIO() if suffix in (".html", ".svg") else io.BytesIO()
-    options: dict[str, dict[str, Any]] = {".html": {"inline": True}, ".png": {"scale_factor": 2}}
-    chart.save(stream, format=cast(Any, suffix[1:]), **options.get(suffix, {}))
-    content = stream.getvalue()
-    replace_file(path, content.encode() if isinstance(content, str) else content)
+    return dress(plane([encoded]), heading, notes, curve=curve)
 
 
 def _front_info(trials: pd.DataFrame, objectives: Objectives) -> _FrontInfo:
@@ -233,7 +148,7 @@ def _front_info(trials: pd.DataFrame, objectives: Objectives) -> _FrontInfo:
         limit = y_axis.low if maximise_y else y_axis.high
         words = f"{limit:.1%}" if y_name == "accuracy" else f"{limit:.4g}"
         notes.append(f"{cut:,} {'below' if maximise_y else 'above'} {words} not drawn")
-    x_axis = _x_axis(shown, x_name)
+    x_axis = cost_axis(shown, x_name)
     plane_objectives = {name: objectives.get(name, "minimize") for name in (x_name, y_name)}
     lined = shown if len(objectives) == 2 else shown.iloc[:0]
     steps = _steps(lined, x_axis, y_axis, plane_objectives)
@@ -273,14 +188,14 @@ def _common(names: list[str]) -> list[str]:
     return [name if name in kept else _OTHER for name in names]
 
 
-def _zoom(points: pd.DataFrame, column: str, maximise: bool) -> tuple[pd.DataFrame, _Axis]:
+def _zoom(points: pd.DataFrame, column: str, maximise: bool) -> tuple[pd.DataFrame, Axis]:
     """The points worth showing and the vertical axis for them.
 
     It leaves out points beyond Tukey's fence (one and a half interquartile ranges from the quartile) that are also
     worse than all of the front; none if the axis that shows everything is no more than half as long again.
     """
     if points.empty:
-        return points, _Axis(column, _title(column), 0.0, 1.0, log=False)
+        return points, Axis(column, column_title(column), 0.0, 1.0, log=False)
     better = 1.0 if maximise else -1.0  # times y: the worst is the least
     ends = better * points[["y", "y_low", "y_high"]].to_numpy(dtype=float)
     y, on_front = ends[:, 0], points["on_front"].to_numpy(dtype=bool)
@@ -290,31 +205,10 @@ def _zoom(points: pd.DataFrame, column: str, maximise: bool) -> tuple[pd.DataFra
     edge = least if most - least <= 1.5 * (most - edge) else edge
     margin = 0.04 * (most - edge) or 0.05 * abs(most) or 1.0
     limits = sorted((float(better * (edge - margin)), float(better * (most + margin))))
-    return points[y >= edge - margin], _Axis(column, _title(column), limits[0], limits[1], log=False)
+    return points[y >= edge - margin], Axis(column, column_title(column), limits[0], limits[1], log=False)
 
 
-def _x_axis(points: pd.DataFrame, column: str) -> _Axis:
-    """The horizontal axis: logarithmic for costs that spread, ticks at 1, 2 and 5."""
-    if points.empty:
-        return _Axis(column, _title(column), 1.0, 10.0, log=False)
-    low, high = float(points["x"].min()), float(points["x"].max())
-    if low > 0 and column != "number" and (column in _COUNTS or high >= 10 * low):
-        margin = max((high / low) ** 0.04, 1.05) if high > low else 3.0
-        low, high = low / margin, high * margin
-        return _Axis(column, _title(column), low, high, log=True, ticks=_ticks(low, high))
-    margin = 0.04 * (high - low) or 0.5
-    return _Axis(column, _title(column), low - margin, high + margin, log=False)
-
-
-def _ticks(low: float, high: float) -> tuple[float, ...] | None:
-    """1, 2, 5 times powers of ten between two positive numbers; powers alone over many decades; None if too few."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if high / low < 10**4.5 else (1,)
-    ticks = tuple(step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high)
-    return ticks if len(ticks) > 1 else None
-
-
-def _steps(points: pd.DataFrame, x: _Axis, y: _Axis, objectives: Objectives) -> pd.DataFrame:
+def _steps(points: pd.DataFrame, x: Axis, y: Axis, objectives: Objectives) -> pd.DataFrame:
     """Corners of the line between what the front attains and what it does not, edge to edge of the plane.
 
     From the worse end of y at the front's best x, level to the next point's x, up to its y, and so on, then level to
@@ -334,26 +228,26 @@ def _steps(points: pd.DataFrame, x: _Axis, y: _Axis, objectives: Objectives) -> 
 
 def _draw_front(info: _FrontInfo, title: str, notes: list[str]) -> alt.LayerChart:
     """The chart of a front that has points."""
-    x, y = _channel(alt.X, "x", info.x), _channel(alt.Y, "y", info.y)
+    x, y = channel(alt.X, "x", info.x), channel(alt.Y, "y", info.y)
     colour, shape = _look(info.points)
     few = len(info.points) <= _MANY
     trials = alt.Chart(alt.NamedData("trials")).encode(x, y, colour, tooltip=_tooltip(info.points))
-    line = alt.Chart(alt.NamedData("steps")).mark_line(color=_INK, strokeWidth=1.2, clip=True)
+    line = alt.Chart(alt.NamedData("steps")).mark_line(color=INK, strokeWidth=1.2, clip=True)
     layers = [
         line.encode(x, y, order="order:Q"),
         trials.transform_filter("isValid(datum.y_low)" if few else "isValid(datum.y_low) && datum.on_front")
         .mark_rule(clip=True, strokeWidth=1.8)
         .encode(
-            y=_channel(alt.Y, "y_low", info.y),
+            y=channel(alt.Y, "y_low", info.y),
             y2="y_high:Q",
-            opacity=alt.condition("datum.on_front", alt.value(0.9), alt.value(_FAINT / 2)),
+            opacity=alt.condition("datum.on_front", alt.value(0.9), alt.value(FAINT / 2)),
         ),
         trials.encode(shape).transform_filter("!datum.on_front").mark_point(
-            filled=True, size=45 if few else 18, opacity=_FAINT, clip=True),
+            filled=True, size=45 if few else 18, opacity=FAINT, clip=True),
         trials.encode(shape).transform_filter("datum.on_front").mark_point(
-            filled=True, size=110 if few else 60, opacity=1, stroke=_INK, strokeWidth=0.8),
+            filled=True, size=110 if few else 60, opacity=1, stroke=INK, strokeWidth=0.8),
     ]  # fmt: skip
-    return _dress(layers, title, notes, trials=info.points, steps=info.steps)
+    return dress(plane(layers), title, notes, trials=info.points, steps=info.steps)
 
 
 def _look(points: pd.DataFrame) -> tuple[alt.Color, alt.Shape]:
@@ -369,7 +263,7 @@ def _look(points: pd.DataFrame) -> tuple[alt.Color, alt.Shape]:
     shape = alt.Shape(
         "shape:N",
         scale=alt.Scale(domain=placements, range=list(_SHAPES[: len(placements)])),
-        legend=alt.Legend(title="placement", symbolFillColor=_INK, symbolStrokeWidth=0, **legend)
+        legend=alt.Legend(title="placement", symbolFillColor=INK, symbolStrokeWidth=0, **legend)
         if len(placements) > 1
         else None,
     )
@@ -383,66 +277,10 @@ def _tooltip(points: pd.DataFrame) -> list[alt.Tooltip]:
     rest = [name for name in points.columns if name not in drawn and name not in first]
     if "accuracy ± std" not in points.columns and "accuracy" in points.columns:
         rest.insert(0, "accuracy")
-    # A dot or a bracket in a field's name would reach into an object.
-    fields = {name: re.sub(r"([\\.\[\]])", r"\\\1", name) for name in [*first, *rest]}
-    return [
-        alt.Tooltip(field=field, title=name, type="quantitative", format=",")
-        if name in _COUNTS
-        else alt.Tooltip(field=field, title=name, type="nominal")
-        for name, field in fields.items()
-    ]
-
-
-def _channel(kind: Any, field: str, axis: _Axis) -> Any:
-    """A position channel, alt.X or alt.Y, of one axis."""
-    scale = alt.Scale(type="log" if axis.log else "linear", domain=[axis.low, axis.high], nice=False, zero=False)
-    ticks = alt.Undefined if axis.ticks is None else list(axis.ticks)
-    drawn = alt.Axis(format=axis.number_format, values=ticks, labelOverlap="greedy")
-    return kind(f"{field}:Q", title=axis.title, scale=scale, axis=drawn)
+    return tooltips([*first, *rest])
 
 
 def _changes(curve: pd.DataFrame) -> pd.DataFrame:
     """The rows at which a curve rises, and its two ends: all that a step line needs."""
     rises = curve["hypervolume"].diff().fillna(1.0) > 0
     return curve[rises | (curve.index == len(curve) - 1)].reset_index(drop=True)
-
-
-def _title(column: str) -> str:
-    return _TITLES.get(column, column)
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A frame as JSON has it: a missing value is null, a whole number whole."""
-    columns = {str(name): [_json(value) for value in frame[name].astype(object)] for name in frame.columns}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _json(value: Any) -> Any:
-    """A value that JSON has."""
-    plain = value.item() if isinstance(value, np.generic) else value
-    if plain is None or plain is pd.NA or plain is pd.NaT or (isinstance(plain, float) and not math.isfinite(plain)):
-        return None
-    return plain if isinstance(plain, (bool, int, float, str)) else str(plain)
-
-
-def _nothing(title: str, notes: list[str]) -> alt.LayerChart:
-    """A chart that has nothing to show and says so."""
-    text = alt.Chart(alt.NamedData("nothing")).mark_text(text=_NOTHING, fontSize=14, color=_INK)
-    return _dress([text], title, notes, nothing=pd.DataFrame({"is": [1]}))
-
-
-def _dress(layers: list[alt.Chart], title: str, notes: list[str], **data: pd.DataFrame) -> alt.LayerChart:
-    """The layers with the size, title and type common to all figures, and the data that they name."""
-    heading = alt.Title(title, subtitle=notes, anchor="start", fontSize=15, subtitleFontSize=11, offset=12,
-                        subtitleColor="#555555")  # fmt: skip
-    chart: alt.LayerChart = (
-        alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT, title=heading)
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelFontSize=11, titleFontSize=12, titleFontWeight="normal", gridColor="#E8E8E8", titlePadding=8
-        )
-        .configure_legend(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", orient="right")
-    )
-    # By name and set last: Altair takes 5,000 inline rows at most, and would check each of them at every step above.
-    chart.datasets = {name: _rows(frame) for name, frame in data.items()}
-    return chart

@@ -1,12 +1,11 @@
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from results import figures
-from results.errors import ObjectiveError, ResultsError
-from results.figures import COLOURS, activation_colours, front_figure, hypervolume_figure, save
+from results.errors import ObjectiveError
+from results.figures import front as figures
+from results.figures.front import front_figure, hypervolume_figure
+from results.figures.theme import save
 from results.records import to_frame
 
 ACCURACY, BOTH = {"accuracy": "maximize"}, {"accuracy": "maximize", "params": "minimize"}
@@ -129,30 +128,6 @@ def test_front_info_many_placements_share_the_last_shape():
     assert shape["scale"]["domain"] == [*names[:6], "stem", "others"]
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (900.0, 23_000.0, (1e3, 2e3, 5e3, 1e4, 2e4)),
-        (3.0, 2e6, (1e1, 1e2, 1e3, 1e4, 1e5, 1e6)),
-        (1000.0, 1000.0, None),
-        (21.0, 49.0, None),
-    ],
-)
-def test_ticks_are_at_one_two_five(low, high, expected):
-    assert figures._ticks(low, high) == (None if expected is None else pytest.approx(expected))
-
-
-def test_activation_colours_do_not_depend_on_company():
-    alone = {name: activation_colours([name])[name] for name in [*COLOURS, "mine"]}
-    assert activation_colours(["relu", "mine", "leni", "relu"]) == {n: alone[n] for n in ("leni", "mine", "relu")}
-    assert len(set(COLOURS.values())) == len(COLOURS)
-
-
-def test_activation_colours_unknown_names_do_not_collide():
-    names = [f"mine{n}" for n in range(6)] + ["leni", "gelu"]
-    assert len(set(activation_colours(names).values())) == len(names)
-
-
 @pytest.mark.parametrize("count", [1, 5, 5001])
 def test_front_figure_any_number_of_trials_is_drawn(count):
     chart = front_figure(trials(count), title="T", subtitle="mine").to_dict()
@@ -201,29 +176,3 @@ def test_hypervolume_figure_has_the_rises_and_both_ends():
     rows = hypervolume_figure(frame).to_dict()["datasets"]["curve"]
     assert [row["completed"] for row in rows] == [1, 3, 5]
     assert [row["hypervolume"] for row in rows] == pytest.approx([0.5 * 7 / 9, 0.6 * 7 / 9, 0.6 * 7 / 9])
-
-
-@pytest.mark.parametrize(
-    ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<svg"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")]
-)
-def test_save_writes_the_format_of_the_suffix(tmp_path, suffix, start):
-    path = tmp_path / f"front.{suffix}"
-    save(front_figure(trials(20)), path)
-    assert path.read_bytes().startswith(start)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_save_html_loads_nothing_from_the_network(tmp_path):
-    save(front_figure(trials(20)), tmp_path / "front.html")
-    page = (tmp_path / "front.html").read_text()
-    shell = re.sub(r"(<script[^>]*>).*?</script>", r"\1", page, flags=re.DOTALL)
-    assert "<script" in shell
-    assert not re.search(r"src=|href=|https?:|@import|url\(", shell)
-    assert not re.search(r"import\(|importScripts", page)
-
-
-@pytest.mark.parametrize("name", ["front.gif", "front", "front.json"])
-def test_save_unknown_suffix_is_an_error(tmp_path, name):
-    with pytest.raises(ResultsError, match=r"\.html, \.pdf, \.png, \.svg, got front"):
-        save(front_figure(trials(1)), tmp_path / name)
-    assert list(tmp_path.iterdir()) == []

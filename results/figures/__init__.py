@@ -1,0 +1,10 @@
+"""Figures, each defined once: a frame is computed, then drawn by Altair, and saved as HTML, PNG, SVG or PDF.
+
+save(front_figure(run.trials, objectives=run.objectives), "front.html")
+"""
+
+from results.figures.front import front_figure, hypervolume_figure
+from results.figures.information import information_figure
+from results.figures.theme import COLOURS, activation_colours, save
+
+__all__ = ["COLOURS", "activation_colours", "front_figure", "hypervolume_figure", "information_figure", "save"]

@@ -1,0 +1,80 @@
+"""A training's final value, predicted from its reading at one epoch and from trainings that got at least that far.
+
+Early readings say little of the final value itself, but something of its place among others: curves cross, start slowly
+or jump at the end of a schedule, and no family of curves has to be assumed. So a reading is first translated into the
+final value that stands at the same quantile (the k-th best reading of the epoch into the k-th best final value), then
+the final values are regressed on that and on the costs, by a Bayesian linear regression whose prior halves what the
+reading says, weighted towards trainings of like cost and like reading.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["forecast", "translate"]
+
+Array = NDArray[np.float64]
+
+COST_WIDTH = 0.3  # of the cost range: how far a training of another size counts
+READING_WIDTH = 2.0  # of the final values' interquartile range: keeps the broken ones from blurring the good
+SLOPE, SLOPE_SD = 0.5, 0.5  # prior: a reading tells half of what it seems to, or all, or nothing
+COST_SLOPE_SD = 4.0  # prior: over the whole cost range the final value moves by a few times its spread
+FAINT = 1e-3  # least weight: with no neighbour at all, all others speak
+ROUNDS = 3  # of noise and coefficients in turn
+
+
+def translate(reading: float | Array, readings: Array, finals: Array) -> Array:
+    """Readings of one epoch as final values at the same quantile.
+
+    Args:
+        reading: what is translated, minimised; any shape.
+        readings: (n,), of the trainings at hand.
+        finals: (n,), theirs, in any pairing: both are sorted.
+
+    Returns:
+        In the shape of reading. One that is better than all is ahead of the best final value by as much as it is ahead
+        of the best reading, at most, and by less where the final values lie closer together; a worse one than all is
+        the worst final value.
+    """
+    x, y = np.sort(readings), np.sort(finals)
+    width = x[-1] - x[0]
+    shrink = min(1.0, float((y[-1] - y[0]) / width)) if width > 0 else 1.0
+    return np.asarray(np.interp(reading, x, y) + np.minimum(0.0, reading - x[0]) * shrink)
+
+
+def forecast(
+    reading: float, readings: Array, finals: Array, *, variances: Array, distances: Array, floor: float
+) -> tuple[float, float]:
+    """Mean and standard deviation of a training's final value.
+
+    Args:
+        reading: its own at the epoch, minimised, finite.
+        readings: (n,), those of the evidence at the same epoch.
+        finals: (n,), final values of the evidence, or what was expected of them where they were stopped.
+        variances: (n,), of finals: 0 for completed trainings.
+        distances: (n, costs), costs of the evidence less the training's own, in shares of the cost range.
+        floor: a difference in the final value that means nothing.
+
+    Source: Gelman et al., Bayesian Data Analysis, 3rd ed., section 14.8, with the noise fitted in turns.
+    """
+    levels = translate(np.append(readings, reading), readings, finals)
+    levels = levels[:-1] - levels[-1]
+    low, high = np.quantile(finals, [0.25, 0.75])
+    near = np.exp(-0.5 * (distances / COST_WIDTH) ** 2).prod(axis=1) + FAINT
+    weights = near * np.exp(-0.5 * (levels / (READING_WIDTH * (high - low) + floor)) ** 2) + FAINT / 10
+    middle = (weights * finals).sum() / weights.sum()
+    spread = float(np.sqrt((weights * (finals - middle) ** 2).sum() / weights.sum())) + floor
+    design = np.column_stack([np.ones(len(finals)), levels, distances])
+    slopes_sd = [SLOPE_SD] + [COST_SLOPE_SD * spread] * distances.shape[1]
+    precision = np.diag([1e-6 / spread**2, *(1 / np.square(slopes_sd))])
+    target = finals - SLOPE * levels
+    noise = spread**2
+    for _ in range(ROUNDS):
+        scaled = design * (weights / (noise + variances))[:, None]
+        information = scaled.T @ design + precision
+        coefficients = np.linalg.solve(information, scaled.T @ target)
+        squares = (weights * ((target - design @ coefficients) ** 2 + variances)).sum()
+        noise = (squares + spread**2) / (max(weights.sum() - 1, 0.0) + 1) + floor**2
+    variance = noise + np.linalg.inv(information)[0, 0]
+    return float(coefficients[0]), float(np.sqrt(variance))

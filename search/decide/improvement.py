@@ -1,0 +1,180 @@
+"""Expected improvement: a training is stopped when it is expected to add less than its remaining epochs are worth.
+
+What a trial can add is hypervolume: its final value is forecast (`forecast.py`), its costs are known, and it is
+measured against the completed trials that cost no more than it does, in every cost. Dearer ones are never held against
+it, and where none is as cheap the trial is never stopped. Over those the added volume is a box: the costs between
+its own and the reference, times the expected gain of a normal forecast over the best of them in closed form.
+
+What it would cost is the share of its epochs that is left. The price of a whole training is a share, THRESHOLD, of what
+a trial has added on average so far, at most: the whole unit box over the number of trials. So early in a search little
+is risked for little, late in a search (when a gain of any size has become rare) a small gain is worth waiting for, and
+no length of the search has to be known in advance.
+
+A stopped trial's forecast stays as evidence, with its uncertainty; so trials like it are stopped sooner.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from leni.errors import SpecError
+from results import minimised
+from search.decide.forecast import forecast
+
+__all__ = ["Improvement", "expected_gain"]
+
+THRESHOLD = 0.05
+EVIDENCE = 3  # completed trainings before the first forecast
+COMPLETED_KEPT, STOPPED_KEPT = 200, 300  # the latest of each that a forecast uses, so that its time is bounded
+REFERENCE = 1.01  # of every objective, scaled to 0 (best) .. 1 (worst): the ends of the front count too
+FINE = 1e-4  # of the value's scale: less is not a difference
+
+
+def expected_gain(best: float, mean: float, sd: float) -> float:
+    """Expected E[max(best - Y, 0)] of a normal Y, minimised.
+
+    Source: Jones, Schonlau, Welch 1998, equation 15.
+
+    Example:
+        >>> round(expected_gain(0.0, 0.0, 1.0), 4)
+        0.3989
+    """
+    z = (best - mean) / sd
+    return float(sd * (z * ndtr(z) + math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)))
+
+
+class Improvement:
+    """Stops a trial whose expected gain of hypervolume is below the price of its remaining epochs.
+
+    Args:
+        epochs: of a full training.
+        costs: how many each trial has; all positive values of a cost are scaled by their logarithm.
+        maximise: whether a greater reading is better.
+        bounds: (least, greatest) value, the scale of gains; None for the range of the final values seen.
+        threshold: the price of a full training, as a share of what a trial has added on average.
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        *,
+        costs: int = 1,
+        maximise: bool = True,
+        bounds: tuple[float, float] | None = None,
+        threshold: float = THRESHOLD,
+    ) -> None:
+        self.epochs, self.threshold = epochs, threshold
+        self.sign = float(minimised([[1.0]], {"value": "maximize" if maximise else "minimize"})[0, 0])
+        self.bounds = None if bounds is None else tuple(sorted(self.sign * bound for bound in bounds))
+        self.rows: dict[int, int] = {}
+        self.costs = np.empty((0, costs))
+        self.curves = np.empty((0, epochs))
+        self.finals = np.empty((0, 2))  # mean and variance of each trial's final value
+        self.forecasts: dict[int, tuple[float, float]] = {}
+        self.completed: list[int] = []
+        self.stopped: list[int] = []
+
+    def begin(self, number: int, costs: Sequence[float]) -> None:
+        """A trial starts; one that begins again starts anew.
+
+        Raises:
+            SpecError: it has another number of costs than the stopper was told.
+        """
+        if len(costs) != self.costs.shape[1]:
+            count = self.costs.shape[1]
+            raise SpecError(f"trial {number} must have {count} known costs, as the stopper was told, got {costs}")
+        row = self.rows.setdefault(number, len(self.rows))
+        if row == len(self.costs):
+            self._grow()
+        self._forget(row)
+        self.costs[row] = costs
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Keeps the reading; True where the trial is to stop."""
+        if epoch > self.epochs:
+            return False
+        row = self.rows[number]
+        self.curves[row, epoch - 1] = math.inf if math.isnan(value) else self.sign * value
+        return epoch < self.epochs and self._hopeless(row, epoch)
+
+    def end(self, number: int, state: str) -> None:
+        """A completed curve becomes evidence, a stopped one with its last forecast; a failed one is forgotten."""
+        row = self.rows[number]
+        if state == "failed":
+            self._forget(row)
+        elif state == "completed":
+            read = np.flatnonzero(~np.isnan(self.curves[row]))
+            if len(read) and np.isfinite(self.curves[row, read[-1]]):
+                self.finals[row] = self.curves[row, read[-1]], 0.0
+                self.completed.append(row)
+        elif row in self.forecasts:
+            self.finals[row] = self.forecasts[row]
+            self.stopped.append(row)
+        self.forecasts.pop(row, None)
+
+    def _grow(self) -> None:
+        """Twice the memory."""
+        more = max(64, len(self.costs))
+        for name in ("costs", "curves", "finals"):
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old, np.full((more, old.shape[1]), np.nan)]))
+
+    def _forget(self, row: int) -> None:
+        """A trial without readings."""
+        self.curves[row] = np.nan
+        self.forecasts.pop(row, None)
+        for ended in (self.completed, self.stopped):
+            if row in ended:
+                ended.remove(row)
+
+    def _hopeless(self, row: int, epoch: int) -> bool:
+        """Whether the trial's expected gain is below its price."""
+        best = self._incumbent(row)
+        if best is None:
+            return False
+        reading = self.curves[row, epoch - 1]
+        if not np.isfinite(reading):
+            return bool(reading > 0)
+        ended = np.array(self.completed[-COMPLETED_KEPT:] + self.stopped[-STOPPED_KEPT:])
+        there = np.isfinite(self.curves[ended, epoch - 1])
+        if there[: min(len(self.completed), COMPLETED_KEPT)].sum() < EVIDENCE:
+            return False
+        evidence = ended[there]
+        positions = self._positions()
+        least, greatest = self.bounds or _range(self.finals[self.completed + self.stopped, 0])
+        scale = greatest - least
+        mean, sd = forecast(
+            reading,
+            self.curves[evidence, epoch - 1],
+            self.finals[evidence, 0],
+            variances=self.finals[evidence, 1],
+            distances=positions[evidence] - positions[row],
+            floor=FINE * scale,
+        )
+        self.forecasts[row] = mean, sd**2
+        gain = expected_gain(min((best - least) / scale, REFERENCE), (mean - least) / scale, sd / scale)
+        price = self.threshold / len(self.rows) * (self.epochs - epoch) / self.epochs
+        return bool(np.prod(REFERENCE - positions[row]) * gain < price)
+
+    def _incumbent(self, row: int) -> float | None:
+        """The best final value among completed trials that cost no more, minimised; None where there is none."""
+        cheaper = (self.costs[self.completed] <= self.costs[row]).all(axis=1)
+        return float(self.finals[self.completed, 0][cheaper].min()) if cheaper.any() else None
+
+    def _positions(self) -> NDArray[np.float64]:
+        """(trials, costs): each cost between the least (0) and the greatest (1) that a trial has had."""
+        costs = self.costs[: len(self.rows)]
+        positions = np.where((costs > 0).all(axis=0), np.log10(np.maximum(costs, 1e-300)), costs)
+        span = np.ptp(positions, axis=0)
+        return np.asarray((positions - positions.min(axis=0)) / np.where(span > 0, span, 1.0))
+
+
+def _range(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Least and greatest value; a unit apart where they are one."""
+    least, greatest = float(values.min()), float(values.max())
+    return (least, greatest) if greatest > least else (least, least + 1.0)

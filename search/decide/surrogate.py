@@ -1,0 +1,161 @@
+"""A Gaussian process for one uncertain objective: Matérn 5/2 over weighted components.
+
+One length scale is shared by all components, and each may deviate from it: a normal prior on the logarithm of its
+weight keeps the deviations small until there is evidence. (A free length scale for each level of each choice overfits at
+a hundred trials.) What the kernel does not explain is split: a known part is noise of the measurement (the replicas'
+variance, or a quarter of it where there are none), the rest belongs to the trial itself and stays after it is observed.
+
+Source: Rasmussen and Williams 2006, chapters 2 and 5; the prior on weights after Hvarfner, Hellsten and Nardi 2024, who
+scale the length with the number of dimensions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.optimize import minimize
+
+__all__ = ["GaussianProcess", "Posterior"]
+
+Array = NDArray[np.float64]
+JITTER = 1e-6
+STEPS = 20  # of the optimiser at one fit; the next fit starts where this one ended
+DEVIATION = 0.5  # prior's standard deviation of a parameter's log weight around the shared one
+JOINT_DEVIATION = 1.0  # likewise of a component that several parameters have together
+MEASURED = 0.25  # share of the unexplained variance that is noise, where no replicas say how much
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """What the parameter vector stands for."""
+
+    signal: float  # variance of the kernel
+    weights: Array  # (components,)
+    rest: float  # variance that the kernel does not explain
+
+
+class GaussianProcess:
+    """Fitted to standardised values; a prior mean of 0 and a variance of about 1 are assumed.
+
+    Args:
+        components: (p,), of each column the component that it belongs to.
+        parameters: how many of the components belong to one parameter alone; they come first.
+    """
+
+    def __init__(self, components: NDArray[np.intp], *, parameters: int) -> None:
+        self.components = components
+        size = int(components.max(initial=-1)) + 1
+        self.size = size
+        self.centre = np.concatenate([[0.0, np.log(1.5 / max(1, parameters))], np.zeros(size), [np.log(0.1)]])
+        joint = np.full(size - min(size, parameters), JOINT_DEVIATION)
+        own = np.full(min(size, parameters), DEVIATION)
+        self.spread = np.concatenate([[0.7, 1.0], own, joint, [1.0]])
+        self.state = self.centre.copy()
+
+    def fit(self, columns: Array, values: Array, variance: Array | None) -> None:
+        """Move to the most probable weights, from where the last fit ended.
+
+        Args:
+            columns: (n, p).
+            values: (n,), standardised.
+            variance: (n,), of the measurement, in the values' unit; None where unknown.
+        """
+        distances = _distances(columns, self.components, self.size)
+        noise = np.zeros(len(values)) if variance is None else variance
+        limits = [(-3.0, 3.0), (-7.0, 4.0), *[(-4.0, 4.0)] * self.size, (-6.0, 1.0)]
+        found = minimize(
+            self._loss, self.state, args=(distances, values, noise), jac=True, method="L-BFGS-B", bounds=limits,
+            options={"maxiter": STEPS},
+        )  # fmt: skip
+        if np.isfinite(found.fun):
+            self.state = np.asarray(found.x)
+
+    def _loss(self, state: Array, distances: Array, values: Array, noise: Array) -> tuple[float, Array]:
+        """Negative log posterior of the weights, and its gradient."""
+        parts, n = self._parts(state), len(values)
+        shape, slope = _matern((parts.weights @ distances).reshape(n, n))
+        covariance = parts.signal * shape
+        covariance[np.diag_indices(n)] += parts.rest + noise + JITTER
+        try:
+            root = cholesky(covariance, lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            return 1e10, np.zeros_like(state)
+        solved = cho_solve((root, True), values, check_finite=False)
+        pull = np.outer(solved, solved) - cho_solve((root, True), np.eye(n), check_finite=False)
+        by_weight = -0.5 * parts.signal * parts.weights * (distances @ (pull * slope).ravel())
+        gradient = np.concatenate([
+            [-parts.signal * np.sum(pull * shape), by_weight.sum()], by_weight, [-parts.rest * np.trace(pull)]
+        ])  # fmt: skip
+        score = (state - self.centre) / self.spread
+        loss = 0.5 * values @ solved + np.log(np.diag(root)).sum() + 0.5 * score @ score
+        return float(loss), gradient + score / self.spread
+
+    def _parts(self, state: Array) -> _Weights:
+        return _Weights(float(np.exp(2 * state[0])), np.exp(state[1] + state[2:-1]), float(np.exp(2 * state[-1])))
+
+    def condition(self, columns: Array, values: Array, variance: Array | None) -> Posterior:
+        """What is believed after these observations, with the weights as they are; arguments as for `fit`."""
+        parts = self._parts(self.state)
+        scaled = columns * np.sqrt(parts.weights)[self.components]
+        measured = np.full(len(values), MEASURED * parts.rest) if variance is None else variance
+        own = (1 - MEASURED) * parts.rest if variance is None else parts.rest
+        covariance = parts.signal * _matern(_between(scaled, scaled))[0]
+        covariance[np.diag_indices(len(values))] += own + measured + JITTER
+        root = cholesky(covariance, lower=True, check_finite=False)
+        return Posterior(self, parts, scaled, root, cho_solve((root, True), values, check_finite=False), values,
+                         measured, own)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is believed of the objective anywhere."""
+
+    process: GaussianProcess
+    parts: _Weights
+    scaled: Array
+    root: Array
+    solved: Array
+    values: Array
+    measured: Array
+    own: float
+
+    def observed(self) -> Array:
+        """Mean (n,) at the observations: what they would have been without the measurement's noise."""
+        return np.asarray(self.values - (self.measured + JITTER) * self.solved)
+
+    def predict(self, columns: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation, (m,) each, at new points; columns: (m, p)."""
+        scaled = columns * np.sqrt(self.parts.weights)[self.process.components]
+        cross = self.parts.signal * _matern(_between(self.scaled, scaled))[0]
+        explained = solve_triangular(self.root, cross, lower=True, check_finite=False)
+        variance = self.parts.signal + self.own - np.einsum("ij,ij->j", explained, explained)
+        return cross.T @ self.solved, np.sqrt(np.maximum(variance, 1e-10))
+
+    def mean(self, columns: Array) -> Array:
+        """Mean (m,) at new points."""
+        scaled = columns * np.sqrt(self.parts.weights)[self.process.components]
+        cross = self.parts.signal * _matern(_between(self.scaled, scaled))[0]
+        return np.asarray(cross.T @ self.solved)
+
+
+def _matern(squared: Array) -> tuple[Array, Array]:
+    """Matérn 5/2 of squared distances, and its derivative by them."""
+    root = np.sqrt(5.0 * np.maximum(squared, 1e-12))
+    fading = np.exp(-root)
+    return (1.0 + root + root * root / 3.0) * fading, -(5.0 / 6.0) * (1.0 + root) * fading
+
+
+def _between(left: Array, right: Array) -> Array:
+    """Squared distances (n, m) between rows."""
+    sums = (left * left).sum(axis=1)[:, None] + (right * right).sum(axis=1)[None, :]
+    return np.asarray(np.maximum(sums - 2.0 * left @ right.T, 0.0))
+
+
+def _distances(columns: Array, components: NDArray[Any], size: int) -> Array:
+    """Squared distances of all pairs by component: (components, n * n)."""
+    parts = [_between(columns[:, components == part], columns[:, components == part]) for part in range(size)]
+    return np.array(parts).reshape(size, len(columns) ** 2)

@@ -1,0 +1,122 @@
+"""Recorded learning curves, a table for the simulator: python tests/benchmarks/record_curves.py digits
+
+Trains distinct random candidates of the preset channel-compensation without Ray and writes one row a candidate: its
+parameters as an Optuna study of the preset would hold them, params, macs, accuracy (of the last epoch, 0..1) and curve
+(accuracy on validation images after each epoch). The two tables under tests/data were made by
+
+    nice -n 15 python tests/benchmarks/record_curves.py digits
+    nice -n 15 python tests/benchmarks/record_curves.py fashion-mnist
+
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import torch
+
+from search.decide.asker import Asked, Asker
+from search.decide.samplers import sampler
+from search.training.data import Data, Part, load
+from search.training.recipe import Recipe
+from search.training.train import Training
+from spaces import Candidate, cost
+from spaces.presets import space
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained, and how.
+
+    Attributes:
+        candidates: how many are drawn.
+        recipe: of every training.
+        fixed: dimensions of the preset that are narrowed.
+        train_size: images of the training part, None for all.
+        validate: every which image of the validation part is measured.
+    """
+
+    candidates: int
+    recipe: Recipe
+    fixed: dict[str, Any] = field(default_factory=dict)
+    train_size: int | None = None
+    validate: int = 1
+
+
+SETTINGS = {
+    "digits": Setting(200, Recipe(epochs=27, batch_size=32, lr=0.05)),
+    "fashion-mnist": Setting(
+        60,
+        Recipe(epochs=16, batch_size=128, lr=0.1),
+        fixed={"width": [0.1875, 0.25, 0.375, 0.5]},
+        train_size=6000,
+        validate=3,
+    ),
+}
+
+_worker: tuple[Data, Recipe]
+
+
+def candidates(setting: Setting, *, seed: int) -> list[Asked]:
+    """Distinct candidates, each dimension drawn uniformly."""
+    asker = Asker(
+        space("channel-compensation").fix(setting.fixed),
+        sampler("random", seed=seed),
+        directions=["maximize"],
+        seed=seed,
+        check=lambda _: None,
+    )
+    asked = (asker.ask() for _ in range(setting.candidates))
+    return [answer for answer in asked if answer is not None]
+
+
+def prepare(name: str) -> None:
+    """A worker: one thread, the data in memory."""
+    global _worker
+    torch.set_num_threads(1)
+    setting = SETTINGS[name]
+    data = load(name, train_size=setting.train_size)
+    part = data.validation
+    shown = Part(part.images[:: setting.validate], part.labels[:: setting.validate])
+    _worker = replace(data, validation=shown), setting.recipe
+
+
+def train(candidate: Candidate) -> dict[str, Any]:
+    """What a candidate costs, and how its training went."""
+    data, recipe = _worker
+    curve = [epoch.accuracy for epoch in Training(candidate, data, recipe, seed=0)]
+    counted = cost(candidate, input_shape=data.input_shape, classes=data.classes)
+    return {"params": counted.params, "macs": counted.macs, "accuracy": curve[-1], "curve": curve}
+
+
+def main() -> None:
+    """Record one table; it is written again after every fifth training, so that a part of it is a table too."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", choices=SETTINGS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--out", type=Path)
+    flags = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    asked = candidates(SETTINGS[flags.data], seed=flags.seed)
+    out = flags.out or DATA / f"curves-{flags.data}.parquet"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    with multiprocessing.get_context("spawn").Pool(flags.processes, prepare, (flags.data,)) as pool:
+        for answer, row in zip(asked, pool.imap(train, [answer.candidate for answer in asked]), strict=True):
+            rows.append({**answer.parameters, **row})
+            if len(rows) % 5 == 0 or len(rows) == len(asked):
+                pd.DataFrame(rows).to_parquet(out, index=False, compression="zstd")
+                print(f"{out.name}: {len(rows)} of {len(asked)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
