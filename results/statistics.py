@@ -13,7 +13,7 @@ Accuracies are shares, 0..1, and so are their differences; tables turn them into
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -522,14 +522,3 @@ def _noncentrality(t: float, n: int, share: float) -> float:
         return float(special.ndtr(nodes - shift).mean()) - (1.0 - share)
 
     return float(optimize.brentq(cast(Callable[[float], float], excess), *edges, xtol=1e-10))
-
-
-def check_share(name: str, values: Sequence[float]) -> None:
-    """Says which of some shares is not in (0, 1).
-
-    Raises:
-        ResultsError: one is not.
-    """
-    for value in values:
-        if not 0 < value < 1:
-            raise ResultsError(f"{name} must be in (0, 1), got {value}")

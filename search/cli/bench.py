@@ -1,4 +1,4 @@
-"""The benchmarks as commands: bench block, bench network."""
+"""The benchmarks as commands: bench block, bench network, bench engine."""
 
 from __future__ import annotations
 
@@ -70,6 +70,39 @@ def network_command(
     _show(rows, ("activation", "params", "step_ms", "ratio", "threads"), as_json)
 
 
+@bench_app.command("engine")
+def engine_command(
+    trials: Annotated[int, typer.Option(min=20, help="Trials of nothing.")] = 1000,
+    candidates: Annotated[int, typer.Option(min=2, help="Networks that are trained in every way.")] = 16,
+    seeds: Annotated[str, typer.Option(help="Seeds of each network, with commas: one table for each.")] = "1,4",
+    ways: Annotated[str, typer.Option(help="With commas; the first is what the others are compared with.")] = (
+        "sequential,optuna-pool,ray-tune,ours"
+    ),
+    workers: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """The engine's own cost on trials of nothing, and candidates an hour beside other ways to train them."""
+    counts = [part.strip() for part in seeds.split(",")]
+    if not all(re.fullmatch(r"[1-9]\d*", part, re.ASCII) for part in counts):
+        raise typer.BadParameter(f"--seeds must be numbers of at least 1 with commas, got {seeds!r}")
+    from search.bench.engine import WAYS, bench_overhead, bench_throughput
+
+    chosen = [part.strip() for part in ways.split(",")]
+    if unknown := [way for way in chosen if way not in WAYS]:
+        raise typer.BadParameter(f"--ways must be of {', '.join(WAYS)}, got {unknown[0]!r}")
+    overhead = [bench_overhead(trials=trials, workers=workers)]
+    rows = [
+        row
+        for count in counts
+        for row in bench_throughput(candidates=candidates, seeds=int(count), ways=chosen, workers=workers)
+    ]
+    if as_json:
+        typer.echo(json.dumps({"overhead": overhead[0], "throughput": rows}))
+        return
+    _show(overhead, ("trials", "trial_s", "rss_200", "rss_end", "growth"), False)
+    _show(rows, ("way", "seeds", "seconds", "candidates_an_hour", "ratio"), False)
+
+
 def _shape(text: str) -> tuple[int, int, int, int]:
     if not re.fullmatch(r"\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*){3}", text, re.ASCII):
         raise typer.BadParameter(f"--shape must be N,C,H,W, four numbers of at least 1, got {text!r}")
@@ -89,7 +122,7 @@ def _show(rows: Iterable[dict[str, Any]], columns: Sequence[str], as_json: bool)
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in columns:
-        table.add_column(name, justify="left" if name in ("layout", "activation") else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name in ("layout", "activation", "way") else "right", no_wrap=True)
     said = ""
     with Live(table, console=Console(stderr=True), transient=True):
         for row in rows:

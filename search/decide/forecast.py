@@ -17,7 +17,8 @@ __all__ = ["forecast", "translate"]
 Array = NDArray[np.float64]
 
 COST_WIDTH = 0.3  # of the cost range: how far a training of another size counts
-READING_WIDTH = 2.0  # of the final values' interquartile range: keeps the broken ones from blurring the good
+READING_WIDTH = 0.2  # of the evidence, in order of readings: how far a training that did better or worse counts
+LEAST = 1.5
 SLOPE, SLOPE_SD = 0.5, 0.5  # prior: a reading tells half of what it seems to, or all, or nothing
 COST_SLOPE_SD = 4.0  # prior: over the whole cost range the final value moves by a few times its spread
 FAINT = 1e-3  # least weight: with no neighbour at all, all others speak
@@ -60,9 +61,10 @@ def forecast(
     """
     levels = translate(np.append(readings, reading), readings, finals)
     levels = levels[:-1] - levels[-1]
-    low, high = np.quantile(finals, [0.25, 0.75])
     near = np.exp(-0.5 * (distances / COST_WIDTH) ** 2).prod(axis=1) + FAINT
-    weights = near * np.exp(-0.5 * (levels / (READING_WIDTH * (high - low) + floor)) ** 2) + FAINT / 10
+    places = _places(readings, reading)
+    width = READING_WIDTH + LEAST / len(finals)
+    weights = near * np.exp(-0.5 * (places / width) ** 2) + FAINT / 10
     middle = (weights * finals).sum() / weights.sum()
     spread = float(np.sqrt((weights * (finals - middle) ** 2).sum() / weights.sum())) + floor
     design = np.column_stack([np.ones(len(finals)), levels, distances])
@@ -78,3 +80,11 @@ def forecast(
         noise = (squares + spread**2) / (max(weights.sum() - 1, 0.0) + 1) + floor**2
     variance = noise + np.linalg.inv(information)[0, 0]
     return float(coefficients[0]), float(np.sqrt(variance))
+
+
+def _places(readings: Array, reading: float) -> Array:
+    """(n,): how far each reading is from one, as the share of the readings that lie between, ties in the middle."""
+    order = np.sort(readings)
+    own = np.append(readings, reading)
+    shares = (np.searchsorted(order, own) + np.searchsorted(order, own, side="right")) / (2 * len(order))
+    return np.asarray(shares[:-1] - shares[-1])

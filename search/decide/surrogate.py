@@ -2,8 +2,8 @@
 
 One length scale is shared by all components, and each may deviate from it: a normal prior on the logarithm of its
 weight keeps the deviations small until there is evidence. (A free length scale for each level of each choice overfits at
-a hundred trials.) What the kernel does not explain is split: a known part is noise of the measurement (the replicas'
-variance, or a quarter of it where there are none), the rest belongs to the trial itself and stays after it is observed.
+a hundred trials.) What the kernel does not explain is split: where replicas say how noisy the measurement is, all of it
+belongs to the trial itself and stays once that is observed; where they do not, a quarter of it counts as noise.
 
 Source: Rasmussen and Williams 2006, chapters 2 and 5; the prior on weights after Hvarfner, Hellsten and Nardi 2024, who
 scale the length with the number of dimensions.
@@ -56,19 +56,18 @@ class GaussianProcess:
         self.spread = np.concatenate([[0.7, 1.0], own, joint, [1.0]])
         self.state = self.centre.copy()
 
-    def fit(self, columns: Array, values: Array, variance: Array | None) -> None:
+    def fit(self, columns: Array, values: Array, variance: Array) -> None:
         """Move to the most probable weights, from where the last fit ended.
 
         Args:
             columns: (n, p).
             values: (n,), standardised.
-            variance: (n,), of the measurement, in the values' unit; None where unknown.
+            variance: (n,), what is known of the measurement's, in the values' unit squared.
         """
         distances = _distances(columns, self.components, self.size)
-        noise = np.zeros(len(values)) if variance is None else variance
         limits = [(-3.0, 3.0), (-7.0, 4.0), *[(-4.0, 4.0)] * self.size, (-6.0, 1.0)]
         found = minimize(
-            self._loss, self.state, args=(distances, values, noise), jac=True, method="L-BFGS-B", bounds=limits,
+            self._loss, self.state, args=(distances, values, variance), jac=True, method="L-BFGS-B", bounds=limits,
             options={"maxiter": STEPS},
         )  # fmt: skip
         if np.isfinite(found.fun):
@@ -97,12 +96,19 @@ class GaussianProcess:
     def _parts(self, state: Array) -> _Weights:
         return _Weights(float(np.exp(2 * state[0])), np.exp(state[1] + state[2:-1]), float(np.exp(2 * state[-1])))
 
-    def condition(self, columns: Array, values: Array, variance: Array | None) -> Posterior:
-        """What is believed after these observations, with the weights as they are; arguments as for `fit`."""
+    def condition(self, columns: Array, values: Array, variance: Array, *, replicated: bool) -> Posterior:
+        """What is believed after these observations, with the weights as they are.
+
+        Args:
+            columns: as for `fit`.
+            values: as for `fit`.
+            variance: as for `fit`.
+            replicated: whether `variance` is all of the measurement's noise.
+        """
         parts = self._parts(self.state)
         scaled = columns * np.sqrt(parts.weights)[self.components]
-        measured = np.full(len(values), MEASURED * parts.rest) if variance is None else variance
-        own = (1 - MEASURED) * parts.rest if variance is None else parts.rest
+        share = 0.0 if replicated else MEASURED
+        measured, own = variance + share * parts.rest, (1 - share) * parts.rest
         covariance = parts.signal * _matern(_between(scaled, scaled))[0]
         covariance[np.diag_indices(len(values))] += own + measured + JITTER
         root = cholesky(covariance, lower=True, check_finite=False)

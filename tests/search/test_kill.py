@@ -43,6 +43,12 @@ def undisturbed(tmp_path_factory, ray_session) -> results.Run:
     return search.run(**KEYS, out=tmp_path_factory.mktemp("undisturbed") / "run")
 
 
+@pytest.fixture(scope="module")
+def orphans() -> list[psutil.Process]:
+    """Children of killed drivers."""
+    return []
+
+
 def driver(folder: Path) -> subprocess.Popen:
     """A run in a process of its own, with a Ray of its own."""
     spec = folder.with_suffix(".toml")
@@ -91,7 +97,7 @@ def assert_same_run(run: results.Run, other: results.Run) -> None:
         pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
-def test_driver_killed_at_a_random_moment_ends_as_if_it_was_not(undisturbed, tmp_path, kill_seed):
+def test_driver_killed_at_a_random_moment_ends_as_if_it_was_not(undisturbed, orphans, tmp_path, kill_seed):
     folder, chance = tmp_path / "run", random.Random(kill_seed)
     process = driver(folder)
     target = chance.randrange(6)
@@ -99,7 +105,7 @@ def test_driver_killed_at_a_random_moment_ends_as_if_it_was_not(undisturbed, tmp
     time.sleep(chance.uniform(0.0, 0.8))
     children = kill(process)
     finished = states(folder).count("COMPLETE")
-    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), seconds=60)
+    orphans.extend(children)
     run = resume(folder, quiet=True)
     assert run.environment["ended"] == "complete"
     assert states(folder).count("RUNNING") == 0
@@ -164,3 +170,8 @@ def test_run_that_is_over_stays_as_it_is(undisturbed):
     again = resume(undisturbed.folder, quiet=True)
     assert again.trials.equals(before)
     assert again.environment["ended"] == "complete"
+
+
+def test_children_of_killed_drivers_are_gone(orphans):
+    """Ray's agents notice last, after a minute."""
+    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in orphans))

@@ -1,0 +1,245 @@
+"""The engine beside other ways to do the same trainings, and by itself on trials of nothing.
+
+The same candidates, data, recipe and training code for all; candidates an hour, as ratios. Each way counts from its
+first training's beginning to the last one's end, so that nobody pays for starting up.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+
+from search.bench.timing import torch_threads
+from search.decide.asker import Asker
+from search.decide.samplers import sampler
+from search.run import run
+from search.training.data import Data, load
+from search.training.evaluator import TrainingEvaluator
+from search.training.recipe import Recipe
+from spaces import Candidate, space
+
+__all__ = ["bench_overhead", "bench_throughput", "nothing"]
+
+WAYS = ("sequential", "optuna-pool", "ray-tune", "ours")
+RECIPE = Recipe(epochs=8, batch_size=32, lr=0.05)
+NARROW = {"width": [0.1875, 0.25, 0.375]}  # of channel-compensation
+
+
+def nothing(config: Mapping[str, Any], report: Callable[[float], None]) -> dict[str, float]:
+    """An evaluation of nothing."""
+    return {"accuracy": config["lr_factor"] / (1 + sum(config["widths"]))}
+
+
+def bench_overhead(*, trials: int = 1000, workers: int | None = None) -> dict[str, Any]:
+    """Trials of nothing, study and records included.
+
+    Args:
+        trials: how many.
+        workers: at once; None for as many as there are CPUs.
+
+    Returns:
+        trials; trial_s: seconds a trial, after starting up; rss_200, rss_end: the driver's memory after 200 trials and
+        at the end, bytes; growth: their ratio.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "run")
+        watch = _Watch(folder / "study.db")
+        with watch:
+            run(
+                trials=trials, workers=workers, out=folder, quiet=True, evaluator="search.bench.engine:nothing",
+                space="full", sampler="random", references=False,
+            )  # fmt: skip
+    early = watch.memory_at(min(200, trials // 2))
+    return {
+        "trials": trials,
+        "trial_s": watch.seconds_a_trial(),
+        "rss_200": early,
+        "rss_end": watch.seen[-1][2],
+        "growth": watch.seen[-1][2] / early,
+    }
+
+
+class _Watch:
+    """Reads, twice a second, how many trials are over and how much memory this process has."""
+
+    def __init__(self, database: Path) -> None:
+        self.database = database
+        self.seen: list[tuple[float, int, int]] = []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> _Watch:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    def _look(self) -> None:
+        while not self.over.wait(0.5):
+            try:
+                with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=1) as connection:
+                    count = connection.execute("select count(*) from trials where state != 'RUNNING'").fetchone()[0]
+            except sqlite3.Error:
+                continue
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            self.seen.append((time.monotonic(), count, pages * os.sysconf("SC_PAGE_SIZE")))
+
+    def memory_at(self, trials: int) -> int:
+        return next((memory for _, count, memory in self.seen if count >= trials), self.seen[-1][2])
+
+    def seconds_a_trial(self) -> float:
+        """Between the first look with a trial that is over and the first with all of them."""
+        begun = next(row for row in self.seen if row[1] > 0)
+        last = next(row for row in self.seen if row[1] == self.seen[-1][1])
+        return (last[0] - begun[0]) / max(1, last[1] - begun[1])
+
+
+def bench_throughput(
+    *, candidates: int = 16, seeds: int = 1, ways: Sequence[str] = WAYS, workers: int = 2
+) -> Iterator[dict[str, Any]]:
+    """Trainings of narrow networks on digits, done in one way after the other.
+
+    Args:
+        candidates: how many networks.
+        seeds: of each.
+        ways: of `WAYS`.
+        workers: processes at once, but for "sequential", which has torch use all of them as threads.
+
+    Yields:
+        way, seeds, seconds, candidates_an_hour, and over the first way's: ratio.
+    """
+    chosen = _candidates(candidates)
+    first: float | None = None
+    for way in ways:
+        seconds = _DOERS[way](chosen, tuple(range(seeds)), workers)
+        first = first or seconds
+        yield {
+            "way": way, "seeds": seeds, "seconds": seconds, "candidates_an_hour": 3600 * candidates / seconds,
+            "ratio": first / seconds,
+        }  # fmt: skip
+
+
+def _candidates(count: int) -> list[Candidate]:
+    asker = Asker(
+        space("channel-compensation").fix(NARROW), sampler("random", seed=0), directions=["maximize"], seed=0,
+        check=lambda _: None,
+    )  # fmt: skip
+    found = [asked.candidate for _ in range(count) if (asked := asker.ask()) is not None]
+    return [candidate for candidate in found if isinstance(candidate, Candidate)]
+
+
+def _train(data: Data, candidate: Candidate, seeds: tuple[int, ...]) -> float:
+    """One candidate as anybody would: one seed after the other."""
+    accuracies = []
+    for seed in seeds:
+        for evaluation in TrainingEvaluator(data, RECIPE, (seed,)).evaluate(candidate):
+            accuracy = evaluation.metrics["accuracy"]
+        accuracies.append(accuracy)
+    return sum(accuracies) / len(accuracies)
+
+
+def _sequential(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int) -> float:
+    data = load("digits")
+    with torch_threads(workers):
+        _train(data, candidates[0], seeds[:1])
+        started = time.monotonic()
+        for candidate in candidates:
+            _train(data, candidate, seeds)
+        return time.monotonic() - started
+
+
+def _prepare() -> None:
+    """A worker of the pool: one thread, the data in memory, the kernel loaded."""
+    torch.set_num_threads(1)
+    _prepare.data = load("digits")  # type: ignore[attr-defined]
+    _train(_prepare.data, Candidate("resnet8", (3, 6, 12), "leni"), (0,))  # type: ignore[attr-defined]
+
+
+def _pool_task(task: tuple[Candidate, tuple[int, ...]]) -> float:
+    return _train(_prepare.data, *task)  # type: ignore[attr-defined]
+
+
+def _optuna_pool(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int) -> float:
+    """Optuna's ask and tell around a pool of processes, its study in SQLite."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        multiprocessing.get_context("spawn").Pool(workers, _prepare) as pool,
+    ):
+        study = optuna.create_study(storage=f"sqlite:///{folder}/study.db", directions=["maximize", "minimize"])
+        pool.map(len, [""] * 4 * workers, chunksize=1)
+        time.sleep(1)
+        pool.map(_pool_task, [(candidates[0], seeds[:1])] * workers, chunksize=1)
+        started = time.monotonic()
+        trials = [study.ask() for _ in candidates]
+        results = pool.imap(_pool_task, [(candidate, seeds) for candidate in candidates], chunksize=1)
+        for trial, accuracy in zip(trials, results, strict=True):
+            study.tell(trial, [accuracy, 1.0])
+        return time.monotonic() - started
+
+
+def _ray_tune(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int) -> float:
+    """Ray Tune as its documentation writes it, with OptunaSearch over the list of candidates."""
+    import ray
+    from ray import tune
+    from ray.tune.search.optuna import OptunaSearch
+
+    from search.execute.cluster import started as ray_started
+
+    texts = [candidate.to_json() for candidate in candidates]
+
+    def trainable(config: dict[str, Any]) -> None:
+        torch.set_num_threads(1)
+        began = time.time()
+        data = ray.get(reference)
+        accuracy = _train(data, Candidate.from_json(config["candidate"]), seeds)
+        tune.report({"accuracy": accuracy, "began": began, "ended": time.time()})
+
+    with tempfile.TemporaryDirectory() as folder, ray_started(None):
+        reference = ray.put(load("digits"))
+        search = OptunaSearch(
+            {"candidate": optuna.distributions.CategoricalDistribution(texts)}, metric="accuracy", mode="max",
+            points_to_evaluate=[{"candidate": text} for text in texts],
+        )  # fmt: skip
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": 1}),
+            tune_config=tune.TuneConfig(search_alg=search, num_samples=len(texts), max_concurrent_trials=workers),
+            run_config=tune.RunConfig(storage_path=folder, verbose=0),
+        )
+        found = [result.metrics for result in tuner.fit()]
+    return max(one["ended"] for one in found) - min(one["began"] for one in found)
+
+
+def _ours(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int) -> float:
+    with tempfile.TemporaryDirectory() as place:
+        listed, folder = Path(place, "candidates.json"), Path(place, "run")
+        listed.write_text(json.dumps([candidate.to_dict() for candidate in candidates]))
+        finished = run(
+            data="digits", enqueue=listed, references=False, trials=len(candidates), seeds=len(seeds),
+            epochs=RECIPE.epochs, stopper="none", workers=workers, quiet=True, out=folder,
+        )  # fmt: skip
+        study = optuna.load_study(study_name="leni-search", storage=f"sqlite:///{folder}/study.db")
+        ends = [trial.datetime_complete.timestamp() for trial in study.trials if trial.datetime_complete]
+        walls = finished.trials.sort_values("number")["wall_s"].to_numpy(float)
+    return max(ends) - min(end - wall for end, wall in zip(ends, walls, strict=True))
+
+
+_DOERS: Mapping[str, Callable[[Sequence[Candidate], tuple[int, ...], int], float]] = {
+    "sequential": _sequential,
+    "optuna-pool": _optuna_pool,
+    "ray-tune": _ray_tune,
+    "ours": _ours,
+}

@@ -1,0 +1,146 @@
+"""What a study says about its trials, as arrays: read once a trial, minimised, bounded by a rule.
+
+A model of a few hundred points answers in milliseconds, one of thousands does not. `representative` keeps at most a given
+number: half of them the best by non-dominated rank, the rest evenly from all others in the order in which they came.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from results.fronts import ranks
+
+__all__ = ["READING", "VARIANCE", "History", "Observation", "key_of", "representative"]
+
+VARIANCE = "variance"
+"""Trial's user attribute: variance of each objective's value, as replicas tell; a list, or one number for all."""
+
+READING = "reading"
+"""User attribute of a stopped or failed trial: what its objectives were when it ended, a list; evidence, no result."""
+
+Array = NDArray[np.float64]
+Key = tuple[tuple[str, Any], ...]
+
+
+def key_of(parameters: Mapping[str, Any]) -> Key:
+    """Parameters as something to look up by."""
+    return tuple(sorted(parameters.items()))
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One trial that says something of the objectives."""
+
+    number: int
+    parameters: Mapping[str, Any]
+    values: Array  # (m,), minimised
+    variance: Array | None  # (m,), None where no replicas tell
+    result: bool  # False for a reading of a trial that was stopped
+    constraints: Mapping[str, float]
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it meets its constraints."""
+        return all(value <= 0 for value in self.constraints.values())
+
+
+@dataclass
+class History:
+    """Trials of one study so far; `update` reads what is new.
+
+    Attributes:
+        observations: in order of trial number.
+        running: parameters of trials without a result yet.
+        tried: key of every trial that has begun, however it ended.
+        distributions: by name, the last that was seen.
+    """
+
+    observations: list[Observation] = field(default_factory=list)
+    running: list[Mapping[str, Any]] = field(default_factory=list)
+    tried: set[Key] = field(default_factory=set)
+    distributions: dict[str, BaseDistribution] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
+
+    def update(self, study: Study, *, apart_from: int) -> None:
+        """Read the trials that have ended since the last time, and those that are running.
+
+        Args:
+            study: the study.
+            apart_from: number of the trial that is being asked for.
+        """
+        signs = np.array([-1.0 if way == StudyDirection.MAXIMIZE else 1.0 for way in study.directions])
+        self.running = []
+        fresh = []
+        for trial in study._get_trials(deepcopy=False, use_cache=True):
+            if trial.number in self.seen or trial.number == apart_from or trial.state == TrialState.WAITING:
+                continue
+            if trial.state == TrialState.RUNNING:
+                if trial.params:
+                    self.running.append(trial.params)
+                    self.distributions.update(trial.distributions)
+                continue
+            fresh.append(trial)
+        for trial in fresh:
+            self.seen.add(trial.number)
+            if trial.params:
+                self.tried.add(key_of(trial.params))
+                self.distributions.update(trial.distributions)
+                if (found := _observation(trial, signs)) is not None:
+                    self.observations.append(found)
+
+    @property
+    def begun(self) -> int:
+        """Trials that have begun and said something, or may still."""
+        return len(self.observations) + len(self.running)
+
+
+def _observation(trial: FrozenTrial, signs: Array) -> Observation | None:
+    """What a finished trial says; None if nothing."""
+    result = trial.state == TrialState.COMPLETE
+    given: Any = trial.values if result else trial.user_attrs.get(READING)
+    if not result and given is None and len(signs) == 1 and trial.intermediate_values:
+        given = [trial.intermediate_values[max(trial.intermediate_values)]]
+    if given is None or len(given) != len(signs):
+        return None
+    values = np.array([math.nan if value is None else float(value) for value in given]) * signs
+    if np.isnan(values).any():
+        return None
+    variance = trial.user_attrs.get(VARIANCE)
+    spread = None
+    if variance is not None:
+        spread = np.broadcast_to(np.asarray(variance, dtype=np.float64), signs.shape).copy()
+        if not (np.isfinite(spread).all() and (spread >= 0).all()):
+            spread = None
+    return Observation(trial.number, trial.params, values, spread, result, trial.constraints)
+
+
+def representative(values: Array, limit: int) -> NDArray[np.intp]:
+    """Which rows stand for all: see the top of this file.
+
+    Args:
+        values: (n, m), minimised.
+        limit: rows to keep at most.
+
+    Returns:
+        Row numbers, ascending; all of them where n is at most the limit.
+    """
+    if len(values) <= limit:
+        return np.arange(len(values))
+    order = np.argsort(ranks(values), kind="stable")
+    best, others = order[: limit // 2], np.sort(order[limit // 2 :])
+    spaced = others[np.linspace(0, len(others) - 1, limit - len(best)).round().astype(int)]
+    return np.unique(np.concatenate([best, spaced]))
+
+
+def rows_of(observations: Sequence[Observation]) -> Array:
+    """Values (n, m) of observations."""
+    return np.array([observation.values for observation in observations])
