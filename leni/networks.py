@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import torch
 from torch import nn
 
 from leni.errors import NetworkError
@@ -21,21 +22,25 @@ __all__ = ["default_input_size", "load_network"]
 FORMS = "torchvision:NAME, timm:NAME or package.module:factory"
 # Sizes that torchvision's networks cannot do without, in pixels; all others take 224.
 TORCHVISION_SIZES = {"inception_v3": 299, "swin_v2_t": 256, "swin_v2_s": 256, "swin_v2_b": 256}
+WIDTH_ARGUMENTS = ("width_mult", "channel_multiplier")  # torchvision's and timm's words
 SLOW_STARTS = ("googlenet", "inception_v3")
 
 
-def load_network(name: str, **options: Any) -> nn.Module:
+def load_network(name: str, *, width: float = 1.0, **options: Any) -> nn.Module:
     """Build a network, with fresh weights.
 
     Args:
         name: `torchvision:NAME`, `timm:NAME` or `package.module:factory`.
+        width: share of its channels, in (0, 1]: by the factory's own argument (`width_mult`, `channel_multiplier`)
+            where it has one, else by `leni.narrow`.
         options: for the factory, for example `num_classes=10`, or `width_mult=0.5` where it has one.
 
     Returns:
         The network, in training mode, on the CPU.
 
     Raises:
-        NetworkError: there is no such network, its package is not installed, or the factory does not take the options.
+        NetworkError: there is no such network, its package is not installed, the factory does not take the options, or
+            the network cannot be had at this width.
 
     Example:
         >>> load_network("torchvision:squeezenet1_1", num_classes=10).num_classes
@@ -44,7 +49,21 @@ def load_network(name: str, **options: Any) -> nn.Module:
     source, rest = _parse(name)
     if options.get("pretrained") or options.get("weights") is not None:
         raise NetworkError(f"{name}: weights are never downloaded; leave out `weights` and `pretrained`")
+    if not 0 < width <= 1:
+        raise NetworkError(f"{name}: `width` must be in (0, 1], got {width}")
     factory, options = _factory(source, rest, name, dict(options))
+    network = _built(name, factory, options)
+    if width == 1.0:
+        return network
+    narrower = _by_own_argument(name, factory, options, width, network)
+    if narrower is None:
+        from leni.narrow import narrow
+
+        narrower = narrow(network, width, example_input=torch.zeros(1, *default_input_size(name)))
+    return narrower
+
+
+def _built(name: str, factory: Callable[..., object], options: dict[str, Any]) -> nn.Module:
     try:
         with warnings.catch_warnings():
             # timm and torchvision warn of their own deprecations while they build.
@@ -55,6 +74,23 @@ def load_network(name: str, **options: Any) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{name} must give a torch.nn.Module, got {type(network).__name__}")
     return network
+
+
+def _by_own_argument(
+    name: str, factory: Callable[..., object], options: dict[str, Any], width: float, full: nn.Module
+) -> nn.Module | None:
+    """The network by the factory's own width argument; None where it has none, or takes it and does nothing."""
+    count = sum(parameter.numel() for parameter in full.parameters())
+    for argument in WIDTH_ARGUMENTS:
+        if argument in options:
+            continue
+        try:
+            network = _built(name, factory, {**options, argument: width})
+        except NetworkError:
+            continue
+        if sum(parameter.numel() for parameter in network.parameters()) < count:
+            return network
+    return None
 
 
 def default_input_size(name: str) -> tuple[int, int, int]:

@@ -38,6 +38,10 @@ class RunFolder:
     sampler.pickle    where the sampler's random numbers stand
     driver.lock       held by the one process that drives the run
     ray/              Ray Tune's own files
+    weights/          trained networks, a file a trial, where the spec asks for them
+    confirm/          the front trained again, a run of its own; confirmed.csv has what came of it
+    exports/          networks that were exported
+    report.html       the report
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -53,11 +57,20 @@ class RunFolder:
         self.sampler = self.path / "sampler.pickle"
         self.lock = self.path / "driver.lock"
         self.ray = self.path / "ray"
+        self.weights = self.path / "weights"
+        self.confirm = self.path / "confirm"
+        self.confirmed = self.path / "confirmed.csv"
+        self.exports = self.path / "exports"
+        self.report = self.path / "report.html"
 
     @property
     def study_url(self) -> str:
         """The study's address for Optuna."""
         return f"sqlite:///{self.study}"
+
+    def weights_address(self, checkpoints: str | None) -> str:
+        """Where trained networks are kept: beside the states of trainings, where those have an address of their own."""
+        return f"{checkpoints.rstrip('/')}/weights" if checkpoints else str(self.weights)
 
     def check_free(self) -> None:
         """Refuse a folder that a new run would mix with what is there.

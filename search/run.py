@@ -155,11 +155,12 @@ def prepare(spec: Spec) -> Prepared:
     tracker_callbacks(spec.loggers, folder=None)
     space = spec.search_space()
     enqueued = read_candidates(spec.enqueue, space) if spec.enqueue else ()
-    references = space.references() if spec.references else ()
+    references = space.references() if spec.references and not spec.candidates else ()
     given = completed_trials(spec.warm_start, spec) if spec.warm_start else ()
     if spec.checkpoints:
         Checkpoints(spec.checkpoints).check()
-    return Prepared(gpus, None if spec.evaluator else _load(spec), (*enqueued, *references), tuple(given))
+    first = (*spec.only_candidates(), *enqueued, *references)
+    return Prepared(gpus, None if spec.evaluator else _load(spec), first, tuple(given))
 
 
 def _load(spec: Spec) -> Data:
@@ -289,6 +290,7 @@ def _searcher(
         check=check,
         first=prepared.first,
         repeats=spec.duplicates == "reseed",
+        only_first=bool(spec.candidates),
     )
     checkpoints = Checkpoints(spec.checkpoints or str(folder.checkpoints))
     searcher = StudySearcher(
@@ -323,6 +325,8 @@ def _settings(spec: Spec, folder: RunFolder, gpus: float, *, stops: bool) -> Tri
         slice_s=0.0 if spec.loggers else SHORT_SLICE_S if stops else SLICE_S,
         checkpoints=spec.checkpoints or str(folder.checkpoints),
         checkpoint_s=spec.checkpoint_s,
+        test=spec.test,
+        weights=folder.weights_address(spec.checkpoints) if spec.keep_weights else None,
     )
 
 

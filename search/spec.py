@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from search.decide.samplers import sampler
 from search.decide.stopping import Stopper, default_stopper, stopper
 from search.training.data import describe, names
 from search.training.recipe import Recipe
-from spaces import ParameterSpace, SearchSpace, space
+from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
 
 __all__ = ["KNOWN", "OBJECTIVES", "Spec"]
 
@@ -64,6 +65,11 @@ class Spec(BaseModel):
         stopper: improvement, halving, asha or none; None for improvement where trainings have more than 8 epochs.
         references: whether ReLU and LENI everywhere at full width are tried first.
         enqueue: file of candidates to try first, JSON lines or a list.
+        candidates: JSON of the only ones to train, a text each; the sampler is then never asked, and `trials` is their
+            number.
+        test: whether the test split is measured at the end of every training; of `candidates` alone, as a search that
+            chose by it would leave nothing to test with.
+        keep_weights: whether the trained networks are kept.
         warm_start: folder of a run whose completed trials are taken over; data, recipe and objectives must agree.
         evaluator: `module:function` in place of a training.
         cpus_per_trial: CPUs of one trial; fractions share one.
@@ -111,6 +117,9 @@ class Spec(BaseModel):
     stopper: str | None = None
     references: bool = Field(True, strict=True)
     enqueue: Path | None = None
+    candidates: tuple[str, ...] = ()
+    test: bool = Field(False, strict=True)
+    keep_weights: bool = Field(False, strict=True)
     warm_start: Path | None = None
     evaluator: str | None = None
     cpus_per_trial: float = Field(1.0, gt=0, strict=True, allow_inf_nan=False)
@@ -147,11 +156,35 @@ class Spec(BaseModel):
                 raise SpecError(f"{low} must not be above {high}, got {least} and {most}")
             if own and (least is not None or most is not None):
                 raise SpecError(f"{low} and {high} are limits for networks, and this is a space of parameters")
+        self._check_candidates()
         if wrong := [name for name in self.loggers if name not in LOGGERS]:
             raise SpecError(f"loggers must be of {', '.join(LOGGERS)}, got {wrong[0]!r}")
         if self.evaluator is None and self.data not in names():
             describe(self.data)
         return self
+
+    def _check_candidates(self) -> None:
+        """A fixed list is a list of candidates, each once, and nothing else is trained."""
+        if self.test and not self.candidates:
+            raise SpecError("test needs candidates: a search that saw the test split would leave nothing to test with")
+        if (self.test or self.keep_weights) and self.evaluator is not None:
+            raise SpecError(f"test and keep_weights are for trainings, and trials are calls of {self.evaluator!r}")
+        if not self.candidates:
+            return
+        found = self.only_candidates()
+        if len(set(found)) < len(found):
+            raise SpecError("candidates must be different from one another")
+        if self.trials != len(found) or self.enqueue is not None:
+            raise SpecError(f"with candidates, trials must be their number {len(found)}, and nothing can be enqueued")
+
+    def only_candidates(self) -> tuple[Candidate | Configuration, ...]:
+        """The candidates of a fixed list; none of a search.
+
+        Raises:
+            CandidateError: a text is not the JSON of one.
+        """
+        kind = Configuration if isinstance(self.search_space(), ParameterSpace) else Candidate
+        return tuple(kind.from_dict(_parsed(text)) for text in self.candidates)
 
     def _check_objectives(self, own: bool) -> None:
         """Names and directions; ours need accuracy, an evaluator's own space has any."""
@@ -288,7 +321,8 @@ class Spec(BaseModel):
             table["space"] = self.space.to_dict()
         elif isinstance(self.space, str) and self.space.endswith(".toml"):
             table["space"] = space(self.space).to_dict()
-        table["objectives"], table["loggers"] = list(self.objectives), list(self.loggers)
+        for key in ("objectives", "loggers", "candidates"):
+            table[key] = list(table[key])
         for key in ("enqueue", "warm_start"):
             if key in table:
                 table[key] = str(table[key].expanduser().resolve())
@@ -299,6 +333,14 @@ class Spec(BaseModel):
         return tomli_w.dumps(
             {**scalars, **{name: value for name, value in table.items() if value and name not in scalars}}
         )
+
+
+def _parsed(text: str) -> Any:
+    """A candidate's JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise CandidateError(f"a candidate must be a JSON object: {error}") from None
 
 
 def _table(table: Mapping[str, Any], key: str, path: str | Path) -> Mapping[str, Any]:

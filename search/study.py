@@ -284,9 +284,9 @@ def _record(trial: FrozenTrial) -> dict[str, Any]:
     """One row from one trial."""
     result = trial.user_attrs.get("result", CUT_OFF)
     start, end = trial.datetime_start, trial.datetime_complete
-    metrics = dict(result["metrics"])
-    if "accuracies" in metrics:
-        metrics["accuracies"] = json.dumps(metrics["accuracies"])
+    metrics = {
+        name: json.dumps(value) if isinstance(value, list) else value for name, value in result["metrics"].items()
+    }
     return {
         "number": trial.number,
         "state": STATES[trial.state],

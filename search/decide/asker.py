@@ -65,6 +65,7 @@ class Asker:
         check: raises CandidateError for a candidate that cannot be built; such a one costs no trial.
         first: candidates to try before the sampler is asked, in or outside the space.
         repeats: whether a candidate that the sampler asks for again, and that is finished, is given again.
+        only_first: whether those of `first` are all there is, and the sampler is never asked.
     """
 
     def __init__(
@@ -77,8 +78,9 @@ class Asker:
         check: Callable[[Any], Any],
         first: Iterable[Point] = (),
         repeats: bool = False,
+        only_first: bool = False,
     ) -> None:
-        self.space, self.check, self.repeats = space, check, repeats
+        self.space, self.check, self.repeats, self.only_first = space, check, repeats, only_first
         self.study = optuna.create_study(directions=list(directions), sampler=sampler)
         self.random = random.Random(seed)
         self.waiting = list(dict.fromkeys(first))
@@ -91,6 +93,8 @@ class Asker:
             asked = self._enqueued(self.waiting.pop(0))
             if asked is not None:
                 return self._taken(asked)
+        if self.only_first:
+            return None
         for _ in range(PATIENCE):
             asked = self._suggested()
             if asked is not None:

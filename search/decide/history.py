@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from results.fronts import ranks
 
-__all__ = ["READING", "VARIANCE", "History", "Observation", "key_of", "representative"]
+__all__ = ["READING", "VARIANCE", "History", "Observation", "key_of", "representative", "rows_of"]
 
 VARIANCE = "variance"
 """Trial's user attribute: variance of each objective's value, as replicas tell; a list, or one number for all."""
@@ -58,12 +58,14 @@ class History:
     """Trials of one study so far; `update` reads what is new.
 
     Attributes:
+        signs: (m,), -1 for an objective that is maximised.
         observations: in order of trial number.
         running: parameters of trials without a result yet.
         tried: key of every trial that has begun, however it ended.
         distributions: by name, the last that was seen.
     """
 
+    signs: Array = field(default_factory=lambda: np.ones(1))
     observations: list[Observation] = field(default_factory=list)
     running: list[Mapping[str, Any]] = field(default_factory=list)
     tried: set[Key] = field(default_factory=set)
@@ -77,7 +79,7 @@ class History:
             study: the study.
             apart_from: number of the trial that is being asked for.
         """
-        signs = np.array([-1.0 if way == StudyDirection.MAXIMIZE else 1.0 for way in study.directions])
+        signs = self.signs = np.array([-1.0 if way == StudyDirection.MAXIMIZE else 1.0 for way in study.directions])
         self.running = []
         fresh = []
         for trial in study._get_trials(deepcopy=False, use_cache=True):
@@ -96,6 +98,14 @@ class History:
                 self.distributions.update(trial.distributions)
                 if (found := _observation(trial, signs)) is not None:
                     self.observations.append(found)
+
+    def begun_keys(self) -> set[Key]:
+        """Keys of every trial that has begun, the running ones too."""
+        return self.tried | {key_of(parameters) for parameters in self.running}
+
+    def raw(self, objectives: Sequence[int]) -> Array:
+        """Values (n, k) of some objectives, in their own direction."""
+        return rows_of(self.observations, len(self.signs))[:, list(objectives)] * self.signs[list(objectives)]
 
     @property
     def begun(self) -> int:
@@ -141,6 +151,6 @@ def representative(values: Array, limit: int) -> NDArray[np.intp]:
     return np.unique(np.concatenate([best, spaced]))
 
 
-def rows_of(observations: Sequence[Observation]) -> Array:
+def rows_of(observations: Sequence[Observation], size: int) -> Array:
     """Values (n, m) of observations."""
-    return np.array([observation.values for observation in observations])
+    return np.array([observation.values for observation in observations]).reshape(len(observations), size)

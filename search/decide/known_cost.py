@@ -23,34 +23,28 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial
-from scipy.special import ndtr
 
 from leni.errors import SpecError
-from results.fronts import is_non_dominated
-from search.decide.belief import CHEAPEST, READING_NOISE, Belief, Scale, reference_of
 from search.decide.encoding import Encoder
-from search.decide.expected_improvement import Factor, Known, expected_improvement
-from search.decide.history import History, Observation, key_of, representative, rows_of
-from search.decide.proposals import Conditions, draw, propose
-from search.decide.surrogate import GaussianProcess
+from search.decide.history import History, key_of
+from search.decide.models import MODELLED, Models
+from search.decide.pool import CostScale, Pool, make_pool
+from search.decide.proposals import Conditions, closer, draw, propose
 
 __all__ = ["KnownCostSampler"]
 
 Array = NDArray[np.float64]
 Cost = Callable[[Mapping[str, Any]], float]
 
-MODELLED = 300  # observations that a model holds at most: see history.representative
-FITTED = 120  # of them, those that its weights are fitted to
-REFIT = 1.15  # weights are fitted again when there are so many times as many observations
-WORK = 1.5e8  # candidates times observations squared, at most, of one ask
-FEWEST, MOST = 1_000, 16_000  # candidates of one ask, whatever WORK says
-DRAWN = 1_000  # candidates of one ask where the space is not listed
-ROUNDS = 3  # of drawing closer to the best of them
-BEST = 8  # candidates that are drawn closer to
-END = 0.01  # beyond the largest known cost, where the reference is
-LOGARITHMIC = 10.0  # largest over smallest cost from which a positive cost counts by its logarithm
+WORK = 1.5e8  # candidates times modelled observations squared, at most, of one ask
+FEWEST, MOST = 1_000, 16_000  # candidates of one ask where the space is listed, whatever WORK says
+DRAWN = 600  # candidates of one ask where the space is not listed
+ROUNDS = (0.1, 0.03, 0.01)  # steps of drawing closer to the best of them
+CLOSER = 160  # candidates of each round
+BEST = 8  # that are drawn closer to
+LEAST = 4  # results that a model needs
 
 
 class KnownCostSampler(BaseSampler):
@@ -100,6 +94,7 @@ class KnownCostSampler(BaseSampler):
         self.logarithmic = None if logarithmic is None else frozenset(logarithmic)
         self.feasible, self.startup = feasible, startup
         self.generator = np.random.default_rng(seed)
+        self.order = sorted(self.costs)
         self.lock = threading.RLock()
         self.study_name: str | None = None
         self.memory = _Memory()
@@ -117,7 +112,7 @@ class KnownCostSampler(BaseSampler):
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Every parameter that any trial has had so far, or that was given."""
         with self.lock:
-            history = self._update(study, trial)
+            history = self._read(study, trial)
             known = {**self.distributions, **history.distributions}
             return {name: one for name, one in sorted(known.items()) if not one.single()}
 
@@ -128,16 +123,13 @@ class KnownCostSampler(BaseSampler):
         if not search_space:
             return {}
         with self.lock:
-            self._check(study)
-            history = self._update(study, trial)
-            pool = self._pool(history, search_space)
-            if pool is None:
-                return {}
-            results = [one for one in history.observations if one.result]
-            if history.begun < self.startup or len(results) < min(4, self.startup):
-                chosen = self._spread(pool, history)
+            history = self._read(study, trial)
+            self._prepare(search_space, history)
+            results = sum(one.result for one in history.observations)
+            if history.begun < self.startup or results < min(LEAST, self.startup):
+                chosen = self._spread(history)
             else:
-                chosen = self._improving(pool, history, study)
+                chosen = self._improving(history)
             return {name: value for name, value in chosen.items() if name in search_space}
 
     def sample_independent(
@@ -146,3 +138,157 @@ class KnownCostSampler(BaseSampler):
         """A random value: of a parameter that no trial has had before, or whose condition was not foreseen."""
         with self.lock:
             return draw(param_distribution, self.generator)
+
+    def _read(self, study: Study, trial: FrozenTrial) -> History:
+        """The study so far; another study than the last time starts anew."""
+        if study.study_name != self.study_name:
+            highest = max([*self.costs, *self.bounds, *(self.logarithmic or ())], default=0)
+            if highest >= len(study.directions):
+                raise SpecError(f"the study has {len(study.directions)} objectives, numbered from 0; got {highest}")
+            self.study_name, self.memory = study.study_name, _Memory()
+        self.memory.history.update(study, apart_from=trial.number)
+        return self.memory.history
+
+    def _prepare(self, space: Mapping[str, BaseDistribution], history: History) -> None:
+        """Encoder, models and listed candidates for this space; made anew only where it is another one."""
+        memory = self.memory
+        if memory.encoder is None or memory.space != space:
+            memory.space, memory.encoder = dict(space), Encoder(space)
+            memory.models = Models(memory.encoder, known=self.order, bounds=self.bounds)
+            if self.listed is not None:
+                memory.listed = self._pool(self.listed)
+                memory.rows = {key_of(one): row for row, one in enumerate(memory.listed.parameters)}
+                memory.codes = _codes(memory.listed.parameters, list(space))
+        if memory.learned * 1.1 <= len(history.observations):
+            memory.learned = max(1, len(history.observations))
+            memory.conditions = Conditions.learn([one.parameters for one in history.observations], space)
+
+    def _pool(self, parameters: Sequence[Mapping[str, Any]]) -> Pool:
+        assert self.memory.encoder is not None
+        return make_pool(parameters, self.memory.encoder, [self.costs[index] for index in self.order], self.feasible)
+
+    def _scale(self, history: History, pool: Pool) -> CostScale:
+        """Of the known costs: listed ones if there are, else of what was seen and the pool."""
+        costs = pool.costs if self.memory.listed is None else self.memory.listed.costs
+        if history.observations and self.memory.listed is None:
+            costs = np.concatenate([costs, history.raw(self.order)])
+        wishes = [None if self.logarithmic is None else index in self.logarithmic for index in self.order]
+        limits = [self.bounds.get(index) for index in self.order]
+        return CostScale.of(costs, history.signs[self.order], logarithmic=wishes, bounds=limits)
+
+    def _candidates(self, history: History, good: Sequence[Mapping[str, Any]]) -> Pool:
+        """What this ask chooses from: untried ones."""
+        memory, modelled = self.memory, min(MODELLED, max(1, history.begun))
+        if memory.listed is None:
+            known = [one.parameters for one in history.observations[-DRAWN:]]
+            made = propose(memory.space, memory.conditions, good, known, count=DRAWN, generator=self.generator)
+            return self._pool(self._untried(made, history))
+        limit = int(np.clip(WORK / modelled**2, FEWEST, MOST))
+        free = np.ones(len(memory.listed), dtype=bool)
+        free[[row for key in history.begun_keys() if (row := memory.rows.get(key)) is not None]] = False
+        if not free.any():  # all were tried: now a second time
+            free[:] = True
+        rows = np.flatnonzero(free)
+        if len(rows) > limit:
+            near = memory.near(good, rows)
+            rows = np.union1d(near[: limit // 2], self.generator.choice(rows, limit - len(near[: limit // 2]), False))
+        return memory.listed.take(rows)
+
+    def _untried(self, made: Sequence[Mapping[str, Any]], history: History) -> list[Mapping[str, Any]]:
+        begun = history.begun_keys()
+        fresh = {key: one for one in made if (key := key_of(one)) not in begun}
+        return list(fresh.values()) or list(made)
+
+    def _spread(self, history: History) -> Mapping[str, Any]:
+        """A random candidate from where the fewest trials have begun: in cost, or anywhere if none is known."""
+        pool = self._candidates(history, [])
+        if not len(pool):
+            return {}
+        begun = [one.parameters for one in history.observations] + list(history.running)
+        if not self.order:
+            return pool.parameters[_farthest(pool.columns, self.memory.encode(begun), self.generator)]
+        scale = self._scale(history, pool)
+        axis = len(begun) % len(self.order)
+        strata = max(2, self.startup)
+        places = np.clip((scale.unit(pool.costs)[:, axis] * strata).astype(int), 0, strata - 1)
+        taken = np.concatenate([history.raw(self.order), self._pool(history.running).costs])
+        counts = np.bincount(
+            np.clip((scale.unit(taken)[:, axis] * strata).astype(int), 0, strata - 1), minlength=strata
+        )
+        there = np.unique(places)
+        least = there[counts[there] == counts[there].min()]
+        rows = np.flatnonzero(places == self.generator.choice(least))
+        return pool.parameters[int(self.generator.choice(rows))]
+
+    def _improving(self, history: History) -> Mapping[str, Any]:
+        """The candidate of the largest expected improvement."""
+        models = self.memory.models
+        assert models is not None
+        running = self._pool(history.running)
+        good = models.good(history)
+        pool = self._candidates(history, good)
+        if not len(pool):
+            return {}
+        models.learn(history, running, self._scale(history, pool))
+        values = models.improvement(pool)
+        if self.memory.listed is None:
+            pool, values = self._closer(pool, values, history)
+        return pool.parameters[int(np.argmax(values))]
+
+    def _closer(self, pool: Pool, values: Array, history: History) -> tuple[Pool, Array]:
+        """A local search around the best of a pool."""
+        memory = self.memory
+        assert memory.models is not None
+        for step in ROUNDS:
+            top = [pool.parameters[row] for row in np.argsort(-values)[:BEST]]
+            made = closer(memory.space, memory.conditions, top, count=CLOSER, step=step, generator=self.generator)
+            fresh = self._pool(self._untried(made, history))
+            if len(fresh):
+                pool, values = pool.joined(fresh), np.concatenate([values, memory.models.improvement(fresh)])
+        return pool, values
+
+
+@dataclass
+class _Memory:
+    """What a sampler keeps of its study between two asks; all of it could be made again from the study."""
+
+    history: History = field(default_factory=History)
+    space: dict[str, BaseDistribution] = field(default_factory=dict)
+    encoder: Encoder | None = None
+    models: Models | None = None
+    conditions: Conditions = field(default_factory=Conditions)
+    learned: int = 0
+    listed: Pool | None = None
+    rows: dict[Any, int] = field(default_factory=dict)
+    codes: NDArray[np.intp] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.intp))
+
+    def encode(self, parameters: Sequence[Mapping[str, Any]]) -> Array:
+        """Columns of trials."""
+        assert self.encoder is not None
+        return self.encoder.encode(parameters)
+
+    def near(self, good: Sequence[Mapping[str, Any]], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Which of the listed rows differ from a good trial in one parameter; in the order of the good trials."""
+        found: list[NDArray[np.intp]] = []
+        for one in good:
+            if (row := self.rows.get(key_of(one))) is not None:
+                found.append(rows[(self.codes[rows] != self.codes[row]).sum(axis=1) <= 1])
+        return np.array(list(dict.fromkeys(np.concatenate(found).tolist())), dtype=np.intp) if found else rows[:0]
+
+
+def _codes(parameters: Sequence[Mapping[str, Any]], names: Sequence[str]) -> NDArray[np.intp]:
+    """Parameters as whole numbers (n, names), equal where the values are."""
+    codes = np.zeros((len(parameters), len(names)), dtype=np.intp)
+    for column, name in enumerate(names):
+        places: dict[Any, int] = {}
+        codes[:, column] = [places.setdefault(one.get(name, _codes), len(places)) for one in parameters]
+    return codes
+
+
+def _farthest(columns: Array, begun: Array, generator: np.random.Generator) -> int:
+    """Of some random rows, the one farthest from all that have begun."""
+    rows = generator.choice(len(columns), size=min(64, len(columns)), replace=False)
+    if not len(begun):
+        return int(rows[0])
+    squared = ((columns[rows, None, :] - begun[None, :, :]) ** 2).sum(axis=2)
+    return int(rows[np.argmax(squared.min(axis=1))])

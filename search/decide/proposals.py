@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from search.decide.encoding import is_ordered
 
-__all__ = ["Conditions", "draw", "propose", "shifted"]
+__all__ = ["Conditions", "closer", "draw", "propose", "shifted"]
 
 Parameters = dict[str, Any]
 NEAR, FAR = 0.03, 0.2  # standard deviations of a step, as a share of a number's range
@@ -174,6 +174,41 @@ def propose(
     return made
 
 
+def closer(
+    distributions: Mapping[str, BaseDistribution],
+    conditions: Conditions,
+    best: Sequence[Mapping[str, Any]],
+    *,
+    count: int,
+    step: float,
+    generator: np.random.Generator,
+) -> list[Parameters]:
+    """Candidates near the best ones, for a local search: each number moved with probability a half, at least one value.
+
+    Args:
+        distributions: of all parameters.
+        conditions: when they exist.
+        best: what to stay close to.
+        count: how many.
+        step: standard deviation of a move, as a share of a number's range.
+        generator: of the randomness.
+    """
+    names = list(distributions)
+    numbers = [name for name in names if not isinstance(distributions[name], CategoricalDistribution)]
+    made = []
+    for position in range(count):
+        like = best[position % len(best)]
+        full = {name: like[name] if name in like else draw(one, generator) for name, one in distributions.items()}
+        share = (0.5, 2.0 / max(1, len(numbers)))[position % 4 // 2]
+        moved = [name for name in numbers if generator.random() < share]
+        if not moved or (len(numbers) < len(names) and generator.random() < 0.3):
+            moved.append(names[int(generator.integers(len(names)))])
+        for name in moved:
+            full[name] = shifted(distributions[name], full[name], generator, step)
+        made.append(conditions.kept(full, like))
+    return made
+
+
 def _varied(
     like: Mapping[str, Any],
     good: Sequence[Mapping[str, Any]],
@@ -189,7 +224,7 @@ def _varied(
             if name in other and generator.random() < 0.5:
                 full[name] = other[name]
         return full
-    changes = min(len(names), 1 + int(generator.geometric(0.5)) - 1 or 1)
+    changes = min(len(names), int(generator.geometric(0.5)))
     step = NEAR if generator.random() < 0.5 else FAR
     for place in generator.choice(len(names), size=changes, replace=False):
         name = names[int(place)]

@@ -21,6 +21,7 @@ from search.training.data import Data
 from search.training.evaluator import Evaluation, FunctionEvaluator, FunctionRun, TrainingEvaluator, TrainingRun
 from search.training.recipe import Recipe
 from spaces import Candidate, Configuration
+from spaces.exported import state_on_cpu
 
 __all__ = ["TrialActor", "TrialSettings"]
 
@@ -39,6 +40,8 @@ class TrialSettings:
         slice_s: seconds of training between two reports, each of which costs a round trip to the driver.
         checkpoints: address of `Checkpoints`, None to keep no state.
         checkpoint_s: seconds between two states of a training, at least.
+        test: whether the test split is measured at a training's end.
+        weights: address of `Checkpoints` that trained networks are kept at, None to keep none.
     """
 
     recipe: Recipe
@@ -50,6 +53,8 @@ class TrialSettings:
     slice_s: float = 1.0
     checkpoints: str | None = None
     checkpoint_s: float = 5.0
+    test: bool = False
+    weights: str | None = None
 
 
 class TrialActor(tune.Trainable):
@@ -121,6 +126,8 @@ class TrialActor(tune.Trainable):
                 done = next(running, None) is None
                 if done or time.monotonic() - started >= self.settings.slice_s:
                     break
+            if done and isinstance(running, TrainingRun):
+                self._finish(running)
         except Exception as failure:  # noqa: BLE001 - whatever a network or a user's function raises fails its trial alone
             done, error = True, _sentence(failure)
         if self.running is not None:
@@ -139,6 +146,20 @@ class TrialActor(tune.Trainable):
         else:
             self._save()
         return report
+
+    def _finish(self, running: TrainingRun) -> None:
+        """What is measured and kept of a training that is over, where the settings ask for it."""
+        if self.settings.test:
+            running.evaluation.metrics |= running.test_metrics()
+        if self.settings.weights:
+            Checkpoints(self.settings.weights).save(
+                self.number,
+                {
+                    "candidate": self.config_given["candidate"],
+                    "seeds": list(self.config_given["seeds"]),
+                    "states": [state_on_cpu(network) for network in running.networks()],
+                },
+            )
 
     def _save(self) -> None:
         """Keep the training's state, if the last one is long enough ago."""

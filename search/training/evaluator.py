@@ -21,6 +21,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from torch import nn
 
 from leni import registry
 from leni.errors import EvaluationError, SpecError
@@ -100,6 +101,7 @@ class TrainingRun:
     def __init__(
         self, evaluator: TrainingEvaluator, candidate: Candidate, state: Mapping[str, Any] | None = None
     ) -> None:
+        self.data = evaluator.data
         self.replicas = Replicas(
             candidate,
             evaluator.data,
@@ -140,6 +142,16 @@ class TrainingRun:
         if self.replicas.peak_memory is not None:
             self.evaluation.metrics["peak_memory"] = self.replicas.peak_memory
         return self.evaluation
+
+    def test_metrics(self) -> dict[str, Any]:
+        """The test split, measured now: test_accuracy (mean), test_accuracy_std, and test_accuracies, a value a seed."""
+        accuracies = self.replicas.accuracies(self.data.test)
+        mean, std = fmean(accuracies), deviation(accuracies)
+        return {"test_accuracy": mean, "test_accuracy_std": std, "test_accuracies": accuracies}
+
+    def networks(self) -> list[nn.Module]:
+        """The network of each seed as it is now, in the order of the seeds."""
+        return self.replicas.networks()
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of everything that the rest depends on, also before the first epoch: tensors, numbers and texts."""

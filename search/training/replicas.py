@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from leni.errors import EvaluationError, LeniSearchError, SpecError
-from search.training.data import Data
+from search.training.data import Data, Part
 from search.training.recipe import Recipe
 from search.training.train import Epoch, Lockstep, Resident
 from spaces import Candidate
@@ -196,6 +196,10 @@ class Replicas:
             losses += part.run_epoch()
             accuracies += part.accuracies()
         return ReplicaEpoch.of(self.epochs, self.seeds, accuracies, losses)
+
+    def accuracies(self, part: Part) -> list[float]:
+        """Share of a part of the data that each replica gets right as it is now, 0..1."""
+        return [accuracy for lockstep in self.parts for accuracy in lockstep.accuracies(part)]
 
     def networks(self) -> list[nn.Module]:
         """The network of each replica as it is now, in the order of the seeds."""

@@ -238,16 +238,16 @@ class Lockstep:
         return elapsed, losses
 
     @torch.no_grad()
-    def accuracies(self) -> list[float]:
-        """Share of the validation part that each replica gets right, 0..1."""
+    def accuracies(self, part: Part | None = None) -> list[float]:
+        """Share of the validation part, or of another one, that each replica gets right, 0..1."""
         self.network.eval()
-        part = self.resident.validation
+        part = part or self.resident.validation
         right = torch.zeros(self.count, dtype=torch.int64, device=self.device)
         for images, labels in zip(
             part.images.split(EVALUATION_BATCH), part.labels.split(EVALUATION_BATCH), strict=True
         ):
-            every = images[:, None].expand(-1, self.count, -1, -1, -1)
-            right += (self._logits(every).argmax(2) == labels[:, None]).sum(0)
+            every = images.to(self.device)[:, None].expand(-1, self.count, -1, -1, -1)
+            right += (self._logits(every).argmax(2) == labels.to(self.device)[:, None]).sum(0)
         return [count / len(part.labels) for count in right.tolist()]
 
     def networks(self) -> list[nn.Module]:

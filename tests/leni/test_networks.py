@@ -76,3 +76,34 @@ def test_default_input_size_is_the_networks_own(monkeypatch: pytest.MonkeyPatch)
     assert default_input_size("torchvision:resnet18") == (3, 224, 224)
     assert default_input_size("torchvision:inception_v3") == (3, 299, 299)
     assert default_input_size("own_networks:small") == (1, 28, 28)
+
+
+def sizes(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def swallows(width_mult=None, **others):
+    """A factory that takes any width and does nothing with it."""
+    return nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 4, 3))
+
+
+def test_width_is_the_constructors_own_argument_where_it_has_one():
+    network = load_network("torchvision:mobilenet_v2", width=0.5)
+    assert sizes(network) == sizes(load_network("torchvision:mobilenet_v2", width_mult=0.5))
+
+
+def test_width_is_by_narrowing_where_the_constructor_has_none():
+    network = load_network("torchvision:alexnet", width=0.5, num_classes=10)
+    assert network.features[0].out_channels == 32
+    assert network.classifier[-1].out_features == 10
+
+
+def test_width_that_a_factory_takes_and_ignores_is_by_narrowing():
+    network = load_network(f"{__name__}:swallows", width=0.25)
+    assert [layer.out_channels for layer in network if hasattr(layer, "out_channels")] == [4, 4]
+
+
+@pytest.mark.parametrize("width", [0.0, 1.5, -1.0])
+def test_width_out_of_range_is_refused(width):
+    with pytest.raises(NetworkError, match=r"`width` must be in \(0, 1\]"):
+        load_network("torchvision:alexnet", width=width)

@@ -1,0 +1,177 @@
+"""The models behind an ask: one belief an uncertain objective and constraint, and the front that they are asked against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from results.fronts import is_non_dominated, ranks
+from search.decide.belief import CHEAPEST, READING_NOISE, Belief, Scale, reference_of
+from search.decide.encoding import Encoder
+from search.decide.expected_improvement import Factor, Known, expected_improvement
+from search.decide.history import History, Observation, representative, rows_of
+from search.decide.pool import CostScale, Pool
+from search.decide.surrogate import GaussianProcess, Posterior
+
+__all__ = ["MODELLED", "Models"]
+
+Array = NDArray[np.float64]
+MODELLED = 300  # observations that a model holds at most: see history.representative
+FITTED = 120  # of them, those that its weights are fitted to
+REFIT = 1.15  # weights are fitted again when there are so many times as many observations
+GOOD = 20  # trials whose neighbours are candidates
+END = 0.01  # beyond the largest known cost, where the reference is
+CLIP = 3.0  # standard deviations from the mean, beyond which a constraint's value says no more
+
+
+class Models:
+    """Of one study and one space.
+
+    Args:
+        encoder: of the parameters.
+        known: indices of the objectives that are known.
+        bounds: by index of an objective, (least, greatest), in its own direction.
+    """
+
+    def __init__(
+        self, encoder: Encoder, *, known: Sequence[int], bounds: Mapping[int, tuple[float, float]]
+    ) -> None:
+        self.encoder, self.known, self.bounds = encoder, list(known), bounds
+        self.processes: dict[int | str, GaussianProcess] = {}
+        self.fitted: dict[int | str, int] = {}
+        self.beliefs: dict[int, Belief] = {}
+        self.limits: list[tuple[Posterior, float]] = []
+        self.front = np.zeros((0, 0))
+        self.reference = np.zeros(0)
+        self.costs: CostScale | None = None
+
+    def good(self, history: History) -> list[Mapping[str, Any]]:
+        """Parameters of the trials whose neighbours are worth a look: the best by rank, front first."""
+        results = [one for one in history.observations if one.result and one.feasible]
+        if not results:
+            return []
+        order = np.argsort(ranks(rows_of(results, len(history.signs))), kind="stable")[:GOOD]
+        return [results[row].parameters for row in order]
+
+    def learn(self, history: History, running: Pool, costs: CostScale) -> None:
+        """Take in what the study says now.
+
+        Args:
+            history: with at least one result.
+            running: trials without a result.
+            costs: scale of the known costs.
+        """
+        everything = rows_of(history.observations, len(history.signs))
+        kept = representative(_finite(everything), MODELLED)
+        observations = [history.observations[row] for row in kept]
+        values = _finite(everything[kept])
+        columns = self.encoder.encode([one.parameters for one in observations])
+        counted = np.array([one.result and one.feasible for one in observations])
+        units = costs.unit(values[:, self.known] * history.signs[self.known])
+        self.costs = costs
+        parts: list[Array] = [np.concatenate([units, costs.unit(running.costs)])]
+        reference = [1.0 + END] * len(self.known)
+        self.beliefs = {}
+        for index in range(len(history.signs)):
+            if index not in self.known:
+                limit = self._reference(index, values, units, counted, history.signs[index])
+                belief = self._belief(index, observations, columns, values[:, index], limit, running.columns)
+                self.beliefs[index] = belief
+                parts.append(belief.observed()[:, None])
+                reference.append(limit)
+        points = np.concatenate(parts, axis=1)[np.concatenate([counted, np.ones(len(running), dtype=bool)])]
+        self.front, self.reference = points[is_non_dominated(points)], np.array(reference)
+        self.limits = self._constraints(observations, columns)
+
+    def _reference(self, index: int, values: Array, units: Array, counted: NDArray[np.bool_], sign: float) -> float:
+        """Beyond which value an objective is of no interest; see `reference_of`."""
+        limits = self.bounds.get(index)
+        worst = None if limits is None else max(sign * limits[0], sign * limits[1])
+        own = values[:, index]
+        if len(self.known):
+            cheap = own[counted & (units <= CHEAPEST).all(axis=1)]
+            front = cheap.min(keepdims=True) if len(cheap) else own[:0]
+        else:
+            inside = values[counted]
+            front = inside[is_non_dominated(inside), index] if len(inside) else own[:0]
+        return reference_of(own, front, worst=worst)
+
+    def _process(self, name: int | str, columns: Array, values: Array, variance: Array, count: int) -> GaussianProcess:
+        """The process of an objective or constraint, fitted if that is due."""
+        if name not in self.processes:
+            self.processes[name] = GaussianProcess(self.encoder.components, parameters=len(self.encoder.columns))
+        process = self.processes[name]
+        if count >= REFIT * self.fitted.get(name, 0):
+            rows = representative(values[:, None], FITTED)
+            process.fit(columns[rows], values[rows], variance[rows])
+            self.fitted[name] = count
+        return process
+
+    def _belief(
+        self,
+        index: int,
+        observations: Sequence[Observation],
+        columns: Array,
+        values: Array,
+        limit: float,
+        pending: Array,
+    ) -> Belief:
+        """What is believed of one objective."""
+        scale = Scale.of(values, limit)
+        told = np.array([np.nan if one.variance is None else one.variance[index] for one in observations])
+        replicated = bool(np.isfinite(told).any())
+        measured = np.where(np.isnan(told), np.nanmedian(told), told) if replicated else np.zeros(len(told))
+        variance = scale.variance(values, measured)
+        variance += np.array([0.0 if one.result else READING_NOISE for one in observations])
+        standard = scale.forward(values)
+        count = observations[-1].number + 1
+        process = self._process(index, columns, standard, variance, count)
+        return Belief.after(
+            process, scale, columns, standard, variance=variance, replicated=replicated, pending=pending
+        )
+
+    def _constraints(self, observations: Sequence[Observation], columns: Array) -> list[tuple[Posterior, float]]:
+        """Of each constraint that trials report a posterior, and the limit on its scale."""
+        names = sorted({name for one in observations for name in one.constraints})
+        found = []
+        for name in names:
+            rows = np.array([row for row, one in enumerate(observations) if name in one.constraints])
+            values = np.array([observations[row].constraints[name] for row in rows])
+            values = np.nan_to_num(values, posinf=1e30, neginf=-1e30)
+            middle, spread = np.median(values), np.median(np.abs(values - np.median(values))) * 1.5 or values.std()
+            spread = spread or 1.0
+            standard = np.clip((values - middle) / spread, -CLIP, CLIP)
+            none = np.zeros(len(rows))
+            process = self._process(name, columns[rows], standard, none, observations[-1].number + 1)
+            posterior = process.condition(columns[rows], standard, none, replicated=False)
+            found.append((posterior, float(np.clip(-middle / spread, -CLIP, CLIP))))
+        return found
+
+    def improvement(self, pool: Pool) -> Array:
+        """Expected hypervolume improvement (n,) of candidates, times the probability that constraints are met."""
+        assert self.costs is not None
+        units = self.costs.unit(pool.costs)
+        factors: list[Factor] = [Known(units[:, column]) for column in range(len(self.known))]
+        beliefs = [belief.factor(pool.columns) for belief in self.beliefs.values()]
+        factors += beliefs
+        value = expected_improvement(factors, self.front, self.reference, count=len(pool))
+        for posterior, limit in self.limits:
+            mean, deviation = posterior.predict(pool.columns)
+            value = value * ndtr((limit - mean) / deviation)
+        if not (value > 0).any() and beliefs:  # nothing more to be expected: then where least is known
+            value = np.sum([belief.deviation for belief in beliefs], axis=0) * 1e-300
+        return value
+
+
+def _finite(values: Array) -> Array:
+    """Infinite values as the worst or best finite one of their objective."""
+    result = values.copy()
+    for column in result.T:
+        finite = column[np.isfinite(column)]
+        high, low = (finite.max(), finite.min()) if len(finite) else (1.0, 0.0)
+        column[np.isposinf(column)], column[np.isneginf(column)] = high, low
+    return result
