@@ -202,6 +202,8 @@ def front(records: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES)
 
 def _column(records: pd.DataFrame, name: str) -> NDArray[np.float64]:
     """One objective as numbers."""
+    if not len(records):  # an objective that is an evaluator's own is a column only once a trial had it
+        return np.empty(0)
     if name not in records.columns:
         raise ObjectiveError(
             f"objective {name} is not a column of the records, which have {', '.join(records.columns)}"

@@ -1,8 +1,9 @@
-"""A smooth curve that never falls, fitted by least squares: accuracy against the logarithm of parameters.
+"""A smooth curve that never falls, with draws of what it might be: accuracy against the logarithm of parameters.
 
-Isotonic regression alone has flat stretches and jumps, so that "how many parameters reach this accuracy" jumps too, and
-its bootstrap is inconsistent (Kosorok 2008). So the curve here is a monotone spline: its slope is a sum of hat functions
-with weights of zero or more, over knots at quantiles of the data; it is piecewise quadratic, and isotonic.
+Plain isotonic regression has flat stretches and jumps, so "how many parameters reach this accuracy" jumps too, and its
+bootstrap is inconsistent (Kosorok 2008). Here a quadratic spline is fitted by least squares, which leaves its draws
+exact under normal deviations, and every curve is then made to rise by sorting its values (rearrangement), which never
+takes it farther from a truth that rises (Chernozhukov, Fernandez-Val, Galichon, Biometrika 96, 2009).
 """
 
 from __future__ import annotations
@@ -11,97 +12,148 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
-__all__ = ["Monotone", "basis", "fit", "knots"]
+__all__ = ["Fit", "crossings", "fit", "knots", "rising"]
 
 MOST_KNOTS = 5
-SPLIT = 1e-9  # relative distance below which two abscissae are one
+SPLIT = 1e-9  # distance below which two abscissae are one
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Monotone:
-    """A fitted curve.
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A spline fitted by least squares, not yet made to rise.
 
     Attributes:
-        knots: (k,), rising; k = 1 is a constant.
-        start: value at the first knot.
-        weights: (k,), slopes at the knots, none negative.
-        freedom: parameters that the fit used up: the start, and the slopes that are not zero.
+        knots: (k,), rising; 1 is a constant, 2 a straight line where few abscissae differ.
+        straight: whether it is a straight line.
+        centre: (c,) means of the columns.
+        mean: of the values.
+        coefficients: (c,) of the centred columns; shifts come last.
+        root: (c, c), whose product with its transpose is the coefficients' covariance at deviation 1.
+        n: values fitted.
+        squares: sum of squared deviations from the fit.
+        ends: least and greatest abscissa.
     """
 
     knots: Floats
-    start: float
-    weights: Floats
-    freedom: int
+    straight: bool
+    centre: Floats
+    mean: float
+    coefficients: Floats
+    root: Floats
+    n: int
+    squares: float
+    ends: tuple[float, float]
 
-    def __call__(self, x: Floats) -> Floats:
-        """Values at x (n,); beyond the outer knots the curve goes on level."""
-        return np.asarray(self.start + basis(np.asarray(x, dtype=np.float64), self.knots) @ self.weights)
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom left to the deviations."""
+        return self.n - 1 - len(self.coefficients)
 
-    def reach(self, y: Floats, x: Floats) -> Floats:
-        """The least abscissa at which the curve reaches y.
+    def curve(self, x: Floats, shift: int | None = None) -> Floats:
+        """Values at x (n,), where the values of group `shift` lie (None for the first group)."""
+        return np.asarray(self.mean + self._columns(x, shift) @ self.coefficients)
+
+    def draws(self, x: Floats, normal: Floats, shift: int | None = None) -> Floats:
+        """Curves that might be the true one: the fit plus what its error might be.
 
         Args:
-            y: (m,) values.
-            x: (n,) abscissae to look among, rising; between them the curve is taken as straight.
+            x: (n,).
+            normal: (b, c + 1) standard normal numbers times the deviation of one value.
+            shift: as in `curve`.
 
         Returns:
-            (m,); minus infinity where the curve starts above y, infinity where it never reaches it.
+            (b, n).
         """
-        curve = np.maximum.accumulate(self(x))
-        return first_reached(curve, x, np.asarray(y, dtype=np.float64))
+        columns = self._columns(x, shift)
+        error = normal[:, :1] / np.sqrt(self.n) + normal[:, 1:] @ (columns @ self.root).T
+        return np.asarray(self.curve(x, shift) + error)
+
+    def _columns(self, x: Floats, shift: int | None) -> Floats:
+        """Centred columns at x."""
+        columns = np.zeros((len(x), len(self.coefficients)))
+        spline = _spline(np.clip(np.asarray(x, dtype=np.float64), *self.ends), self.knots, self.straight)
+        columns[:, : spline.shape[1]] = spline
+        if shift is not None:
+            columns[:, spline.shape[1] + shift] = 1.0
+        return np.asarray(columns - self.centre)
 
 
-def first_reached(curve: Floats, x: Floats, y: Floats) -> Floats:
-    """Where a curve that never falls, given at rising x, first reaches each y; infinite beyond its ends."""
-    at = np.searchsorted(curve, y, side="left")
-    inside = np.clip(at, 1, len(x) - 1)
-    low, high = curve[inside - 1], curve[inside]
-    share = (y - low) / np.where(high > low, high - low, 1.0)
-    found = x[inside - 1] + np.clip(share, 0.0, 1.0) * (x[inside] - x[inside - 1])
-    found = np.where(at >= len(x), np.inf, found)
-    return np.asarray(np.where(y < curve[0], -np.inf, np.where(at == 0, x[0], found)))
-
-
-def knots(x: Floats) -> Floats:
-    """Knots for abscissae x (n,): their ends and quantiles of what is different, one for every two values, 5 at most."""
-    different = np.unique(x)
-    if len(different) < 2 or different[-1] - different[0] < SPLIT:
-        return different[:1]
-    count = int(np.clip((len(different) + 1) // 2, 2, MOST_KNOTS))
-    return np.unique(np.quantile(different, np.linspace(0.0, 1.0, count)))
-
-
-def basis(x: Floats, knots: Floats) -> Floats:
-    """Integrals of the knots' hat functions up to x: (n, k). A hat is 1 at its knot and 0 at all others."""
-    columns = np.zeros((len(x), len(knots)))
-    for left in range(len(knots) - 1):
-        width = knots[left + 1] - knots[left]
-        share = np.clip((x - knots[left]) / width, 0.0, 1.0)
-        columns[:, left] += width * (share - share**2 / 2)
-        columns[:, left + 1] += width * share**2 / 2
-    return columns
-
-
-def fit(x: Floats, y: Floats, at: Floats) -> Monotone:
-    """The monotone spline of least squares.
+def fit(x: Floats, y: Floats, groups: Floats | None = None) -> Fit:
+    """The spline of least squares.
 
     Args:
         x: (n,) abscissae, n at least 1.
         y: (n,) values.
-        at: (k,) knots, as `knots` gives them.
+        groups: (n, g) ones and zeros: values that lie higher or lower as a whole; None for none.
 
     Returns:
-        The curve.
-
-    Source: Ramsay, Statistical Science 3, 1988 (I-splines); Lawson and Hanson 1974 (non-negative least squares).
+        The fit; a column that the others make up for gets no weight.
     """
-    if len(at) < 2:
-        return Monotone(at, float(y.mean()), np.zeros(len(at)), 1)
-    columns = basis(x, at)
-    centre, middle = columns.mean(axis=0), float(y.mean())
-    weights, _ = optimize.nnls(columns - centre, y - middle)
-    return Monotone(at, middle - float(centre @ weights), weights, 1 + int(np.count_nonzero(weights > 0)))
+    at, straight = knots(x)
+    parts = [_spline(x, at, straight), *([groups] if groups is not None else [])]
+    columns = np.hstack(parts)
+    centre, mean = columns.mean(axis=0), float(y.mean())
+    u, s, vt = np.linalg.svd(columns - centre, full_matrices=False)
+    inverse = np.where(s > 1e-10 * max(float(s.max(initial=0.0)), 1e-300), 1.0 / np.where(s > 0, s, 1.0), 0.0)
+    root = vt.T * inverse
+    coefficients = root @ (u.T @ (y - mean))
+    deviations = y - mean - (columns - centre) @ coefficients
+    squares = float(deviations @ deviations)
+    return Fit(at, straight, centre, mean, coefficients, root, len(x), squares, (float(x.min()), float(x.max())))
+
+
+def knots(x: Floats) -> tuple[Floats, bool]:
+    """Knots for abscissae, and whether a straight line is all that they carry: a knot for every two that differ."""
+    different = np.unique(x)
+    different = different[np.concatenate([[True], np.diff(different) > SPLIT])]
+    if len(different) < 4:
+        return different[[0, -1]] if len(different) > 1 else different, True
+    count = int(np.clip(len(different) // 2, 2, MOST_KNOTS))
+    return np.quantile(different, np.linspace(0.0, 1.0, count)), False
+
+
+def rising(curves: Floats) -> Floats:
+    """Curves (..., n) at rising abscissae, each with its values in order."""
+    return np.sort(curves, axis=-1)
+
+
+def crossings(curves: Floats, x: Floats, y: Floats) -> Floats:
+    """Where curves that never fall first reach each of some values.
+
+    Args:
+        curves: (b, n) at x.
+        x: (n,), rising; in between a curve is straight.
+        y: (m,).
+
+    Returns:
+        (b, m); minus infinity where a curve starts above the value, infinity where it never reaches it.
+    """
+    found = np.empty((len(curves), len(y)))
+    for row, curve in enumerate(curves):
+        at = np.searchsorted(curve, y, side="left")
+        right = np.clip(at, 1, len(x) - 1)
+        low, high = curve[right - 1], curve[right]
+        share = np.clip((y - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+        between = x[right - 1] + share * (x[right] - x[right - 1])
+        found[row] = np.where(at >= len(x), np.inf, np.where(y < curve[0], -np.inf, between))
+    return found
+
+
+def _spline(x: Floats, knots: Floats, straight: bool) -> Floats:
+    """Columns (n, c) of the spline without its constant: integrals of the hat functions of the knots up to x.
+
+    Source: Ramsay, Statistical Science 3, 1988 (I-splines), of order 2.
+    """
+    if len(knots) < 2:
+        return np.zeros((len(x), 0))
+    if straight:
+        return np.asarray((x - knots[0])[:, None])
+    columns = np.zeros((len(x), len(knots)))
+    for left, width in enumerate(np.diff(knots)):
+        share = np.clip((x - knots[left]) / width, 0.0, 1.0)
+        columns[:, left] += width * (share - share**2 / 2)
+        columns[:, left + 1] += width * share**2 / 2
+    return columns

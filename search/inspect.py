@@ -8,7 +8,6 @@ assumed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,15 @@ from typing import Any
 import pandas as pd
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import results
-from leni import registry
-from leni.errors import CandidateError, EvaluationError, FolderError, SpecError
+from leni.errors import EvaluationError
 from leni.information import SiteInformation, information
 from search.folder import RunFolder, environment
 from search.spec import Spec
+from search.trained import epoch_bars, recorded_candidate, spec_data, threads, trained_record, trained_spec
 from search.training.augment import normalise
-from search.training.data import Data, load
+from search.training.data import Data
 from search.training.train import EVALUATION_BATCH, Epoch, Training
 from spaces import Candidate
 
@@ -110,12 +108,12 @@ def inspect(folder: str | Path, number: int, *, console: Console | None = None, 
         EvaluationError: a loss is not finite.
     """
     place = RunFolder(folder)
-    spec = _spec(place)
+    spec = trained_spec(place)
     run = results.load(place.path)
-    record = _record(run, number)
-    candidate = _candidate(record)
+    record = trained_record(run, number)
+    candidate = recorded_candidate(record)
     relu = replace(candidate, activation="relu", options=(), placement="all")
-    data = _data(spec)
+    data = spec_data(spec)
     recorded_device = str(record.get("device", "cpu"))
     device = "cuda" if recorded_device != "cpu" and torch.cuda.is_available() else "cpu"
     epochs = int(record.get("epochs", spec.epochs))
@@ -124,7 +122,7 @@ def inspect(folder: str | Path, number: int, *, console: Console | None = None, 
     if candidate.activation != "relu":
         names[f"the {TWIN} of trial {number}"] = relu
     trainings, ends = [], []
-    with _threads(max(1, int(spec.cpus_per_trial))), _progress(console, quiet) as watch:
+    with threads(max(1, int(spec.cpus_per_trial))), epoch_bars(console, quiet) as watch:
         for name, wanted in names.items():
             trainings.append(Training(wanted, data, spec.recipe(), seed=seed, device=device))
             ends.append(_train(trainings[-1], epochs, name, watch))
@@ -143,46 +141,6 @@ def inspect(folder: str | Path, number: int, *, console: Console | None = None, 
         device=used,
         differences=_differences(run, record, used),
     )
-
-
-def _spec(place: RunFolder) -> Spec:
-    """The run's spec, which must be of a training."""
-    if not place.spec.is_file():
-        raise FolderError(f"{place.path} has no spec.toml, which every run's folder has")
-    spec = Spec.read(place.spec)
-    if spec.evaluator:
-        raise SpecError(
-            f"{place.spec}: trials are calls of {spec.evaluator!r}, the evaluator; there is no network to inspect"
-        )
-    return spec
-
-
-def _data(spec: Spec) -> Data:
-    return load(
-        spec.data,
-        folder=spec.data_folder,
-        download=spec.download,
-        seed=spec.split_seed,
-        train_size=spec.train_size,
-        image_size=spec.image_size,
-    )
-
-
-def _record(run: results.Run, number: int) -> dict[str, Any]:
-    """The trial's record, without the columns that have nothing for it."""
-    rows = run.trials[run.trials["number"] == number]
-    if rows.empty:
-        numbers = run.trials["number"]
-        known = f"its trials are {numbers.min()} to {numbers.max()}" if len(numbers) else "it has none"
-        raise FolderError(f"{run.folder} has no trial {number}; {known}")
-    record = {str(name): value for name, value in rows.iloc[0].items() if not pd.isna(value)}
-    if record["state"] not in ("completed", "stopped"):
-        reason = f" ({record['error']})" if record.get("error") else ""
-        raise FolderError(
-            f"trial {number} of {run.folder} is {record['state']}{reason}, so there is no network of it; "
-            "inspect a completed one"
-        )
-    return record
 
 
 def _first_seed(run: results.Run, record: Mapping[str, Any], spec: Spec) -> tuple[int, float | None, float | None]:
@@ -213,26 +171,6 @@ def _differences(run: results.Run, record: Mapping[str, Any], device: str) -> tu
     return tuple(found)
 
 
-def _candidate(record: dict[str, Any]) -> Candidate:
-    """The candidate of a record's columns; an option that is missing there had its default."""
-    if missing := [name for name in ("backbone", "widths", "activation") if name not in record]:
-        raise CandidateError(f"trial {record['number']} has no candidate to build: {', '.join(missing)} missing")
-    options = registry.get(record["activation"]).options
-    return Candidate(
-        backbone=record["backbone"],
-        widths=tuple(int(width) for width in record["widths"].split("-")),
-        activation=record["activation"],
-        placement=record.get("placement", "all"),
-        options=tuple((name, _plain(record[name])) for name in options if name in record),
-        lr_factor=float(record.get("lr_factor", 1.0)),
-    )
-
-
-def _plain(value: Any) -> Any:
-    """A cell of a frame as Python has it."""
-    return value.item() if hasattr(value, "item") else value
-
-
 def _train(training: Training, epochs: int, name: str, watch: Callable[[str, int, int], None]) -> Epoch:
     """The last of so many epochs; the schedule is the whole recipe's, as in the run."""
     watch(name, 0, epochs)
@@ -250,30 +188,3 @@ def _validation(data: Data) -> Iterator[torch.Tensor]:
     """The validation images as networks see them."""
     for images in data.validation.images.split(EVALUATION_BATCH):
         yield normalise(images, data.mean, data.std)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Torch's threads, which the numbers depend on, as many as a trial had."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _progress(console: Console | None, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each training; `watch(name, epochs done, epochs in all)` moves it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"))
-    bars = Progress(*columns, TimeRemainingColumn(), console=console or Console(stderr=True), disable=quiet)
-    tasks: dict[str, Any] = {}
-
-    def watch(name: str, done: int, total: int) -> None:
-        if name not in tasks:
-            tasks[name] = bars.add_task(name, total=total)
-        bars.update(tasks[name], completed=done)
-
-    with bars:
-        yield watch

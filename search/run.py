@@ -289,7 +289,7 @@ def _searcher(
         seed=spec.seed,
         check=check,
         first=prepared.first,
-        repeats=spec.duplicates == "reseed",
+        duplicates=spec.duplicates,
         only_first=bool(spec.candidates),
     )
     checkpoints = Checkpoints(spec.checkpoints or str(folder.checkpoints))

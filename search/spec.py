@@ -57,7 +57,7 @@ class Spec(BaseModel):
         epochs: of every training.
         seeds: trained of every candidate, at once where that pays; records have mean, deviation and each value.
         duplicates: of a finished candidate that the sampler asks for again: "skip", another is asked for, or "reseed",
-            it is trained again from further seeds.
+            it is trained again from further seeds, or "allow", it is trained again as it was.
         training: the rest of the recipe (`search.training.Recipe`): lr, batch_size, weight_decay, ...; digits has a
             batch_size of 32 and an lr of 0.05 unless they are given.
         sampler: tpe, nsga2, nsga3, gp, qmc or random.
@@ -110,7 +110,7 @@ class Spec(BaseModel):
     stable_threshold: float = Field(0.001, gt=0, allow_inf_nan=False)
     epochs: int = Field(12, ge=1, strict=True)
     seeds: int = Field(1, ge=1, le=1000, strict=True)
-    duplicates: Literal["skip", "reseed"] = "skip"
+    duplicates: Literal["skip", "reseed", "allow"] = "skip"
     training: dict[str, Any] = Field(default_factory=dict)
     sampler: str = "tpe"
     seed: int = Field(0, ge=0, lt=2**31, strict=True)

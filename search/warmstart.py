@@ -40,7 +40,7 @@ def completed_trials(path: str | Path, spec: Spec) -> list[FrozenTrial]:
     pairs["objectives"] = (other.directions(), spec.directions())
     if differing := [f"{name} {was!r} there, {now!r} here" for name, (was, now) in pairs.items() if was != now]:
         raise SpecError(
-            f"a warm start from {path} needs the same data and recipe; different are {'; '.join(differing)}"
+            f"a warm start from {path} needs the same data and recipe; different: {'; '.join(differing)}"
         )
     facts = json.loads(folder.environment.read_text())
     store = StudyStore(

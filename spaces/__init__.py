@@ -3,7 +3,7 @@
 What asks Optuna is imported at its first use, so that an exported network is loaded without it.
 """
 
-from importlib import import_module
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from spaces.backbones import BACKBONES as BACKBONES
@@ -60,7 +60,7 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
-        value = globals()[name] = getattr(import_module(_LATER[name]), name)
+        value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

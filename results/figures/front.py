@@ -151,7 +151,7 @@ def _front_info(trials: pd.DataFrame, objectives: Objectives) -> _FrontInfo:
     x_axis = cost_axis(shown, x_name)
     plane_objectives = {name: objectives.get(name, "minimize") for name in (x_name, y_name)}
     lined = shown if len(objectives) == 2 else shown.iloc[:0]
-    steps = _steps(lined, x_axis, y_axis, plane_objectives)
+    steps = step_line(lined, x_axis, y_axis, plane_objectives)
     return _FrontInfo(shown, steps, x_axis, y_axis, tuple(notes))
 
 
@@ -208,7 +208,7 @@ def _zoom(points: pd.DataFrame, column: str, maximise: bool) -> tuple[pd.DataFra
     return points[y >= edge - margin], Axis(column, column_title(column), limits[0], limits[1], log=False)
 
 
-def _steps(points: pd.DataFrame, x: Axis, y: Axis, objectives: Objectives) -> pd.DataFrame:
+def step_line(points: pd.DataFrame, x: Axis, y: Axis, objectives: Objectives) -> pd.DataFrame:
     """Corners of the line between what the front attains and what it does not, edge to edge of the plane.
 
     From the worse end of y at the front's best x, level to the next point's x, up to its y, and so on, then level to

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import bench, network, runs, views
+from search.cli import bench, network, runs, simulate, studies, views
 
 __all__ = ["app", "main"]
 
@@ -28,6 +28,9 @@ app.command("spaces")(views.spaces_command)
 app.command("data")(views.data_command)
 app.command("sites")(network.sites_command)
 app.command("inspect")(network.inspect_command)
+app.command("simulate")(simulate.simulate_command)
+app.command("confirm")(studies.confirm_command)
+app.command("export")(studies.export_command)
 app.add_typer(bench.bench_app, name="bench")
 
 

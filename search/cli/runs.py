@@ -67,7 +67,7 @@ def run_command(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the sampler, and the first of every candidate.")] = None,
     duplicates: Annotated[
-        str | None, typer.Option(help="skip: ask for another candidate; reseed: train it from further seeds.")
+        str | None, typer.Option(help="skip: ask for another; reseed: train it from further seeds; allow: as it was.")
     ] = None,
     sampler: Annotated[str | None, typer.Option(help="See `simulate --help` for how they compare.")] = None,
     stopper: Annotated[str | None, typer.Option(help="improvement, halving, asha or none.")] = None,

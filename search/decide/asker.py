@@ -64,7 +64,8 @@ class Asker:
         seed: for the candidates that are drawn when the sampler repeats itself.
         check: raises CandidateError for a candidate that cannot be built; such a one costs no trial.
         first: candidates to try before the sampler is asked, in or outside the space.
-        repeats: whether a candidate that the sampler asks for again, and that is finished, is given again.
+        duplicates: of a candidate that the sampler asks for again: "skip" asks for another; "reseed" gives it again if
+            it is finished, with the count of its repeats; "allow" gives it again as if it were new, as Optuna does.
         only_first: whether those of `first` are all there is, and the sampler is never asked.
     """
 
@@ -77,10 +78,10 @@ class Asker:
         seed: int,
         check: Callable[[Any], Any],
         first: Iterable[Point] = (),
-        repeats: bool = False,
+        duplicates: str = "skip",
         only_first: bool = False,
     ) -> None:
-        self.space, self.check, self.repeats, self.only_first = space, check, repeats, only_first
+        self.space, self.check, self.only_first, self.duplicates = space, check, only_first, duplicates
         self.study = optuna.create_study(directions=list(directions), sampler=sampler)
         self.random = random.Random(seed)
         self.waiting = list(dict.fromkeys(first))
@@ -163,7 +164,8 @@ class Asker:
 
     def _usable(self, candidate: Point) -> bool:
         """Whether it has not been tried (or may be again), and can be built."""
-        if candidate in self.tried and not (self.repeats and candidate in self.finished):
+        again = self.duplicates == "allow" or (self.duplicates == "reseed" and candidate in self.finished)
+        if candidate in self.tried and not again:
             return False
         try:
             self.check(candidate)
@@ -196,7 +198,7 @@ class Asker:
             return None
         noted = self.study._storage.get_trial(trial._trial_id).system_attrs
         attributes = {ASKED: trial.number, **{name: value for name, value in noted.items() if _is_json(value)}}
-        repeat = self.tried.get(candidate, 0)
+        repeat = self.tried.get(candidate, 0) if self.duplicates == "reseed" else 0
         return Asked(candidate, trial.params, trial.distributions, trial.number, repeat, attributes)
 
     def _untried(self) -> Asked | None:

@@ -130,10 +130,7 @@ def _key(value: Any) -> Any:
 
 def _hot(part: Array, column: _Choices | _Number) -> Array:
     """One where the choice was taken, in the width of the column."""
-    return (part > 0) * 1.0 if not getattr(column, "ordered", False) else _without_rank(part)
-
-
-def _without_rank(part: Array) -> Array:
-    hot = (part > 0) * 1.0
-    hot[:, -1] = 0.0
+    hot = np.where(part > 0, 1.0, 0.0)
+    if isinstance(column, _Choices) and column.ordered:
+        hot[:, -1] = 0.0  # the rank is no choice
     return hot

@@ -31,7 +31,7 @@ __all__ = ["Factor", "Known", "LogNormal", "Normal", "boxes", "expected_improvem
 
 Array = NDArray[np.float64]
 TINY = 1e-12
-CHUNK = 2_000_000  # numbers of one intermediate array
+CHUNK = 100_000  # numbers of one intermediate array, so that it stays in the cache
 
 
 class Factor(Protocol):

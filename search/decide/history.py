@@ -1,7 +1,8 @@
 """What a study says about its trials, as arrays: read once a trial, minimised, bounded by a rule.
 
-A model of a few hundred points answers in milliseconds, one of thousands does not. `representative` keeps at most a given
-number: half of them the best by non-dominated rank, the rest evenly from all others in the order in which they came.
+A model of a few hundred points answers in milliseconds, one of thousands does not. `representative` keeps at most a
+given number: half of them the best by non-dominated rank, the rest evenly from all others in the order in which they
+came.
 """
 
 from __future__ import annotations

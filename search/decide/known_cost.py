@@ -8,8 +8,8 @@ of the largest expected hypervolume improvement, in closed form. In plain Optuna
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
 
 The first trials are spread over the range of the costs. Running trials count as if they ended as expected. A candidate
-that was tried, however it ended, is not asked for again while others are left. A stopped trial is evidence where it says
-what it had reached (`history.READING`), never a result. With nothing known it is plain expected improvement.
+that was tried, however it ended, is not asked for again while others are left. A stopped trial is evidence where it
+says what it had reached (`history.READING`), never a result. With nothing known it is plain expected improvement.
 """
 
 from __future__ import annotations
@@ -139,13 +139,24 @@ class KnownCostSampler(BaseSampler):
         with self.lock:
             return draw(param_distribution, self.generator)
 
+    def state(self) -> Any:
+        """What the next answer depends on beside the study: random numbers and the models' weights; can be pickled."""
+        models = self.memory.models
+        weights = {} if models is None else {name: one.state for name, one in models.processes.items()}
+        return self.generator, weights, {} if models is None else dict(models.fitted)
+
+    def restore(self, state: Any) -> None:
+        """Go on from what `state` gave, of a sampler made with the same arguments."""
+        self.generator, *self.memory.weights = state
+
     def _read(self, study: Study, trial: FrozenTrial) -> History:
         """The study so far; another study than the last time starts anew."""
         if study.study_name != self.study_name:
             highest = max([*self.costs, *self.bounds, *(self.logarithmic or ())], default=0)
             if highest >= len(study.directions):
                 raise SpecError(f"the study has {len(study.directions)} objectives, numbered from 0; got {highest}")
-            self.study_name, self.memory = study.study_name, _Memory()
+            weights = self.memory.weights if self.study_name is None else []
+            self.study_name, self.memory = study.study_name, _Memory(weights=weights)
         self.memory.history.update(study, apart_from=trial.number)
         return self.memory.history
 
@@ -154,11 +165,11 @@ class KnownCostSampler(BaseSampler):
         memory = self.memory
         if memory.encoder is None or memory.space != space:
             memory.space, memory.encoder = dict(space), Encoder(space)
-            memory.models = Models(memory.encoder, known=self.order, bounds=self.bounds)
+            memory.models = Models(memory.encoder, known=self.order, bounds=self.bounds, weights=memory.weights)
             if self.listed is not None:
                 memory.listed = self._pool(self.listed)
                 memory.rows = {key_of(one): row for row, one in enumerate(memory.listed.parameters)}
-                memory.codes = _codes(memory.listed.parameters, list(space))
+                memory.codes = _codes(list(memory.listed.parameters), list(space))
         if memory.learned * 1.1 <= len(history.observations):
             memory.learned = max(1, len(history.observations))
             memory.conditions = Conditions.learn([one.parameters for one in history.observations], space)
@@ -256,6 +267,7 @@ class _Memory:
     space: dict[str, BaseDistribution] = field(default_factory=dict)
     encoder: Encoder | None = None
     models: Models | None = None
+    weights: list[dict[Any, Any]] = field(default_factory=list)
     conditions: Conditions = field(default_factory=Conditions)
     learned: int = 0
     listed: Pool | None = None

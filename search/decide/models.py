@@ -1,4 +1,4 @@
-"""The models behind an ask: one belief an uncertain objective and constraint, and the front that they are asked against."""
+"""The models behind an ask: beliefs of uncertain objectives and of constraints, and the front to be improved."""
 
 from __future__ import annotations
 
@@ -35,14 +35,24 @@ class Models:
         encoder: of the parameters.
         known: indices of the objectives that are known.
         bounds: by index of an objective, (least, greatest), in its own direction.
+        weights: of the processes and how many trials they were fitted at, as an earlier sampler left them.
     """
 
     def __init__(
-        self, encoder: Encoder, *, known: Sequence[int], bounds: Mapping[int, tuple[float, float]]
+        self,
+        encoder: Encoder,
+        *,
+        known: Sequence[int],
+        bounds: Mapping[int, tuple[float, float]],
+        weights: Sequence[Mapping[Any, Any]] = (),
     ) -> None:
         self.encoder, self.known, self.bounds = encoder, list(known), bounds
         self.processes: dict[int | str, GaussianProcess] = {}
         self.fitted: dict[int | str, int] = {}
+        for name, state in weights[0].items() if weights else ():
+            process = GaussianProcess(encoder.components, parameters=len(encoder.columns))
+            if len(state) == len(process.state):
+                process.state, self.processes[name], self.fitted[name] = state, process, weights[1][name]
         self.beliefs: dict[int, Belief] = {}
         self.limits: list[tuple[Posterior, float]] = []
         self.front = np.zeros((0, 0))

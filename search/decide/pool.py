@@ -1,4 +1,4 @@
-"""The candidates that one ask chooses from: their parameters, columns for the model, and known costs on a common scale."""
+"""The candidates that one ask chooses from: parameters, columns for the model, known costs on a common scale."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Pool:
     """Candidates.
 
     Attributes:
-        parameters: n of them.
+        parameters: (n,), of each a mapping.
         columns: (n, p), as the encoder gives them.
         costs: (n, k), known costs in the objectives' own unit and direction; no NaN.
     """
 
-    parameters: Sequence[Parameters]
+    parameters: NDArray[np.object_]
     columns: Array
     costs: Array
 
@@ -38,15 +38,14 @@ class Pool:
     def joined(self, other: Pool) -> Pool:
         """These and others."""
         return Pool(
-            [*self.parameters, *other.parameters],
+            np.concatenate([self.parameters, other.parameters]),
             np.concatenate([self.columns, other.columns]),
             np.concatenate([self.costs, other.costs]),
         )
 
     def take(self, rows: NDArray[Any]) -> Pool:
         """Some of them, by row number or mask."""
-        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return Pool([self.parameters[row] for row in rows], self.columns[rows], self.costs[rows])
+        return Pool(self.parameters[rows], self.columns[rows], self.costs[rows])
 
 
 def make_pool(
@@ -62,7 +61,9 @@ def make_pool(
     possible = ~np.isnan(known).any(axis=1)
     if not possible.all():
         parameters = [one for one, fits in zip(parameters, possible, strict=True) if fits]
-    return Pool(parameters, encoder.encode(parameters), known[possible])
+    boxed = np.empty(len(parameters), dtype=object)
+    boxed[:] = parameters
+    return Pool(boxed, encoder.encode(parameters), known[possible])
 
 
 @dataclass(frozen=True)

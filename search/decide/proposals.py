@@ -1,8 +1,8 @@
 """Candidates where a space cannot be listed: random ones, neighbours of good ones, crosses between them.
 
 Parameters may be conditional, and Optuna does not say on what. `Conditions` learns it from the trials: a parameter that
-not every trial has exists where one categorical parameter has certain values, if there is one that explains it; otherwise
-as in the trial that the candidate was made from.
+not every trial has exists where one categorical parameter has certain values, if there is one that explains it;
+otherwise as in the trial that the candidate was made from.
 """
 
 from __future__ import annotations

@@ -10,23 +10,53 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 
 from leni.errors import SpecError
+from search.decide.knowledge import Knowledge
+from search.decide.known_cost import KnownCostSampler
 
-__all__ = ["SAMPLERS", "sampler"]
+__all__ = ["SAMPLERS", "default_sampler", "sampler"]
 
 POPULATION = 20  # of the genetic samplers: Optuna's 50 is more than many a search has trials
 
-SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True),
-    "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=POPULATION),
-    "nsga3": lambda seed: NSGAIIISampler(seed=seed, population_size=POPULATION),
-    "gp": lambda seed: GPSampler(seed=seed, warn_independent_sampling=False),
-    "qmc": lambda seed: QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
-    "random": lambda seed: RandomSampler(seed=seed),
+
+def _known_cost(seed: int, knowledge: Knowledge) -> BaseSampler:
+    return KnownCostSampler(
+        knowledge.costs,
+        seed=seed,
+        candidates=knowledge.candidates,
+        distributions=knowledge.distributions,
+        bounds=knowledge.bounds,
+        logarithmic=knowledge.logarithmic,
+    )
+
+
+SAMPLERS: Mapping[str, Callable[[int, Knowledge], BaseSampler]] = {
+    "known-cost": _known_cost,
+    "tpe": lambda seed, _: TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True),
+    "nsga2": lambda seed, _: NSGAIISampler(seed=seed, population_size=POPULATION),
+    "nsga3": lambda seed, _: NSGAIIISampler(seed=seed, population_size=POPULATION),
+    "gp": lambda seed, _: GPSampler(seed=seed, warn_independent_sampling=False),
+    "qmc": lambda seed, _: QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
+    "random": lambda seed, _: RandomSampler(seed=seed),
 }
+"""Name -> factory of (seed, knowledge); Optuna's own have no use for knowledge."""
 
 
-def sampler(name: str, *, seed: int) -> BaseSampler:
+def default_sampler(*, known: bool) -> str:
+    """The name of the sampler that a search gets unless another is asked for.
+
+    Args:
+        known: whether any objective is known before a trial runs.
+    """
+    return "known-cost" if known else "tpe"
+
+
+def sampler(name: str, *, seed: int, knowledge: Knowledge | None = None) -> BaseSampler:
     """An Optuna sampler by name.
+
+    Args:
+        name: one of SAMPLERS.
+        seed: of its randomness.
+        knowledge: what is known before the first trial, for known-cost; without it nothing is.
 
     Raises:
         SpecError: there is none of this name.
@@ -37,4 +67,4 @@ def sampler(name: str, *, seed: int) -> BaseSampler:
         raise SpecError(f"there is no sampler {name!r}; {hint}samplers are {', '.join(SAMPLERS)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return SAMPLERS[name](seed)
+        return SAMPLERS[name](seed, knowledge or Knowledge())

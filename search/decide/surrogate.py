@@ -1,9 +1,9 @@
 """A Gaussian process for one uncertain objective: Matérn 5/2 over weighted components.
 
 One length scale is shared by all components, and each may deviate from it: a normal prior on the logarithm of its
-weight keeps the deviations small until there is evidence. (A free length scale for each level of each choice overfits at
-a hundred trials.) What the kernel does not explain is split: where replicas say how noisy the measurement is, all of it
-belongs to the trial itself and stays once that is observed; where they do not, a quarter of it counts as noise.
+weight keeps the deviations small until there is evidence. (A free length scale for each level of each choice overfits
+at a hundred trials.) What the kernel does not explain is split: where replicas say how noisy the measurement is, all of
+it belongs to the trial itself and stays once that is observed; where they do not, a quarter of it counts as noise.
 
 Source: Rasmussen and Williams 2006, chapters 2 and 5; the prior on weights after Hvarfner, Hellsten and Nardi 2024, who
 scale the length with the number of dimensions.
@@ -23,6 +23,7 @@ __all__ = ["GaussianProcess", "Posterior"]
 
 Array = NDArray[np.float64]
 JITTER = 1e-6
+BLOCK = 1024  # points predicted at once, so that the matrices stay in the cache
 STEPS = 20  # of the optimiser at one fit; the next fit starts where this one ended
 DEVIATION = 0.5  # prior's standard deviation of a parameter's log weight around the shared one
 JOINT_DEVIATION = 1.0  # likewise of a component that several parameters have together
@@ -76,7 +77,7 @@ class GaussianProcess:
     def _loss(self, state: Array, distances: Array, values: Array, noise: Array) -> tuple[float, Array]:
         """Negative log posterior of the weights, and its gradient."""
         parts, n = self._parts(state), len(values)
-        shape, slope = _matern((parts.weights @ distances).reshape(n, n))
+        shape, slope = _matern_and_slope((parts.weights @ distances).reshape(n, n))
         covariance = parts.signal * shape
         covariance[np.diag_indices(n)] += parts.rest + noise + JITTER
         try:
@@ -109,7 +110,7 @@ class GaussianProcess:
         scaled = columns * np.sqrt(parts.weights)[self.components]
         share = 0.0 if replicated else MEASURED
         measured, own = variance + share * parts.rest, (1 - share) * parts.rest
-        covariance = parts.signal * _matern(_between(scaled, scaled))[0]
+        covariance = parts.signal * _matern(_between(scaled, scaled))
         covariance[np.diag_indices(len(values))] += own + measured + JITTER
         root = cholesky(covariance, lower=True, check_finite=False)
         return Posterior(self, parts, scaled, root, cho_solve((root, True), values, check_finite=False), values,
@@ -136,29 +137,46 @@ class Posterior:
     def predict(self, columns: Array) -> tuple[Array, Array]:
         """Mean and standard deviation, (m,) each, at new points; columns: (m, p)."""
         scaled = columns * np.sqrt(self.parts.weights)[self.process.components]
-        cross = self.parts.signal * _matern(_between(self.scaled, scaled))[0]
-        explained = solve_triangular(self.root, cross, lower=True, check_finite=False)
-        variance = self.parts.signal + self.own - np.einsum("ij,ij->j", explained, explained)
-        return cross.T @ self.solved, np.sqrt(np.maximum(variance, 1e-10))
+        mean, variance = np.empty(len(columns)), np.empty(len(columns))
+        for start in range(0, len(columns), BLOCK):
+            rows = slice(start, start + BLOCK)
+            cross = _matern(_between(self.scaled, scaled[rows]))
+            cross *= self.parts.signal
+            mean[rows] = self.solved @ cross
+            explained = solve_triangular(self.root, cross, lower=True, overwrite_b=True, check_finite=False)
+            variance[rows] = self.parts.signal + self.own - np.einsum("ij,ij->j", explained, explained)
+        return mean, np.sqrt(np.maximum(variance, 1e-10))
 
     def mean(self, columns: Array) -> Array:
         """Mean (m,) at new points."""
         scaled = columns * np.sqrt(self.parts.weights)[self.process.components]
-        cross = self.parts.signal * _matern(_between(self.scaled, scaled))[0]
-        return np.asarray(cross.T @ self.solved)
+        return np.asarray(self.parts.signal * (self.solved @ _matern(_between(self.scaled, scaled))))
 
 
-def _matern(squared: Array) -> tuple[Array, Array]:
+def _matern(squared: Array) -> Array:
+    """Matérn 5/2 of squared distances, which are overwritten."""
+    root = np.sqrt(np.multiply(squared, 5.0, out=squared), out=squared)
+    result = root * (1.0 / 3.0)
+    result += 1.0
+    result *= root
+    result += 1.0
+    result *= np.exp(np.negative(root, out=root), out=root)
+    return result
+
+
+def _matern_and_slope(squared: Array) -> tuple[Array, Array]:
     """Matérn 5/2 of squared distances, and its derivative by them."""
-    root = np.sqrt(5.0 * np.maximum(squared, 1e-12))
+    root = np.sqrt(5.0 * squared)
     fading = np.exp(-root)
     return (1.0 + root + root * root / 3.0) * fading, -(5.0 / 6.0) * (1.0 + root) * fading
 
 
 def _between(left: Array, right: Array) -> Array:
     """Squared distances (n, m) between rows."""
-    sums = (left * left).sum(axis=1)[:, None] + (right * right).sum(axis=1)[None, :]
-    return np.asarray(np.maximum(sums - 2.0 * left @ right.T, 0.0))
+    result = (-2.0 * left) @ right.T
+    result += (left * left).sum(axis=1)[:, None]
+    result += (right * right).sum(axis=1)[None, :]
+    return np.maximum(result, 0.0, out=result)
 
 
 def _distances(columns: Array, components: NDArray[Any], size: int) -> Array:

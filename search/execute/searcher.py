@@ -46,6 +46,7 @@ class Task:
         curve: an item an epoch, means over the seeds.
         rows: an item an epoch of a seed, as records have them.
         alone: whether it ran out of memory beside others, and is to be tried once more with nothing beside it.
+        stopped: whether its stop has been decided.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Task:
     curve: list[Mapping[str, Any]] = field(default_factory=list)
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     alone: bool = False
+    stopped: bool = False
     since: float = field(default_factory=time.monotonic)
 
 
@@ -169,17 +171,21 @@ class StudySearcher(Searcher):
         task = self.live.get(trial_id)
         if task is None:
             return False
-        stop = False
+        done = result.get("done", False)
         for point in result.get("curve", ()):
-            if task.curve and point["epoch"] <= task.curve[-1]["epoch"]:
+            if task.stopped or (task.curve and point["epoch"] <= task.curve[-1]["epoch"]):
                 continue  # a last result reaches us twice, and a trial that goes on tells its curve again
             task.curve.append(point)
             task.rows += _rows(point)
             for observer in self.observers:
                 observer.reported(task.number, point)
-            if self.stopper is not None:
-                stop |= self.stopper.report(task.number, point["epoch"], _number(point["accuracy"]))
-        return stop and not result.get("done", False)
+            stops = self.stopper is not None and self.stopper.report(
+                task.number, point["epoch"], _number(point["accuracy"])
+            )
+            if stops and not done:  # what a slow report says beyond would make a run depend on the clock
+                task.stopped = True
+                return True
+        return False
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Take the new part of a learning curve; the scheduler, where there is one, has done so before."""

@@ -118,7 +118,7 @@ def test_killed_worker_costs_no_trial(undisturbed, tmp_path):
     folder = tmp_path / "run"
     process = driver(folder)
     wait_for(lambda: len(states(folder)) > 2)
-    workers = [child for child in family(process) if "TrialActor" in " ".join(child.cmdline())]
+    workers = [child for child in family(process) if "Trainable" in " ".join(child.cmdline())]
     for worker in workers:
         worker.send_signal(signal.SIGKILL)
     assert process.wait(120) == 0

@@ -297,7 +297,7 @@ def test_stopped_trial_is_no_result_for_the_sampler():
 
 
 def test_repeats_are_given_of_finished_candidates_alone():
-    source = Asker(SIX, sampler("random", seed=1), directions=DIRECTIONS, seed=1, check=count, repeats=True)
+    source = Asker(SIX, sampler("random", seed=1), directions=DIRECTIONS, seed=1, check=count, duplicates="reseed")
     finished = source.ask()
     source.tell(finished, "completed", [0.5, 1.0])
     running = source.ask()

@@ -1,5 +1,6 @@
 """Evaluators for tests, in a module that Ray's workers can import."""
 
+import math
 import os
 import time
 
@@ -47,3 +48,25 @@ def zdt1(config, report):
 def nothing(config, report):
     """At once."""
     return {"accuracy": 0.5}
+
+
+def zdt2(config, report):
+    """As ZDT1, with a front that is not convex: f2 = 1 - f1^2."""
+    values = [config[name] for name in sorted(config) if name.startswith("x")]
+    g = 1 + 9 * sum(values[1:]) / (len(values) - 1)
+    return {"f1": values[0], "f2": g * (1 - (values[0] / g) ** 2)}
+
+
+def dtlz2(config, report):
+    """Deb, Thiele, Laumanns, Zitzler (2002), two objectives; the front is f1^2 + f2^2 = 1."""
+    values = [config[name] for name in sorted(config) if name.startswith("x")]
+    g = sum((value - 0.5) ** 2 for value in values[1:])
+    angle = values[0] * math.pi / 2
+    return {"f1": (1 + g) * math.cos(angle), "f2": (1 + g) * math.sin(angle)}
+
+
+def mixed(config, report):
+    """A categorical, a whole and a float parameter, and one that only one of the kinds has."""
+    offset = {"a": 0.0, "b": 0.3, "c": 0.1}[config["kind"]] + config.get("extra", 0.0)
+    first = config["x0"] / config["count"]
+    return {"f1": first + offset, "f2": 1 - math.sqrt(first) + 0.05 * config["count"] + offset / 2}

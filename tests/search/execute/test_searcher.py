@@ -114,10 +114,10 @@ def test_stopper_is_told_of_every_epoch_once_and_stops(searcher):
     assert not searcher.judge("a", {"curve": [point(1)]})
     assert searcher.judge("a", {"curve": [point(1), point(2), point(3)]})
     searcher.on_trial_complete("a", {"curve": [point(3)]})
-    expected = [("begin", 0, (7,)), *(("report", 0, epoch, 0.5) for epoch in (1, 2, 3)), ("end", 0, "stopped")]
+    expected = [("begin", 0, (7,)), *(("report", 0, epoch, 0.5) for epoch in (1, 2)), ("end", 0, "stopped")]
     assert searcher.stopper.told == expected
     (record,) = searcher.store.records()
-    assert (record["state"], record["epochs"], record["accuracy"]) == ("stopped", 3, 0.5)
+    assert (record["state"], record["epochs"], record["accuracy"]) == ("stopped", 2, 0.5)
 
 
 def test_trial_that_is_done_is_not_stopped(searcher):
@@ -151,7 +151,7 @@ def test_trial_out_of_memory_is_tried_once_more_alone_at_the_end(searcher):
 
 
 def test_candidate_that_is_asked_for_again_gets_the_seeds_that_follow(searcher):
-    searcher.seeds, searcher.asker.repeats = (5, 6), True
+    searcher.seeds, searcher.asker.duplicates = (5, 6), "reseed"
     first = searcher.suggest("a")
     assert first["seeds"] == [5, 6]
     searcher.on_trial_complete("a", {"metrics": [("accuracy", 0.5)]})

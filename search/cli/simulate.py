@@ -1,0 +1,199 @@
+"""The command simulate: samplers and stoppers side by side, over a table of recorded results.
+
+What is heavy (Optuna, pandas) is imported when the command needs it, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.cli.console import show_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from search.decide.comparison import Compared
+
+__all__ = ["simulate_command"]
+
+WAYS = {"max": "maximize", "min": "minimize", "maximize": "maximize", "minimize": "minimize"}
+
+
+def simulate_command(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help=".jsonl, .csv, .parquet, or a run's folder.")],
+    params: Annotated[
+        list[str], typer.Option(metavar="NAMES", help="Columns that make a candidate; rows equal in them are seeds.")
+    ],
+    objectives: Annotated[list[str], typer.Option(metavar="NAME:max|min", help="Objective columns, with commas.")],
+    known: Annotated[list[str] | None, typer.Option(metavar="NAMES", help="Objectives known before a trial.")] = None,
+    log: Annotated[list[str] | None, typer.Option(metavar="NAMES", help="Objectives that count by log10.")] = None,
+    bounds: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=LOW:HIGH", help="Scale of an objective; else the table's ends.")
+    ] = None,
+    curve: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column with the learning curve as a list; of a folder: curve.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column with a training's duration; else one unit an epoch.")
+    ] = None,
+    sampler: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Samplers; known-cost if not given.")
+    ] = None,
+    stopper: Annotated[list[str] | None, typer.Option(metavar="NAMES", help="Stoppers; none if not given.")] = None,
+    trials: Annotated[int, typer.Option(help="Trials of each repeat.")] = 100,
+    workers: Annotated[int, typer.Option(help="Simulated workers.")] = 1,
+    repeats: Annotated[int, typer.Option(help="Repeats of each search, with seeds of their own.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
+    jobs: Annotated[int | None, typer.Option(help="Processes; as many as there are cores if not given.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Draw it: a .html, .png, .svg or .pdf file.")] = None,
+    against: Annotated[str, typer.Option(help="What the figure draws it against: trials or epochs.")] = "trials",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Choose sampler and stopper by simulation: searches over recorded results, on a virtual clock."""
+    if figure is not None:
+        _check_figure(figure)
+    if against not in ("trials", "epochs"):
+        raise typer.BadParameter(f"--against must be trials or epochs, got {against!r}")
+    from search.decide.comparison import compare
+    from search.decide.simulate import Setting
+    from search.decide.table import read_table
+
+    read = read_table(table, parameters=_names(params), objectives=_objectives(objectives), curve=curve, time=time)
+    setting = Setting(trials, workers, tuple(_names(known)), tuple(_names(log)), _bounds(bounds))
+    samplers, stoppers = _names(sampler) or ["known-cost"], _names(stopper) or ["none"]
+    processes = min(os.cpu_count() or 1, repeats * len(samplers) * len(stoppers)) if jobs is None else jobs
+    with _progress(max(0, repeats) * len(samplers) * len(stoppers), quiet=quiet) as done:
+        found = compare(
+            read, setting, samplers=samplers, stoppers=stoppers, repeats=repeats, seed=seed,
+            jobs=max(1, processes) if jobs is None else jobs, done=done,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(_as_json(found)))
+    else:
+        show_table(_table(found), _summary(found, setting.workers))
+    if figure is not None:
+        _draw(found, figure, against)
+
+
+def _check_figure(path: Path) -> None:
+    """A typing error is found before anything is simulated."""
+    from results.figures.theme import check_format
+
+    check_format(path)
+    if not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--figure: there is no folder {path.absolute().parent}")
+
+
+def _names(texts: Sequence[str] | None) -> list[str]:
+    """Names from an option with commas that may be repeated, each once."""
+    names = [name.strip() for text in texts or () for name in text.split(",")]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _objectives(texts: Sequence[str]) -> dict[str, str]:
+    """NAME:max or NAME:min, with commas."""
+    found: dict[str, str] = {}
+    for text in _names(texts):
+        name, colon, way = text.rpartition(":")
+        if not colon or not name or way not in WAYS:
+            raise typer.BadParameter(f"--objectives must be written NAME:max or NAME:min, got {text!r}")
+        if name in found:
+            raise typer.BadParameter(f"--objectives has {name} twice")
+        found[name] = WAYS[way]
+    return found
+
+
+def _bounds(texts: Sequence[str] | None) -> dict[str, tuple[float, float]]:
+    """NAME=LOW:HIGH, with commas."""
+    found = {}
+    for text in _names(texts):
+        name, equals, ends = text.partition("=")
+        low, colon, high = ends.partition(":")
+        try:
+            if not (name and equals and colon):
+                raise ValueError
+            found[name.strip()] = (float(low), float(high))
+        except ValueError:
+            raise typer.BadParameter(f"--bounds must be written NAME=LOW:HIGH, got {text!r}") from None
+    return found
+
+
+@contextmanager
+def _progress(total: int, *, quiet: bool) -> Iterator[Any]:
+    """A bar on a terminal's standard error; calls of what is given are repeats done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task("repeats", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _as_json(found: Sequence[Compared]) -> Any:
+    """One search as it is; several in a list, each with its names."""
+    if len(found) == 1:
+        return found[0].to_dict()
+    return [{"sampler": one.sampler, "stopper": one.stopper, **one.to_dict()} for one in found]
+
+
+def _table(found: Sequence[Compared]) -> Table:
+    """A line a search."""
+    from rich import box
+    from rich.table import Table
+
+    from search.decide.simulate import LEVELS
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for title in ("sampler", "stopper"):
+        table.add_column(title, no_wrap=True)
+    levels = [f"{level:.2f}" for level in LEVELS]
+    for title in ("distinct", "epochs", "time", "share at the end", *(f"trials to {level}" for level in levels),
+                  *(f"epochs to {level}" for level in levels)):  # fmt: skip
+        table.add_column(title, justify="right")
+    for one in found:
+        every = one.to_dict()
+        mean, repeats = every["mean"], every["repeats"]
+        shares = [repeat["hypervolume"] for repeat in repeats]
+        spread = f"{mean['hypervolume']:.4f} ({min(shares):.4f} to {max(shares):.4f})"
+        cells = [_first(mean, repeats, kind, level) for kind in ("first_trial", "first_epoch") for level in levels]
+        table.add_row(one.sampler, one.stopper, f"{mean['distinct']:.0f}", f"{mean['epochs']:,.0f}",
+                      f"{mean['simulated_time']:,.0f}", spread, *cells)  # fmt: skip
+    return table
+
+
+def _first(mean: dict[str, Any], repeats: Sequence[dict[str, Any]], kind: str, level: str) -> str:
+    """When a level was reached: the mean, or how many repeats reached it."""
+    value = mean[kind][level]
+    return f"{value:,.0f}" if value is not None else f"{mean['reached'][level]} of {len(repeats)}"
+
+
+def _summary(found: Sequence[Compared], workers: int) -> str:
+    count, trials = len(found[0].traces), len(found[0].traces[0].shares)
+    return (
+        f"{count} repeats of {trials} trials on {workers} simulated worker{'s' if workers > 1 else ''}; shares of the "
+        "table's hypervolume; where not every repeat reached a level, how many did"
+    )
+
+
+def _draw(found: Sequence[Compared], path: Path, against: str) -> None:
+    """The figure of all searches."""
+    import pandas as pd
+
+    from results import save
+    from results.figures.simulation import simulation_figure
+
+    stoppers = {one.stopper for one in found}
+    frames = [
+        one.frame(name=one.sampler if len(stoppers) == 1 else f"{one.sampler}, {one.stopper}", steps=against)
+        for one in found
+    ]
+    save(simulation_figure(pd.concat(frames, ignore_index=True), steps=against), path)

@@ -1,0 +1,81 @@
+"""Commands on what a search has found: confirm, export, ablate, report.
+
+What is heavy (torch, Ray, Optuna) is imported when a command needs it, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.cli.console import show_table
+from search.cli.runs import Address, Cpus, Gpus, Workers
+
+if TYPE_CHECKING:
+    from results.confirmation import Confirmation
+
+__all__ = ["confirm_command", "export_command"]
+
+Run = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no table.")]
+
+
+def confirm_command(
+    folder: Run,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Fresh seeds of each; 5, or those of an earlier confirmation.")
+    ] = None,
+    cpus_per_trial: Cpus = None,
+    gpus_per_trial: Gpus = None,
+    workers: Workers = None,
+    address: Address = None,
+    quiet: Quiet = False,
+) -> int:
+    """Train the front and the references again from fresh seeds, and measure them on the test split."""
+    from search.confirm import confirm
+
+    found = confirm(
+        folder, seeds=seeds, quiet=quiet, workers=workers, address=address,
+        cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial,
+    )  # fmt: skip
+    if not quiet:
+        _show_confirmation(found, folder)
+    return 0 if found.complete else 130
+
+
+def _show_confirmation(found: Confirmation, folder: Path) -> None:
+    show_table(found.table())
+    for sentence in found.sentences():
+        typer.echo(sentence)
+    for name in ("confirmed.csv", "confirm"):
+        typer.echo(folder / name)
+
+
+def export_command(
+    folder: Run,
+    trial: Annotated[int, typer.Option(help="The trial's number, as `front` shows it.")],
+    form: Annotated[str, typer.Option("--format", help="state-dict, torch-export or onnx.")] = "state-dict",
+    out: Annotated[
+        Path | None, typer.Option(help="A file or a folder; one in the run's folder, under exports, if not given.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a trial's trained network, a card that says how good it is, and the three lines that load it."""
+    from search.export import export
+
+    found = export(folder, trial, form=form, out=out, quiet=quiet)
+    if quiet:
+        return
+    accuracy = found.card["accuracy"]
+    low, high = accuracy["network_interval"]
+    typer.echo(
+        f"{found.card['weights']}; accuracy {accuracy['network']:.4f} on the {accuracy['split']} split "
+        f"({low:.4f} to {high:.4f}), {found.card['params']:,} parameters"
+    )
+    for path in found.files:
+        typer.echo(path)
+    typer.echo("")
+    for line in found.card["load"]:
+        typer.echo(f"  {line}")

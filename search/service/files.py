@@ -1,0 +1,100 @@
+"""Files of a run that may be fetched: results, never the machinery; found by looking, so no name leads outside."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from fastapi import Request
+from starlette.responses import FileResponse, Response
+
+from search.service.home import Home
+from search.service.problems import Problem
+
+__all__ = ["SANDBOX", "files", "named", "send_file", "send_json"]
+
+KINDS = {
+    ".json": "application/json", ".jsonl": "text/plain", ".csv": "text/csv", ".parquet": "application/octet-stream",
+    ".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf",
+    ".toml": "text/plain", ".md": "text/plain", ".tex": "text/plain", ".txt": "text/plain",
+    ".pt": "application/octet-stream", ".pt2": "application/octet-stream", ".pth": "application/octet-stream",
+    ".onnx": "application/octet-stream", ".data": "application/octet-stream", ".safetensors": "application/octet-stream",
+}  # fmt: skip
+MACHINERY = frozenset({"ray", "checkpoints"})
+DEPTH = 3
+SANDBOX = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+)
+"""For a page that a run has written: it may draw itself, and reach neither this service nor anything else."""
+
+
+def files(home: Home) -> dict[str, Path]:
+    """Path by name, relative to the run's folder, in order of name."""
+    return {path.relative_to(home.run.path).as_posix(): path for path in sorted(_walk(home.run.path, DEPTH))}
+
+
+def _walk(folder: Path, depth: int) -> Iterable[Path]:
+    try:
+        inside = list(folder.iterdir())
+    except OSError:
+        return
+    for path in inside:
+        if path.name.startswith(".") or path.is_symlink():
+            continue
+        if path.is_dir() and depth > 1 and path.name not in MACHINERY:
+            yield from _walk(path, depth - 1)
+        elif path.suffix in KINDS and path.is_file():
+            yield path
+
+
+def named(home: Home, *names: str) -> Path:
+    """The first of these files that is there.
+
+    Raises:
+        Problem: none is.
+    """
+    known = files(home)
+    for name in names:
+        if name in known:
+            return known[name]
+    raise Problem(404, f"the run has no {names[0].rpartition('.')[0] or names[0]} yet, or its folder has none")
+
+
+def send_file(request: Request, path: Path) -> Response:
+    """A file, or 304 where the caller has it already.
+
+    Raises:
+        Problem: it has gone meanwhile.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        raise Problem(404, f"{path.name} is not there any more") from None
+    etag = _etag(f"{path.name} {status.st_mtime_ns} {status.st_size} {status.st_ino}".encode())
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if _matches(request, etag):
+        return Response(status_code=304, headers=headers)
+    if path.suffix in (".html", ".svg"):
+        headers["Content-Security-Policy"] = SANDBOX
+    return FileResponse(path, media_type=KINDS[path.suffix], headers=headers, stat_result=status)
+
+
+def send_json(request: Request, body: str) -> Response:
+    """JSON that is already text, or 304 where the caller has it already."""
+    content = body.encode(errors="replace")
+    etag = _etag(content)
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if _matches(request, etag):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type="application/json")
+
+
+def _etag(content: bytes) -> str:
+    return f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+
+
+def _matches(request: Request, etag: str) -> bool:
+    given = [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]
+    return etag in given or "*" in given

@@ -1,0 +1,211 @@
+"""What came of a search, over HTTP: trials, front, curves, figures, files and logs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from leni.placement import Placement
+from search.service.access import Reader, search_for
+from search.service.api import Cursor, SearchId
+from search.service.files import files, named, send_file, send_json
+from search.service.problems import DOCUMENTED, Problem
+from search.service.reading import Reading, candidate_of
+from search.service.state import service_of
+from spaces import Candidate
+from spaces.backbones import backbone
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/v1/searches/{search_id}", responses=DOCUMENTED, tags=["outcome"])
+
+LONGEST_LOG = 256 * 1024
+TrialNumber = Annotated[int, Path(ge=0, le=10**9, description="of a trial, counted from 0")]
+FileName = Annotated[str, Path(max_length=300)]
+TABLES = (".json", ".csv", ".html", ".md", ".tex")
+
+
+@router.get("/trials")
+def trials(
+    request: Request,
+    search_id: SearchId,
+    caller: Reader,
+    state: Annotated[str | None, Query(pattern="^(completed|stopped|failed|infeasible)$")] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 500,
+    cursor: Cursor = None,
+) -> Response:
+    """Trials that have ended, in order of number."""
+    reading = _reading(request, caller, search_id)
+    if reading is None:
+        return send_json(request, '{"items": [], "next": null}')
+    after = -1 if cursor is None else int(cursor)
+    numbers = [
+        number
+        for number, position in reading.get("positions").items()
+        if number > after and state in (None, reading.get("states")[position])
+    ]
+    rows, positions = reading.get("rows"), reading.get("positions")
+    items = ",".join(rows[positions[number]] for number in numbers[:limit])
+    following = json.dumps(str(numbers[limit - 1])) if len(numbers) > limit else "null"
+    return send_json(request, f'{{"items": [{items}], "next": {following}}}')
+
+
+@router.get("/trials/{number}")
+def trial(request: Request, search_id: SearchId, number: TrialNumber, caller: Reader) -> Response:
+    """One trial: its record, its learning curves, its candidate, and which activation stands at which call site."""
+    reading = _reading(request, caller, search_id)
+    position = None if reading is None else reading.get("positions").get(number)
+    if reading is None or position is None:
+        raise Problem(404, f"there is no trial {number} that has ended")
+    candidate = candidate_of(service_of(request).queue.home(search_id), number)
+    rest = json.dumps({"candidate": candidate, "sites": _sites(candidate)})
+    curve = reading.get("curves").get(number, "[]")
+    return send_json(request, f'{{"record": {reading.get("rows")[position]}, "curve": {curve}, {rest[1:]}')
+
+
+@router.get("/front")
+def front(request: Request, search_id: SearchId, caller: Reader) -> Response:
+    """The completed trials that no other dominates."""
+    reading = _reading(request, caller, search_id)
+    objectives = json.dumps(dict(reading.run.objectives) if reading else {})
+    return send_json(request, f'{{"items": {reading.get("front") if reading else "[]"}, "objectives": {objectives}}}')
+
+
+@router.get("/hypervolume")
+def hypervolume(request: Request, search_id: SearchId, caller: Reader) -> Response:
+    """How the front's hypervolume grew, against trials and against hours."""
+    reading = _reading(request, caller, search_id)
+    return send_json(request, reading.get("hypervolume") if reading else '{"by_trials": [], "by_hours": []}')
+
+
+@router.get("/curves")
+def curves(
+    request: Request,
+    search_id: SearchId,
+    caller: Reader,
+    numbers: Annotated[str, Query(pattern=r"^[0-9]{1,9}(,[0-9]{1,9}){0,99}$", description="of trials, 3,7,12")],
+) -> Response:
+    """Learning curves of up to a hundred trials, an array of epochs by number."""
+    reading = _reading(request, caller, search_id)
+    known = reading.get("curves") if reading else {}
+    chosen = dict.fromkeys(int(number) for number in numbers.split(","))
+    return send_json(request, "{%s}" % ",".join(f'"{number}": {known.get(number, "[]")}' for number in chosen))
+
+
+@router.get("/figure")
+def figure(request: Request, search_id: SearchId, caller: Reader) -> Response:
+    """The front's figure as it is now, a Vega-Lite document."""
+    reading = _reading(request, caller, search_id)
+    if reading is None:
+        raise Problem(404, "no trial has ended yet")
+    return send_json(request, reading.get("figure"))
+
+
+@router.get("/figures/{name}")
+def named_figure(request: Request, search_id: SearchId, name: FileName, caller: Reader) -> Response:
+    """A figure that the run has written: front.html, front.png, ..."""
+    return send_file(request, named(_home(request, caller, search_id), name, f"figures/{name}"))
+
+
+@router.get("/report")
+def report(request: Request, search_id: SearchId, caller: Reader) -> Response:
+    """The report, one HTML page, if the run's folder has one."""
+    return send_file(request, named(_home(request, caller, search_id), "report.html"))
+
+
+@router.get("/compensation")
+def compensation(request: Request, search_id: SearchId, caller: Reader) -> Response:
+    """The channel compensation, if the run's folder has it."""
+    return _table(request, caller, search_id, "compensation")
+
+
+@router.get("/ablation")
+def ablation(request: Request, search_id: SearchId, caller: Reader) -> Response:
+    """The ablation, if the run's folder has it."""
+    return _table(request, caller, search_id, "ablation")
+
+
+@router.get("/exports")
+def exports(request: Request, search_id: SearchId, caller: Reader) -> Response:
+    """Networks that have been exported."""
+    known = files(_home(request, caller, search_id))
+    return send_json(request, json.dumps({"items": [name for name in known if name.startswith("exports/")]}))
+
+
+@router.get("/exports/{name:path}")
+def export(request: Request, search_id: SearchId, name: FileName, caller: Reader) -> Response:
+    """A file of an exported network."""
+    return send_file(request, named(_home(request, caller, search_id), f"exports/{name}"))
+
+
+@router.get("/files")
+def list_files(request: Request, search_id: SearchId, caller: Reader) -> Response:
+    """Everything that the run has written for readers, with sizes in bytes."""
+    items: list[dict[str, Any]] = []
+    for name, path in files(_home(request, caller, search_id)).items():
+        try:
+            items.append({"name": name, "bytes": path.stat().st_size})
+        except OSError:
+            continue
+    return send_json(request, json.dumps({"items": items}))
+
+
+@router.get("/files/{name:path}")
+def file(request: Request, search_id: SearchId, name: FileName, caller: Reader) -> Response:
+    """One of these files."""
+    return send_file(request, named(_home(request, caller, search_id), name))
+
+
+@router.get("/logs")
+def logs(
+    request: Request,
+    search_id: SearchId,
+    caller: Reader,
+    offset: Annotated[int | None, Query(ge=0, le=2**50, description="in bytes; the last part where not given")] = None,
+) -> Response:
+    """What the search's processes have said: a part of it, and where the next one begins."""
+    home = _home(request, caller, search_id)
+    try:
+        with home.log.open("rb") as stream:
+            size = stream.seek(0, 2)
+            start = max(0, size - LONGEST_LOG // 4) if offset is None else min(offset, size)
+            stream.seek(start)
+            part = stream.read(LONGEST_LOG)
+    except OSError:
+        start, size, part = 0, 0, b""
+    text = part.decode(errors="replace")
+    return send_json(request, json.dumps({"text": text, "offset": start, "next": start + len(part), "size": size}))
+
+
+def _home(request: Request, caller: Any, search_id: str) -> Any:
+    search = search_for(request, caller, search_id)
+    return service_of(request).queue.home(search.id)
+
+
+def _reading(request: Request, caller: Any, search_id: str) -> Reading | None:
+    search = search_for(request, caller, search_id)
+    return service_of(request).readings.get(search.id)
+
+
+def _table(request: Request, caller: Any, search_id: str, stem: str) -> Response:
+    names = [f"{folder}{stem}{suffix}" for folder in ("", f"{stem}/") for suffix in TABLES]
+    return send_file(request, named(_home(request, caller, search_id), *names))
+
+
+def _sites(candidate: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Call sites of a candidate's network, with the activation at each; [] where it has none."""
+    if not candidate or "backbone" not in candidate:
+        return []
+    known = Candidate.from_dict(candidate)
+    sites = backbone(known.backbone).sites
+    chosen = set(Placement.parse(known.placement).select(sites))
+    return [
+        {
+            "name": site.name, "role": site.role, "stage": site.stage,
+            "activation": known.activation if index in chosen else "relu",
+        }
+        for index, site in enumerate(sites)
+    ]  # fmt: skip

@@ -1,0 +1,124 @@
+"""Errors over HTTP, as problem+json (RFC 9457): the command's sentence, and a number that says whose mistake it was.
+
+Source: https://www.rfc-editor.org/rfc/rfc9457
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from leni.errors import LeniSearchError, StorageError
+from results.errors import ResultsError
+from search.service.queue import Conflict
+
+__all__ = ["DOCUMENTED", "Problem", "answer", "install"]
+
+log = logging.getLogger("leni_search.service")
+BUSY = "the service's database does not answer now; nothing has been changed, try again"
+
+
+class Problem(Exception):
+    """An answer that is not what was asked for.
+
+    Args:
+        status: HTTP's number for it.
+        detail: one sentence: what was wrong, and what would be right.
+        headers: that go with it.
+    """
+
+    def __init__(self, status: int, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+_BODY: dict[str, Any] = {
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string", "description": "one sentence"},
+                },
+            }
+        }
+    }
+}
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    status: {"description": HTTPStatus(status).phrase, **_BODY}
+    for status in (400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503)
+}
+"""What any of the addresses may answer instead, for the OpenAPI document."""
+
+
+def answer(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """A problem as a response."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI, page: Any) -> None:
+    """Make every error of the application a problem; for a reader of pages, a page (`page(request, status, detail)`)."""
+
+    def tell(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+        if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+            return answer(status, detail, headers)
+        response: Response = page(request, status, detail)
+        return response
+
+    def refused(request: Request, error: Exception) -> Response:
+        return tell(request, 503 if isinstance(error, StorageError) else 422, str(error))
+
+    def problem(request: Request, error: Exception) -> Response:
+        if not isinstance(error, Problem):
+            raise error
+        return tell(request, error.status, error.detail, error.headers)
+
+    def http(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        detail = str(error.detail)
+        if error.status_code == 404:
+            detail = "there is nothing at this address"
+        return tell(request, error.status_code, detail, dict(error.headers or {}))
+
+    def invalid(request: Request, error: Exception) -> Response:
+        if not isinstance(error, RequestValidationError):
+            raise error
+        return tell(request, 422, _sentence(error))
+
+    def conflict(request: Request, error: Exception) -> Response:
+        return tell(request, 409, str(error))
+
+    def busy(request: Request, error: Exception) -> Response:
+        log.warning("database", extra={"error": " ".join(str(getattr(error, "orig", error)).split())[:300]})
+        return tell(request, 503, BUSY, {"Retry-After": "2"})
+
+    app.add_exception_handler(LeniSearchError, refused)
+    app.add_exception_handler(ResultsError, refused)
+    app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Conflict, conflict)
+    app.add_exception_handler(SQLAlchemyError, busy)
+
+
+def _sentence(error: RequestValidationError) -> str:
+    """The first complaint about a request as one sentence."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
+    message = str(first["msg"]).replace("Input should be", "must be", 1)
+    return f"{where}: {message}".encode(errors="replace").decode()[:500]

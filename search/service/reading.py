@@ -1,0 +1,222 @@
+"""What a search's folder says, read once a change: records and front as JSON, figures, counts of trials.
+
+The run writes its records every five seconds or so and as a whole; how many trials are in which state is asked of its
+study, which is always up to date. Nothing here writes, waits for a run, or holds it up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import results
+from results.errors import ResultsError
+from results.fronts import completed
+from results.indicators import observed_bounds
+from search.service.home import Home
+
+__all__ = ["Reading", "Readings", "candidate_of", "count_trials"]
+
+NAMES: Mapping[str, str] = {"COMPLETE": "completed", "PRUNED": "stopped", "FAIL": "failed", "RUNNING": "running"}
+KEPT = 16  # readings in memory; 5,000 trials take some 20 MB
+SIGNATURE = ("trials", "curves", "environment")
+
+
+class Reading:
+    """A run as its folder says it is, at one moment.
+
+    Args:
+        run: as `results.load` reads it.
+        version: of its files; another one after each change.
+    """
+
+    def __init__(self, run: results.Run, version: str) -> None:
+        self.run, self.version = run, version
+        self._lock = threading.RLock()
+
+    @cached_property
+    def rows(self) -> list[str]:
+        """A JSON object for each trial, in order of number."""
+        return _rows(self.run.trials)
+
+    @cached_property
+    def states(self) -> list[str]:
+        """The state of each trial, in order of number."""
+        return self.run.trials["state"].tolist()
+
+    @cached_property
+    def positions(self) -> dict[int, int]:
+        """Where a trial's row is, by its number."""
+        return {int(number): position for position, number in enumerate(self.run.trials["number"])}
+
+    @cached_property
+    def front(self) -> str:
+        """The front as a JSON array."""
+        return f"[{','.join(_rows(self.run.front()))}]"
+
+    @cached_property
+    def curves(self) -> dict[int, str]:
+        """A JSON array of epochs for each trial that has some, by number."""
+        rows = _rows(self.run.curves)
+        numbers: dict[int, list[str]] = {}
+        for number, row in zip(self.run.curves["number"], rows, strict=True):
+            numbers.setdefault(int(number), []).append(row)
+        return {number: f"[{','.join(listed)}]" for number, listed in numbers.items()}
+
+    @cached_property
+    def hypervolume(self) -> str:
+        """Hypervolume after each trial, as a JSON object: by_trials, in order of number, and by_hours, of ending."""
+        objectives = self.run.objectives
+        bounds = observed_bounds(self.run.trials, objectives=objectives)
+        by_number = results.hypervolume_curve(self.run.trials, objectives=objectives, bounds=bounds)
+        done, hours = _in_order_of_end(self.run.trials)
+        in_time = results.hypervolume_curve(done, objectives=objectives, bounds=bounds)
+        in_time["hours"] = np.round(hours, 6)
+        return json.dumps(
+            {
+                "by_trials": _corners(by_number[["completed", "number", "hypervolume"]]),
+                "by_hours": _corners(in_time[["completed", "hours", "hypervolume"]]),
+            }
+        )
+
+    @cached_property
+    def figure(self) -> str:
+        """The front's figure as a Vega-Lite document, with a box to draw on it (a parameter called brush)."""
+        chart = self.run.figure().to_dict(validate=False)
+        axes = _axes(self.run.objectives)
+        for layer in reversed(chart.get("layer", ())):
+            if layer.get("mark", {}).get("type") == "point":
+                layer["params"] = [{"name": "brush", "select": {"type": "interval", "encodings": ["x", "y"]}}]
+                break
+        chart["usermeta"] = {"x": axes[0], "y": axes[1]}
+        return json.dumps(chart)
+
+    def get(self, name: str) -> Any:
+        """One of the properties above, computed once however many ask at the same time."""
+        with self._lock:
+            return getattr(self, name)
+
+
+class Readings:
+    """Readings of all searches; each as fresh as its files.
+
+    Args:
+        home: a search's folder by its id.
+    """
+
+    def __init__(self, home: Callable[[str], Home]) -> None:
+        self.home = home
+        self._kept: OrderedDict[str, Reading] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def version(self, search_id: str) -> str:
+        """Of the records; "" where there are none yet."""
+        return _signature(self.home(search_id))
+
+    def get(self, search_id: str) -> Reading | None:
+        """The records of a search; None where there are none yet, or they are being replaced at this moment."""
+        home = self.home(search_id)
+        version = _signature(home)
+        if not version:
+            return None
+        with self._lock:
+            known = self._kept.get(search_id)
+            if known is not None and known.version == version:
+                self._kept.move_to_end(search_id)
+                return known
+            try:
+                reading = Reading(results.load(home.run.path), version)
+            except (ResultsError, OSError):
+                return known
+            self._kept[search_id] = reading
+            self._kept.move_to_end(search_id)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return reading
+
+    def forget(self, search_id: str) -> None:
+        """Let go of a search's records."""
+        with self._lock:
+            self._kept.pop(search_id, None)
+
+
+def count_trials(home: Home) -> dict[str, int]:
+    """Trials by state: running, completed, stopped, failed; {} before there is a study."""
+    query = "SELECT state, count(*) FROM trials GROUP BY state"
+    found = _ask(home.run.study, query)
+    return {name: count for state, count in found if (name := NAMES.get(state))}
+
+
+def candidate_of(home: Home, number: int) -> dict[str, Any] | None:
+    """What a trial tried, as its study has it; None where there is no such trial."""
+    query = (
+        "SELECT value_json FROM trial_user_attributes JOIN trials USING (trial_id) "
+        "WHERE trials.number = ? AND trial_user_attributes.key = 'candidate'"
+    )
+    found = _ask(home.run.study, query, number)
+    with contextlib.suppress(ValueError):
+        for (text,) in found:
+            candidate = json.loads(text)
+            return candidate if isinstance(candidate, dict) else None
+    return None
+
+
+def _ask(study: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Rows from a study that somebody else writes; [] where it cannot be read now."""
+    if not study.exists():
+        return []
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{study}?mode=ro", uri=True, timeout=2.0)) as connection:
+            return connection.execute(query, values).fetchall()
+    except sqlite3.Error:
+        return []
+
+
+def _signature(home: Home) -> str:
+    """Changes when a file does."""
+    marks = []
+    for name in SIGNATURE:
+        try:
+            status = getattr(home.run, name).stat()
+        except OSError:
+            return ""
+        marks.append(f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}")
+    return ".".join(marks)
+
+
+def _rows(frame: pd.DataFrame) -> list[str]:
+    """A JSON object a row."""
+    return [json.dumps(row, ensure_ascii=False) for row in json.loads(results.to_json(frame))]
+
+
+def _in_order_of_end(trials: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
+    """Completed trials in the order in which they ended, and the hours (n,) from the first one's start to that."""
+    done = completed(trials).dropna(subset=["started_at", "wall_s"])
+    started = done["started_at"].astype("int64").to_numpy() / 1e6
+    ended = started + done["wall_s"].to_numpy(dtype=float)
+    order = np.argsort(ended, kind="stable")
+    hours = (ended[order] - (started.min() if len(started) else 0.0)) / 3600.0
+    return done.iloc[order].drop(columns="number"), hours
+
+
+def _corners(curve: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows at which a curve rises, and its last: all that a step line needs."""
+    rises = curve["hypervolume"].diff().fillna(1.0) > 0
+    kept: list[dict[str, Any]] = json.loads(results.to_json(curve[rises | (np.arange(len(curve)) == len(curve) - 1)]))
+    return kept
+
+
+def _axes(objectives: Mapping[str, str]) -> tuple[str, str]:
+    """The columns that the front's figure has on its axes, as `results.front_figure` chooses them."""
+    y = "accuracy" if "accuracy" in objectives else next(iter(objectives))
+    return next((name for name in objectives if name != y), "number"), y
