@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from search.decide.asker import Asker, Point
 from search.decide.samplers import sampler
 from search.execute.cluster import slots, started
 from search.execute.searcher import StudySearcher
-from search.execute.trackers import tracker_callbacks
+from search.execute.trackers import check_trackers, finish, trackers
 from search.execute.trial import TrialSettings
 from search.execute.tuning import tune_trials
 from search.folder import RunFolder, environment, next_free, write_environment, write_text
@@ -31,7 +32,7 @@ from search.progress import Progress
 from search.recording import RecordWriter
 from search.replay import replay
 from search.spec import KNOWN, Spec
-from search.study import NAME, StudyStore
+from search.study import NAME, StudyStore, check_database
 from search.training.checkpoint import Checkpoints
 from search.training.data import Data, load
 from search.training.evaluator import load_function
@@ -41,6 +42,7 @@ from spaces import Candidate, cost
 __all__ = ["resume", "run"]
 
 PLUGIN_SHAPE = ((1, 8, 8), 10)  # images and classes that costs are counted for where a user's function evaluates
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 SLICE_S, SHORT_SLICE_S = 1.0, 0.25  # seconds between two reports of a trial; short ones where it may be stopped
 
 
@@ -152,13 +154,15 @@ def prepare(spec: Spec) -> Prepared:
     gpus = spec.gpus()
     if spec.evaluator:
         load_function(spec.evaluator)
-    tracker_callbacks(spec.loggers, folder=None)
+    check_trackers(spec.loggers)
     space = spec.search_space()
     enqueued = read_candidates(spec.enqueue, space) if spec.enqueue else ()
     references = space.references() if spec.references and not spec.candidates else ()
     given = completed_trials(spec.warm_start, spec) if spec.warm_start else ()
     if spec.checkpoints:
         Checkpoints(spec.checkpoints).check()
+    if spec.storage:
+        check_database(spec.storage)
     first = (*spec.only_candidates(), *enqueued, *references)
     return Prepared(gpus, None if spec.evaluator else _load(spec), first, tuple(given))
 
@@ -225,7 +229,8 @@ def _search(
         trials=spec.trials, epochs=spec.epochs, objectives=spec.directions(), console=console, quiet=quiet
     )
     writer = RecordWriter(store, folder)
-    ended = "interrupted"
+    ended, writable = "interrupted", True
+    tracked = trackers(spec.loggers, folder)
     try:
         searcher = _searcher(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
         progress.recall(searcher)
@@ -237,17 +242,27 @@ def _search(
                 resources={"cpu": spec.cpus_per_trial, "gpu": prepared.gpus},
                 folder=folder.ray,
                 retries=spec.retries,
-                callbacks=tracker_callbacks(spec.loggers, folder=folder),
+                callbacks=[tracker.callback for tracker in tracked],
             )
         if not searcher.live and not searcher.waiting and searcher.why:
             ended = searcher.why
     except KeyboardInterrupt:
         pass  # a second Ctrl-C, or one before Tune listens: the same end, at once
+    except StorageError as error:
+        writable = False
+        raise StorageError(f"{error}; what is finished is kept, `leni-search resume {folder.path}` goes on") from None
     except OSError as error:
-        raise FolderError(f"{folder.path} cannot be written: {error.strerror}; then `resume` goes on with it") from None
+        if error.errno not in NO_ROOM:
+            raise
+        writable = False
+        raise FolderError(
+            f"{folder.path} cannot be written: {error.strerror}; what is finished is kept, "
+            f"`leni-search resume {folder.path}` goes on"
+        ) from None
     finally:
-        if not isinstance(sys.exception() if sys.version_info >= (3, 11) else None, (StorageError, FolderError)):
+        if writable:
             _close(folder, store, writer, {**facts, "ended": ended})
+            finish(tracked, console)
         store.close()
 
 

@@ -7,6 +7,7 @@ storage. A database that is gone for a while is waited for; a write that it may 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import time
@@ -28,7 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from leni.errors import StorageError
 from spaces import Candidate, Configuration
 
-__all__ = ["NAME", "STATES", "Outcome", "StudyStore", "candidate_of", "curve_of"]
+__all__ = ["NAME", "STATES", "Outcome", "StudyStore", "candidate_of", "check_database", "curve_of"]
 
 NAME = "leni-search"
 STATES = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
@@ -239,6 +240,21 @@ class StudyStore:
             engine.dispose()
 
 
+def check_database(url: str) -> None:
+    """See that a database answers, and change nothing in it but Optuna's own tables.
+
+    Raises:
+        StorageError: it does not.
+    """
+    try:
+        storage = _open(url)
+        storage.get_all_studies()
+    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+        raise StorageError(f"the study's database cannot be opened: {_reason(error)}") from None
+    if isinstance(engine := getattr(storage, "engine", None), Engine):
+        engine.dispose()
+
+
 def candidate_of(trial: FrozenTrial) -> Candidate | Configuration:
     """What a trial tried."""
     values = trial.user_attrs["candidate"]
@@ -260,6 +276,8 @@ def _reason(error: Exception) -> str:
 def _open(url: str) -> BaseStorage:
     """The storage; SQLite with a write-ahead log, which halves the price of a trial, and patience with readers."""
     if not url.startswith("sqlite"):
+        if url.startswith("postgresql://") and importlib.util.find_spec("psycopg2") is None:
+            url = url.replace("postgresql://", "postgresql+psycopg://", 1)  # its successor, which the extra installs
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
 

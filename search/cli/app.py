@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import bench, network, runs, simulate, studies, views
+from search.cli import bench, network, remote, runs, simulate, studies, views
 
 __all__ = ["app", "main"]
 
@@ -31,7 +31,15 @@ app.command("inspect")(network.inspect_command)
 app.command("simulate")(simulate.simulate_command)
 app.command("confirm")(studies.confirm_command)
 app.command("export")(studies.export_command)
+app.command("report")(studies.report_command)
 app.add_typer(bench.bench_app, name="bench")
+app.command("serve")(remote.serve_command)
+app.add_typer(remote.token_app, name="token")
+app.command("submit")(remote.submit_command)
+app.command("status")(remote.status_command)
+app.command("watch")(remote.watch_command)
+app.command("cancel")(remote.cancel_command)
+app.command("fetch")(remote.fetch_command)
 
 
 def _version(wanted: bool) -> None:

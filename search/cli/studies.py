@@ -16,7 +16,7 @@ from search.cli.runs import Address, Cpus, Gpus, Workers
 if TYPE_CHECKING:
     from results.confirmation import Confirmation
 
-__all__ = ["confirm_command", "export_command"]
+__all__ = ["confirm_command", "export_command", "report_command"]
 
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no table.")]
@@ -79,3 +79,13 @@ def export_command(
     typer.echo("")
     for line in found.card["load"]:
         typer.echo(f"  {line}")
+
+
+def report_command(
+    folder: Run,
+    out: Annotated[Path | None, typer.Option(help="The file; report.html in the run's folder if not given.")] = None,
+) -> None:
+    """Write one page on a run that opens offline: answer, fronts, compensation, ablation, cost, how to repeat it."""
+    from results import write_report
+
+    typer.echo(write_report(folder, out))

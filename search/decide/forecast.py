@@ -69,6 +69,8 @@ def forecast(
     """
     levels = translate(np.append(readings, reading), readings, finals)
     levels = levels[:-1] - levels[-1]
+    # No line is drawn beyond the costs that were seen: there the training counts as of the nearest.
+    distances = distances - np.clip(0.0, distances.min(axis=0), distances.max(axis=0))
     weights = _weights(_places(readings, reading), distances)
     middle = (weights * finals).sum() / weights.sum()
     spread = float(np.sqrt((weights * (finals - middle) ** 2).sum() / weights.sum())) + floor

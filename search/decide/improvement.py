@@ -55,7 +55,8 @@ class Improvement:
         epochs: of a full training.
         costs: how many each trial has; all positive values of a cost are scaled by their logarithm.
         maximise: whether a greater reading is better.
-        bounds: (least, greatest) value, the scale of gains; None for the range of the final values seen.
+        bounds: (least, greatest) value, the scale of gains; None for the way from the middle first reading to the best
+            final value, as far as they have been seen.
         threshold: the price of a full training, as a share of what a trial has added on average.
     """
 
@@ -78,6 +79,7 @@ class Improvement:
         self.forecasts: dict[int, tuple[float, float]] = {}
         self.completed: list[int] = []
         self.stopped: list[int] = []
+        self.failed: set[int] = set()
 
     def begin(self, number: int, costs: Sequence[float]) -> None:
         """A trial starts; one that begins again starts anew.
@@ -92,6 +94,7 @@ class Improvement:
         if row == len(self.costs):
             self._grow()
         self._forget(row)
+        self.failed.discard(row)
         self.costs[row] = costs
 
     def report(self, number: int, epoch: int, value: float) -> bool:
@@ -107,6 +110,8 @@ class Improvement:
         row = self.rows[number]
         if state == "failed":
             self._forget(row)
+            self.costs[row] = np.nan
+            self.failed.add(row)
         elif state == "completed":
             read = np.flatnonzero(~np.isnan(self.curves[row]))
             if len(read) and np.isfinite(self.curves[row, read[-1]]):
@@ -146,7 +151,7 @@ class Improvement:
             return False
         evidence = ended[there]
         positions = self._positions()
-        least, greatest = self.bounds or _range(self.finals[self.completed + self.stopped, 0])
+        least, greatest = self.bounds or self._range()
         scale = greatest - least
         mean, sd = forecast(
             reading,
@@ -158,7 +163,7 @@ class Improvement:
         )
         self.forecasts[row] = mean, sd**2
         gain = expected_gain(min((best - least) / scale, REFERENCE), (mean - least) / scale, sd / scale)
-        price = self.threshold / len(self.rows) * (self.epochs - epoch) / self.epochs
+        price = self.threshold / self._count() * (self.epochs - epoch) / self.epochs
         return bool(np.prod(REFERENCE - positions[row]) * gain < price)
 
     def _incumbent(self, row: int) -> float | None:
@@ -166,15 +171,22 @@ class Improvement:
         cheaper = (self.costs[self.completed] <= self.costs[row]).all(axis=1)
         return float(self.finals[self.completed, 0][cheaper].min()) if cheaper.any() else None
 
+    def _count(self) -> int:
+        """Trials that began and did not fail."""
+        return len(self.rows) - len(self.failed)
+
     def _positions(self) -> NDArray[np.float64]:
         """(trials, costs): each cost between the least (0) and the greatest (1) that a trial has had."""
         costs = self.costs[: len(self.rows)]
-        positions = np.where((costs > 0).all(axis=0), np.log10(np.maximum(costs, 1e-300)), costs)
-        span = np.ptp(positions, axis=0)
-        return np.asarray((positions - positions.min(axis=0)) / np.where(span > 0, span, 1.0))
+        logarithmic = np.nanmin(costs, axis=0) > 0
+        positions = np.where(logarithmic, np.log10(np.where(logarithmic, costs, 1.0)), costs)
+        least = np.nanmin(positions, axis=0)
+        span = np.nanmax(positions, axis=0) - least
+        return np.asarray((positions - least) / np.where(span > 0, span, 1.0))
 
-
-def _range(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Least and greatest value; a unit apart where they are one."""
-    least, greatest = float(values.min()), float(values.max())
-    return (least, greatest) if greatest > least else (least, least + 1.0)
+    def _range(self) -> tuple[float, float]:
+        """The best final value, and what the middle trial read after its first epoch; a unit apart if that is none."""
+        least = float(self.finals[self.completed, 0].min())
+        first = self.curves[: len(self.rows), 0]
+        greatest = float(np.median(first[np.isfinite(first)])) if np.isfinite(first).any() else least
+        return (least, greatest) if greatest > least else (least, least + 1.0)

@@ -106,8 +106,8 @@ def stopper(
         costs: how many known costs every trial has, 0 for plain single-objective stopping.
         maximise: whether a greater reading is better.
         bounds: (least, greatest) value between which the objective's improvements count, as in the hypervolume by
-            which the search is judged; None for the range of the final values seen so far. Halving compares ranks,
-            which are the same on every scale.
+            which the search is judged; None for the way that trainings go, from the middle first reading to the best
+            final value seen. Halving compares ranks, which are the same on every scale.
 
     Raises:
         SpecError: there is no stopper of this name, or a value is out of its range.

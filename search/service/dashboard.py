@@ -31,8 +31,9 @@ HERE = 'location.pathname.split("/dashboard")[0]'
 REWRITTEN = {'url_prefix:"/dashboard"': f'url_prefix:{HERE}+"/dashboard"', '(null!=e?e:"")': f"(null!=e?e:{HERE})"}
 KEPT = 4
 POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "font-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src blob:; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -84,7 +85,7 @@ class _Dashboards:
             if search_id not in self._kept:
                 try:
                     from optuna.storages import RDBStorage
-                    from optuna_dashboard import wsgi
+                    from optuna_dashboard import wsgi  # type: ignore[import-untyped]
                 except ImportError:
                     raise Problem(404, MISSING) from None
                 storage = RDBStorage(f"sqlite:///{study}", skip_compatibility_check=True, skip_table_creation=True)

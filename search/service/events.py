@@ -78,7 +78,9 @@ async def stream(request: Request, hub: Hub, caller: Caller, search_id: str) -> 
     if last == event_id and _over(data):
         return Response(status_code=204)  # by which a browser knows not to come back
     if sum(service.streams.values()) >= service.settings.streams:
-        raise Problem(429, f"{service.settings.streams} event streams are open, which is all there are", Retry_After="5")
+        raise Problem(
+            429, f"{service.settings.streams} event streams are open, which is all there are", Retry_After="5"
+        )
     if service.streams.get(who, 0) >= service.settings.streams_each:
         raise Problem(429, f"you have {service.settings.streams_each} event streams open already", Retry_After="5")
     service.streams[who] = service.streams.get(who, 0) + 1

@@ -19,7 +19,8 @@ KINDS = {
     ".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf",
     ".toml": "text/plain", ".md": "text/plain", ".tex": "text/plain", ".txt": "text/plain",
     ".pt": "application/octet-stream", ".pt2": "application/octet-stream", ".pth": "application/octet-stream",
-    ".onnx": "application/octet-stream", ".data": "application/octet-stream", ".safetensors": "application/octet-stream",
+    ".onnx": "application/octet-stream", ".data": "application/octet-stream",
+    ".safetensors": "application/octet-stream",
 }  # fmt: skip
 MACHINERY = frozenset({"ray", "checkpoints"})
 DEPTH = 3

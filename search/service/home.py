@@ -1,4 +1,4 @@
-"""A search's folder in the service: the run's folder, and around it what the process that drives it is told and says."""
+"""A search's folder in the service: the run's folder, and around it what its process is told and says."""
 
 from __future__ import annotations
 

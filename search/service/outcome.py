@@ -92,7 +92,8 @@ def curves(
     reading = _reading(request, caller, search_id)
     known = reading.get("curves") if reading else {}
     chosen = dict.fromkeys(int(number) for number in numbers.split(","))
-    return send_json(request, "{%s}" % ",".join(f'"{number}": {known.get(number, "[]")}' for number in chosen))
+    parts = ",".join(f'"{number}": {known.get(number, "[]")}' for number in chosen)
+    return send_json(request, f"{{{parts}}}")
 
 
 @router.get("/figure")

@@ -51,7 +51,7 @@ def _vega() -> bytes:
     """Vega, Vega-Lite and Vega-Embed in one script, as the package that draws the run's own figures has them."""
     import vl_convert
 
-    return str(vl_convert.javascript_bundle()).encode()
+    return str(vl_convert.javascript_bundle(None)).encode()
 
 
 @router.get("/vega.js")

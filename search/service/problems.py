@@ -71,7 +71,7 @@ def answer(status: int, detail: str, headers: dict[str, str] | None = None) -> R
 
 
 def install(app: FastAPI, page: Any) -> None:
-    """Make every error of the application a problem; for a reader of pages, a page (`page(request, status, detail)`)."""
+    """Make every error of the application a problem; for a reader of pages, `page(request, status, detail)`."""
 
     def tell(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
         if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):

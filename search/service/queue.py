@@ -70,9 +70,7 @@ class Queue:
         given = {key: value for key, value in keys.items() if value is not None}
         if spec.data_folder is not None:
             given["data_folder"] = str(spec.data_folder)  # as it was checked, links followed
-        search, new = self.store.add(
-            spec=given, trials=spec.trials, name=name, owner=owner, key=key, priority=priority
-        )
+        search, new = self.store.add(spec=given, trials=spec.trials, name=name, owner=owner, key=key, priority=priority)
         if not new and (search.spec, search.name, search.priority) != (given, name, priority):
             raise Conflict(f"this key has been used for another search, {search.id}: give each search a key of its own")
         self._wake.set()

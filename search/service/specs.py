@@ -1,4 +1,4 @@
-"""What a spec may say over HTTP: all that a run takes, but nothing that runs code or reads files of the sender's choice.
+"""What a spec may say over HTTP: all that a run takes, but nothing that runs the sender's code or reads files.
 
 Whatever is refused is refused before anything is written, with the sentence that the command has for it.
 """

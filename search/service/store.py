@@ -228,7 +228,7 @@ class Store:
         """Searches by state; every state is there."""
         query = select(searches.c.state, func.count()).group_by(searches.c.state)
         with self.engine.connect() as connection:
-            return {**dict.fromkeys(STATES, 0), **{state: count for state, count in connection.execute(query)}}
+            return {**dict.fromkeys(STATES, 0), **{row[0]: row[1] for row in connection.execute(query)}}
 
     def change(self, search: Search, **values: Any) -> Search | None:
         """Change a search that is still as it was read.

@@ -173,9 +173,7 @@ class Tokens:
         text, now = secrets.token_urlsafe(32), time.time()
         with self.engine.begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.expires_at < now))
-            connection.execute(
-                insert(sessions).values(hash=_digest(text), token=caller.id, expires_at=now + SESSION_S)
-            )
+            connection.execute(insert(sessions).values(hash=_digest(text), token=caller.id, expires_at=now + SESSION_S))
         return text
 
     def check_session(self, text: str) -> Caller | None:

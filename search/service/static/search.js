@@ -99,14 +99,14 @@
       const within = (range, number) => number >= Math.min(...range) && number <= Math.max(...range);
       table.limit(brush && ((row) => row.state === "completed" && within(brush.x, row[x]) && within(brush.y, row[y])));
       element("unbox").hidden = !brush;
-      unbox = () => {
-        brush = null;
-        if (layer.params) delete layer.params[0].value;
-        table.limit(null);
-        element("unbox").hidden = true;
-        return window.charts.draw(element("front"), figure).then(() => drawFront(figure));
-      };
     });
+    unbox = () => {
+      brush = null;
+      delete layer.params[0].value;
+      table.limit(null);
+      element("unbox").hidden = true;
+      return drawFront(figure);
+    };
   }
 
   let unbox = () => Promise.resolve();

@@ -1,0 +1,346 @@
+"""Commands of the service: serve and token on the server; submit, status, watch, cancel, fetch from anywhere.
+
+What is heavy is imported when a command needs it; those that talk to a server need neither torch nor Ray.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import inspect
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.cli import runs
+
+if TYPE_CHECKING:
+    from search.service.client import Client
+    from search.service.store import Store
+
+__all__ = [
+    "cancel_command",
+    "fetch_command",
+    "serve_command",
+    "status_command",
+    "submit_command",
+    "token_app",
+    "watch_command",
+]
+
+EXTRA = "this needs the service's packages: pip install 'leni-search[service]'"
+LOCAL = frozenset({"file", "out", "dry_run", "quiet", "add_trials", "address", "storage", "checkpoints", "enqueue",
+                   "warm_start", "download"})  # fmt: skip
+RECIPE = ("lr", "batch_size", "cuda_graph")
+
+Folder = Annotated[Path, typer.Option(help="Of the service: its database and its searches.")]
+Database = Annotated[
+    str | None, typer.Option(help="Address of its database, postgresql://user@host/name; SQLite in the folder if not.")
+]
+Server = Annotated[str, typer.Option(envvar="LENI_SEARCH_SERVER", metavar="URL", help="The service's address.")]
+Secret = Annotated[
+    str | None, typer.Option("--token", envvar="LENI_SEARCH_TOKEN", help="From `leni-search token create`.")
+]
+SearchId = Annotated[str, typer.Argument(metavar="ID", help="Of the search.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+HERE = "http://127.0.0.1:8080"
+SEARCHES = Path("searches")
+
+token_app = typer.Typer(help="Tokens of the service: who may do what.", no_args_is_help=True)
+
+
+def serve_command(
+    folder: Folder = SEARCHES,
+    host: Annotated[str, typer.Option(help="To listen at; other than this machine's own needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    database: Database = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster's dashboard, http://head:8265: searches are Ray jobs there.")
+    ] = None,
+    at_once: Annotated[int, typer.Option(min=1, help="Searches that run at the same time.")] = 1,
+    host_name: Annotated[list[str] | None, typer.Option(help="Another name that it is reached by; repeatable.")] = None,
+    allow_evaluator: Annotated[
+        list[str] | None, typer.Option(metavar="MODULE:FUNCTION", help="That a spec may name; may be repeated.")
+    ] = None,
+    allow_data_folder: Annotated[
+        list[Path] | None, typer.Option(help="That a spec may name, or one inside it; may be repeated.")
+    ] = None,
+) -> None:
+    """Serve searches to a team: submit, watch and fetch over HTTP, with pages for a browser."""
+    with _packages():
+        import uvicorn
+
+        from search.service.app import create_app
+        from search.service.metrics import log_json
+        from search.service.settings import Settings
+    from leni.errors import SpecError
+    from search.service.tokens import Tokens
+
+    sys.path.insert(0, str(Path.cwd()))
+    settings = Settings(
+        folder, database, host, port, address, at_once, tuple(allow_evaluator or ()), tuple(allow_data_folder or ()),
+        tuple(host_name or ()),
+    )  # fmt: skip
+    with _alone(settings.folder):
+        if not settings.local:
+            with _store(folder, database) as store:
+                if not Tokens(store).some_valid():
+                    raise SpecError(
+                        f"{host if not host_name else host_name[0]} can be reached by others and there is no token: "
+                        "make one with `leni-search token create NAME --role admin`, or serve 127.0.0.1"
+                    )
+        log_json()
+        uvicorn.run(
+            create_app(settings), host=host, port=port, log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=5,
+        )  # fmt: skip
+
+
+@token_app.command("create")
+def create_token(
+    name: Annotated[str, typer.Argument(help="Of whom or what it is.")],
+    role: Annotated[str, typer.Option(help="read, submit or admin; each may do what those before it may.")] = "read",
+    days: Annotated[float | None, typer.Option(help="Until it expires.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="ID", help="The one search it is good for: to share.")] = None,
+    folder: Folder = SEARCHES,
+    database: Database = None,
+) -> None:
+    """Make a token, and show it this once."""
+    from leni.errors import SpecError
+
+    with _store(folder, database) as store:
+        from search.service.tokens import Tokens
+
+        if search is not None and store.get(search) is None:
+            raise SpecError(f"there is no search {search!r}")
+        token, text = Tokens(store).create(name, role, days=days, search=search)
+    typer.echo(text)
+    typer.echo(f"{token.role} token {token.id}; it is not shown again", err=True)
+    if search is not None:
+        typer.echo(f"to share: SERVER/enter?token={text}", err=True)
+
+
+@token_app.command("list")
+def list_tokens(folder: Folder = SEARCHES, database: Database = None) -> None:
+    """All tokens, without their secrets."""
+    from rich import box
+    from rich.table import Table
+
+    from search.cli.console import show_table
+
+    table = Table("id", "name", "role", "search", "made", "expires", "valid", box=box.SIMPLE)
+    with _store(folder, database) as store:
+        from rich.markup import escape
+
+        from search.service.tokens import Tokens
+
+        for token in Tokens(store).all():
+            times = [_day(token.created_at), _day(token.expires_at)]
+            valid = "yes" if token.valid() else "no"
+            table.add_row(token.id, escape(token.name), token.role, token.search or "all", *times, valid)
+    show_table(table, "" if table.row_count else "there is no token")
+
+
+@token_app.command("revoke")
+def revoke_token(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")],
+    folder: Folder = SEARCHES,
+    database: Database = None,
+) -> None:
+    """Make a token open nothing any more, at once."""
+    from leni.errors import SpecError
+
+    with _store(folder, database) as store:
+        from search.service.tokens import Tokens
+
+        if not Tokens(store).revoke(token_id):
+            raise SpecError(f"there is no token {token_id!r}; `leni-search token list` has them")
+
+
+def _submit(
+    file: Path | None, server: str, token: str | None, name: str, priority: int, key: str | None, flags: dict[str, Any]
+) -> int:
+    spec = _read(file)
+    for word in RECIPE:
+        if (value := flags.pop(word, None)) is not None:
+            spec["training"] = {**spec.get("training", {}), word: value}
+    if (pairs := runs._pairs(flags.pop("fix", None))) is not None:
+        spec["fix"] = {**spec.get("fix", {}), **pairs}
+    flags["objectives"] = runs._names(flags.get("objectives"))
+    flags["loggers"] = flags.pop("logger", None)
+    given = {word: str(value) if isinstance(value, Path) else value for word, value in flags.items() if value}
+    given |= {word: value for word, value in flags.items() if value is False or value == 0}
+    spec.update(given)
+    if str(spec.get("space", "")).endswith(".toml"):
+        spec["space"] = _read(Path(spec["space"]))  # the server knows nothing of this machine's files
+    with _client(server, token) as client:
+        search = client.submit(spec, name=name, priority=priority, key=key)
+    typer.echo(search["id"])
+    return 0
+
+
+def submit_command(**words: Any) -> int:
+    """Submit a search to a service: the words of `run`, and its sentences."""
+    ours = {word: words.pop(word) for word in ("file", "server", "token", "name", "priority", "key")}
+    return _submit(**ours, flags=words)
+
+
+def _signature() -> inspect.Signature:
+    """`submit` takes what `run` takes, but for what only concerns this machine."""
+    taken = inspect.signature(runs.run_command, eval_str=True).parameters
+    kept = [parameter for word, parameter in taken.items() if word not in LOCAL]
+    ours = {
+        "file": (Annotated[Path | None, typer.Argument(metavar="[SPEC.toml]", help="Flags go over it.")], None),
+        "server": (Server, HERE),
+        "token": (Secret, None),
+        "name": (Annotated[str, typer.Option(help="To be shown.")], ""),
+        "priority": (Annotated[int, typer.Option(min=-100, max=100, help="Higher ones start first.")], 0),
+        "key": (
+            Annotated[str | None, typer.Option(help="Of your choice: submitted again, it is the same search.")],
+            None,
+        ),
+    }
+    kind = inspect.Parameter.KEYWORD_ONLY
+    first = [inspect.Parameter(word, kind, default=value, annotation=hint) for word, (hint, value) in ours.items()]
+    return inspect.Signature([*first, *(parameter.replace(kind=kind) for parameter in kept)])
+
+
+submit_command.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+def status_command(
+    search_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Of one search; all if not given.")] = None,
+    server: Server = HERE,
+    token: Secret = None,
+    as_json: AsJson = False,
+) -> None:
+    """How the searches of a service are doing, or one of them."""
+    import json
+
+    with _client(server, token) as client:
+        rows = [client.status(search_id)] if search_id else list(client.searches())
+    if as_json:
+        typer.echo(json.dumps(rows[0] if search_id else rows, indent=1))
+        return
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from search.cli.console import show_table
+
+    table = Table("id", "name", "state", "trials", "submitted", "note", box=box.SIMPLE)
+    for row in rows:
+        state = row["outcome"] or row["state"]
+        table.add_row(row["id"], escape(row["name"]), state, _trials(row), row["created_at"][:16], escape(row["note"]))
+    show_table(table, "" if rows else "there is no search")
+
+
+def watch_command(search_id: SearchId, server: Server = HERE, token: Secret = None) -> int:
+    """Follow a search to its end, a line for each change; exits as `run` would have."""
+    state: dict[str, Any] = {}
+    with _client(server, token) as client:
+        for state in client.watch(search_id):
+            typer.echo(f"{state['outcome'] or state['state']}: {_trials(state)} trials")
+    if state.get("note"):
+        typer.echo(state["note"], err=True)
+    return {"cancelled": 130, "failed": 2, "lost": 1}.get(state.get("outcome", "lost"), 0)
+
+
+def cancel_command(search_id: SearchId, server: Server = HERE, token: Secret = None) -> None:
+    """End a search as Ctrl-C does: what has been trained is kept."""
+    with _client(server, token) as client:
+        state = client.cancel(search_id)
+    typer.echo(state["outcome"] or ("cancelling" if state["cancelling"] else state["state"]))
+
+
+def fetch_command(
+    search_id: SearchId,
+    out: Annotated[Path | None, typer.Option(help="A new folder; runs/ID if not given.")] = None,
+    server: Server = HERE,
+    token: Secret = None,
+) -> None:
+    """Fetch what a search has written: a folder that `front` and `report` read."""
+    with _client(server, token) as client:
+        typer.echo(str(client.fetch(search_id, out or Path("runs") / search_id)))
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    """A TOML file, as it will be sent."""
+    if path is None:
+        return {}
+    from leni.errors import SpecError
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpecError(f"{path} is not a TOML file: {error}") from None
+
+
+@contextmanager
+def _packages() -> Iterator[None]:
+    """Turn a missing package into the sentence that says how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise typer.BadParameter(f"{EXTRA} ({error.name} is missing)") from None
+
+
+@contextmanager
+def _client(server: str, token: str | None) -> Iterator[Client]:
+    with _packages():
+        from search.service.client import Client
+    with Client(server, token=token) as client:
+        yield client
+
+
+@contextmanager
+def _store(folder: Path, database: str | None) -> Iterator[Store]:
+    with _packages():
+        from search.service.settings import Settings
+        from search.service.store import Store
+    settings = Settings(folder, database)
+    _make(settings.folder)
+    store = Store(settings.database_url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Be the one service of a folder."""
+    from leni.errors import FolderError
+
+    _make(folder)
+    with (folder / "service.lock").open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise FolderError(f"another service is at work in {folder}; give another --folder") from None
+        yield
+
+
+def _make(folder: Path) -> None:
+    from leni.errors import FolderError
+
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"{folder} cannot be made: {error.strerror}") from None
+
+
+def _trials(row: dict[str, Any]) -> str:
+    counts = row["counts"]
+    return f"{counts['completed'] + counts['stopped'] + counts['failed']} of {row['trials']}"
+
+
+def _day(seconds: float | None) -> str:
+    return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

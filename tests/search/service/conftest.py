@@ -1,0 +1,126 @@
+"""A service in this process, whose searches are made of nothing but their files."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+from starlette.testclient import TestClient
+
+import results
+from search.service.app import create_app
+from search.service.home import Home
+from search.service.settings import Settings
+from search.service.state import Service
+from search.service.store import Search
+
+ENVIRONMENT = {"objectives": {"accuracy": "maximize", "params": "minimize"}, "trials": 6, "ended": "complete"}
+
+
+class Puppets:
+    """A launcher whose processes do what a test says."""
+
+    def __init__(self) -> None:
+        self.launched: list[tuple[str, int]] = []
+        self.living: set[tuple[str, int]] = set()
+        self.killed: list[str] = []
+        self.error: OSError | None = None
+        self.unknown = False
+
+    def launch(self, search: Search, home: Home) -> None:
+        if self.error is not None:
+            raise self.error
+        if (search.id, search.attempt) not in self.living:
+            self.launched.append((search.id, search.attempt))
+            self.living.add((search.id, search.attempt))
+            home.write(home.process, {"pid": 0, "attempt": search.attempt})
+
+    def alive(self, search: Search, home: Home) -> bool | None:
+        return None if self.unknown else (search.id, search.attempt) in self.living
+
+    def kill(self, search: Search, home: Home) -> None:
+        self.killed.append(search.id)
+        self.living.discard((search.id, search.attempt))
+
+    def end(self, search: Search, home: Home, ended: str = "complete", sentence: str = "") -> None:
+        home.write(home.end, {"attempt": search.attempt, "code": 0, "ended": ended, "sentence": sentence})
+        self.living.discard((search.id, search.attempt))
+
+    def die(self, search: Search) -> None:
+        self.living.discard((search.id, search.attempt))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    folder = tmp_path / "service"
+    folder.mkdir()
+    return Settings(folder, at_once=2, poll_s=0.05)
+
+
+@pytest.fixture
+def puppets() -> Puppets:
+    return Puppets()
+
+
+@pytest.fixture
+def app(settings: Settings, puppets: Puppets) -> Iterator[Any]:
+    made = create_app(settings, launcher_of=puppets)
+    yield made
+    made.state.service.store.close()
+
+
+@pytest.fixture
+def service(app: Any) -> Service:
+    return app.state.service
+
+
+@pytest.fixture
+def client(app: Any) -> TestClient:
+    return TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False)
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    """Unsorted, with ties, a failure and a stopped one; the front is by hand: numbers 1 and 3 for six rows."""
+    made: list[dict[str, Any]] = []
+    for number in range(count):
+        state = {4: "failed", 5: "stopped"}.get(number, "completed")
+        made.append(
+            {
+                "number": number, "state": state, "backbone": "resnet8", "widths": "4-8-16",
+                "activation": "<b>leni</b>" if number == 2 else "leni", "placement": "all",
+                "accuracy": None if state == "failed" else [0.8, 0.9, 0.7, 0.95][number % 4],
+                "accuracy_std": 0.01, "seeds": 2, "params": [300, 100, 200, 400][number % 4], "macs": 1000,
+                "wall_s": 10.0 - number % 7, "error": "no" if state == "failed" else "",
+                "started_at": f"2026-01-01T00:{number // 60 % 60:02d}:{number % 60:02d}Z",
+            }
+        )  # fmt: skip
+    return made
+
+
+def write_run(home: Home, count: int = 6, **environment: Any) -> None:
+    """A run's folder with so many trials, each with two epochs of two seeds."""
+    home.run.path.mkdir(parents=True, exist_ok=True)
+    results.write(results.to_frame(reversed(rows(count))), home.run.trials)
+    curves = [
+        {"number": number, "seed": seed, "epoch": epoch, "accuracy": 0.1 * epoch, "loss": 1.0 / epoch}
+        for number in range(count) for seed in (0, 1) for epoch in (1, 2)
+    ]  # fmt: skip
+    results.write(results.to_curves(curves), home.run.curves)
+    home.run.environment.write_text(json.dumps({**ENVIRONMENT, **environment}))
+
+
+@pytest.fixture
+def finished(service: Service, puppets: Puppets) -> Search:
+    """A search that has ended, with six trials."""
+    search, _ = service.queue.submit({"trials": 6}, name="six")
+    service.queue.tick()
+    search = service.store.get(search.id)
+    home = service.queue.home(search.id)
+    write_run(home)
+    puppets.end(search, home)
+    service.queue.tick()
+    return service.store.get(search.id)
