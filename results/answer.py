@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from results.compensation import compensation
 from results.confirmation import Confirmation
-from results.errors import ResultsError
 from results.fronts import minimised
 from results.records import Run
 
@@ -32,12 +30,18 @@ def question(run: Run, spec: Mapping[str, Any]) -> str:
     return f"What accuracy can be had{where}{price}{last}?"
 
 
-def answer(run: Run, confirmed: Confirmation | None) -> tuple[str, ...]:
-    """Three sentences: the front, what the activations are worth, how sure it is. Fewer where the data have less."""
+def answer(run: Run, confirmed: Confirmation | None, worth: Sequence[str] = ()) -> tuple[str, ...]:
+    """Three sentences: the front, what the activations are worth, how sure it is. Fewer where the data have less.
+
+    Args:
+        run: what `results.load` gives.
+        confirmed: its front, confirmed; None where it is not.
+        worth: what compensation says, sentence by sentence.
+    """
     front = run.front()
     if front.empty:
         return ("No trial has completed, so nothing can be said yet.",)
-    return tuple(filter(None, (_front(run, front, confirmed), _activations(run), _certainty(run, confirmed))))
+    return tuple(filter(None, (_front(run, front, confirmed), _activations(worth), _certainty(run, confirmed))))
 
 
 def _front(run: Run, front: pd.DataFrame, confirmed: Confirmation | None) -> str:
@@ -66,16 +70,10 @@ def _point(row: pd.Series[Any], column: str, cost: str) -> str:
     return f"{row[column]:.4f}{interval} at {row[cost]:,.6g} {WORDS.get(cost, cost)}{who}"
 
 
-def _activations(run: Run) -> str:
-    """What compensation says of LENI first, else of any other activation."""
-    if "activation" not in run.trials.columns or run.trials["activation"].isna().all():
-        return ""
-    try:
-        sentences = compensation(run.trials).sentences
-    except ResultsError as error:
-        return f"What the activations are worth cannot be computed: {error}."
-    named = [text for text in sentences if "leni" in text.lower()]
-    first = next(iter([*named, *sentences]), "")
+def _activations(worth: Sequence[str]) -> str:
+    """What is said of LENI first, else of any other activation."""
+    named = [text for text in worth if "leni" in text.lower()]
+    first = next(iter([*named, *worth]), "")
     return first if not first or first.endswith(".") else f"{first}."
 
 

@@ -105,7 +105,7 @@ def confirmation(
     before = {row["candidate"]: row for row in reversed(searched.to_dict("records"))}
     ended = confirmed[confirmed["candidate"].isin(list(before))]
     rows = [_row(before[row["candidate"]], row) for row in ended.to_dict("records")]
-    frame = pd.DataFrame(rows, columns=None if rows else [*COLUMNS, *objectives])
+    frame = pd.DataFrame(rows, columns=None if rows else list(dict.fromkeys([*COLUMNS, *objectives])))
     return _finished(frame, objectives, complete=len(rows) == len(before))
 
 

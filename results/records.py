@@ -48,7 +48,7 @@ __all__ = [
 schema_version = 1
 """Of both parquet files; another one is refused, never guessed at."""
 
-STATES = (COMPLETED, "stopped", "failed", "infeasible")
+STATES = (COMPLETED, "stopped", "failed", "infeasible", "extended")
 """What can become of a trial. The accuracy of a stopped one is a reading at less than the full budget."""
 
 _VERSION_KEY = b"schema_version"
@@ -73,7 +73,12 @@ class Column:
 
 SCHEMA = (
     Column("number", "Int64", "", "the trial, counted from 0 in the order in which trials were asked for"),
-    Column("state", "string", "", "completed, stopped, failed or infeasible"),
+    Column(
+        "state",
+        "string",
+        "",
+        "completed, stopped, failed, infeasible, or extended (its seeds count in an earlier trial)",
+    ),
     Column("backbone", "string", "", "the network's family and depth, resnet8"),
     Column("widths", "string", "channels", "channels of each stage, 4-8-16"),
     Column("activation", "string", "", "the activation at the sites of the placement; ReLU elsewhere"),

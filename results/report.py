@@ -24,7 +24,7 @@ from markupsafe import Markup, escape
 
 from results.answer import answer, question
 from results.checklist import Known, checklist
-from results.compensation import compensation
+from results.compensation import Compensation, compensation
 from results.confirmation import Confirmation, read_confirmation
 from results.errors import ResultsError
 from results.figures.confirmation import confirmation_figure
@@ -111,9 +111,10 @@ def report(folder: str | Path) -> str:
     run = load(folder)
     spec, spec_text = _spec(run.folder / "spec.toml")
     confirmed, why_not = _confirmation(run)
+    compared = _compared(run)
     sections = [
         _section("front", "The front, confirmed" if confirmed else "The front", _front, run, confirmed, why_not),
-        _section("compensation", "Channel compensation", _compensation, run),
+        _section("compensation", "Channel compensation", _compensation, compared),
         _section("ablation", "Ablation", _ablation, run),
         _section("importance", "What moves the objectives", _importance, run),
         _section("curves", "Learning curves of the front", _curves, run),
@@ -124,7 +125,7 @@ def report(folder: str | Path) -> str:
     return _template().render(
         title=run.folder.resolve().name,
         question=question(run, spec),
-        answer=answer(run, confirmed),
+        answer=answer(run, confirmed, compared.sentences if isinstance(compared, Compensation) else ()),
         states=count_states(run.trials),
         ended=run.environment.get("ended"),
         sections=[section for section in sections if section.sentences or section.figures or section.tables],
@@ -218,10 +219,20 @@ def _searched(run: Run) -> Any:
     return front_figure(run.trials, objectives=run.objectives, title="The front as searched")
 
 
-def _compensation(section: Section, run: Run) -> None:
+def _compared(run: Run) -> Compensation | str:
+    """What channels make up for; in words why that cannot be said, empty where there are no activations to compare."""
     if "activation" not in run.trials.columns or run.trials["activation"].isna().all():
+        return ""
+    try:
+        return compensation(run.trials)
+    except ResultsError as error:
+        return f"Not possible here: {error}."
+
+
+def _compensation(section: Section, found: Compensation | str) -> None:
+    if isinstance(found, str):
+        section.sentences += [found] if found else []
         return
-    found = compensation(run.trials)
     section.sentences += list(found.sentences)
     if len(found.curves):
         section.figures.append(inline(found.figure(), name="compensation"))

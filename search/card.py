@@ -1,4 +1,4 @@
-"""A model card in Markdown, from what card.json holds."""
+"""A model card in Markdown, from what the card in JSON holds."""
 
 from __future__ import annotations
 

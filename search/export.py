@@ -48,7 +48,7 @@ class Export:
 
     Attributes:
         path: the network's file.
-        card: what stands in card.json, see `search.card`.
+        card: what stands in the card, NAME-card.json; NAME-card.md says the same for people.
         files: all that was written.
     """
 
@@ -128,7 +128,7 @@ def export(
             "accuracy": _accuracy(found, right, len(part.labels)),
             **_facts(spec, candidate, data, found),
         }
-        cards = (path.with_name("card.json"), path.with_name("card.md"))
+        cards = tuple(path.with_name(f"{path.stem}-card{suffix}") for suffix in (".json", ".md"))
         write_text(cards[0], json.dumps(card, indent=2) + "\n")
         write_text(cards[1], card_text(card))
     except OSError as error:

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from statistics import fmean, stdev
 from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
@@ -226,8 +227,12 @@ class StudyStore:
         return self._patiently(lambda: self.storage.get_all_trials(self.study_id, deepcopy=False, states=states))
 
     def records(self) -> list[dict[str, Any]]:
-        """One row for every trial that has ended, in order of number, as results.records describes them."""
-        return [_record(trial) for trial in self.ended()]
+        """One row for every trial that has ended, in order of number, as results.records describes them.
+
+        A candidate that was trained again from further seeds has one completed row, its first, with all of its seeds;
+        rows of the others say "extended" and stay out of fronts.
+        """
+        return _merged(self.ended())
 
     def curves(self) -> list[dict[str, Any]]:
         """One row an epoch of a seed: number, seed, epoch, accuracy (0..1), loss."""
@@ -296,6 +301,24 @@ def _finite(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
         for row in curve
     ]
+
+
+def _merged(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
+    """A row a trial, those of the same candidate with other seeds put together in the first of them."""
+    rows, first = [], dict[str, tuple[dict[str, Any], set[int]]]()
+    for trial in trials:
+        row, seeds = _record(trial), set(trial.user_attrs.get("seeds", ()))
+        rows.append(row)
+        if row["state"] != "completed" or "accuracies" not in row:
+            continue
+        whole, known = first.setdefault(candidate_of(trial).to_json(), (row, seeds))
+        if whole is row or known & seeds:
+            continue
+        known |= seeds
+        values = json.loads(whole["accuracies"]) + json.loads(row["accuracies"])
+        whole |= {"accuracies": json.dumps(values), "accuracy": fmean(values), "accuracy_std": stdev(values)}
+        whole["seeds"], row["state"] = len(values), "extended"
+    return rows
 
 
 def _record(trial: FrozenTrial) -> dict[str, Any]:

@@ -66,7 +66,16 @@ def _svg(spec: Mapping[str, Any], width: int | None, name: str) -> str:
         drawn["height"] = min(drawn.get("height", width), width)
         config["legend"] = {**config.get("legend", {}), "orient": "bottom", "direction": "vertical", "columns": 2}
         config["axisX"] = {**config.get("axisX", {}), "labelOverlap": "greedy", "tickCount": 4}
-    text = vl_convert.vegalite_to_svg(drawn, vl_version=VERSION)
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
-    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
-    return re.sub(r'((?:xlink:)?href)="#([^"]+)"', rf'\1="#{name}-\2"', text)
+    return _renamed(vl_convert.vegalite_to_svg(drawn, vl_version=VERSION), name)
+
+
+def _renamed(text: str, name: str) -> str:
+    """The ids counted anew, as a process counts its charts; each begins with the figure's name."""
+    new: dict[str, str] = {}
+    for old in re.findall(r'\bid="([^"]+)"', text):
+        new.setdefault(old, f"{name}-{len(new)}")
+
+    def replace(found: re.Match[str]) -> str:
+        return f"{found[1]}{new.get(found[2], found[2])}{found[3]}"
+
+    return re.sub(r'(\bid="|url\(#|href="#)([^")]+)([")])', replace, text)

@@ -28,10 +28,11 @@ from search.decide.forecast import forecast
 
 __all__ = ["Improvement", "expected_gain"]
 
-THRESHOLD = 0.05
+THRESHOLD = 0.1
 EVIDENCE = 3  # completed trainings before the first forecast
 COMPLETED_KEPT, STOPPED_KEPT = 200, 300  # the latest of each that a forecast uses, so that its time is bounded
-REFERENCE = 1.01  # of every objective, scaled to 0 (best) .. 1 (worst): the ends of the front count too
+REFERENCE = 1.01  # of the value, scaled to 0 (best) .. 1 (worst)
+DEAREST = 1.25  # reference of the costs, 1 the dearest so far: dearer ones may come, and the front's end is worth keeping
 FINE = 1e-4  # of the value's scale: less is not a difference
 
 
@@ -164,7 +165,7 @@ class Improvement:
         self.forecasts[row] = mean, sd**2
         gain = expected_gain(min((best - least) / scale, REFERENCE), (mean - least) / scale, sd / scale)
         price = self.threshold / self._count() * (self.epochs - epoch) / self.epochs
-        return bool(np.prod(REFERENCE - positions[row]) * gain < price)
+        return bool(np.prod(DEAREST - positions[row]) * gain < price)
 
     def _incumbent(self, row: int) -> float | None:
         """The best final value among completed trials that cost no more, minimised; None where there is none."""

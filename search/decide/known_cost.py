@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
+from threadpoolctl import ThreadpoolController
 
 from leni.errors import SpecError
 from search.decide.encoding import Encoder
@@ -122,7 +124,7 @@ class KnownCostSampler(BaseSampler):
         """The parameters of the next candidate."""
         if not search_space:
             return {}
-        with self.lock:
+        with self.lock, _blas().limit(limits=1, user_api="blas"):
             history = self._read(study, trial)
             self._prepare(search_space, history)
             results = sum(one.result for one in history.observations)
@@ -257,6 +259,12 @@ class KnownCostSampler(BaseSampler):
             if len(fresh):
                 pool, values = pool.joined(fresh), np.concatenate([values, memory.models.improvement(fresh)])
         return pool, values
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The linear algebra's threads; more than one wait for each other where trainings keep all cores busy."""
+    return ThreadpoolController()
 
 
 @dataclass

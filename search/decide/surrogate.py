@@ -25,7 +25,6 @@ Array = NDArray[np.float64]
 JITTER = 1e-6
 BLOCK = 1024  # points predicted at once, so that the matrices stay in the cache
 STEPS = 20  # of the optimiser at one fit; the next fit starts where this one ended
-DEVIATION = 0.5  # prior's standard deviation of a parameter's log weight around the shared one
 JOINT_DEVIATION = 1.0  # likewise of a component that several parameters have together
 MEASURED = 0.25  # share of the unexplained variance that is noise, where no replicas say how much
 
@@ -45,15 +44,16 @@ class GaussianProcess:
     Args:
         components: (p,), of each column the component that it belongs to.
         parameters: how many of the components belong to one parameter alone; they come first.
+        deviation: prior's standard deviation of a parameter's log weight around the shared one.
     """
 
-    def __init__(self, components: NDArray[np.intp], *, parameters: int) -> None:
+    def __init__(self, components: NDArray[np.intp], *, parameters: int, deviation: float = 0.5) -> None:
         self.components = components
         size = int(components.max(initial=-1)) + 1
         self.size = size
         self.centre = np.concatenate([[0.0, np.log(1.5 / max(1, parameters))], np.zeros(size), [np.log(0.1)]])
         joint = np.full(size - min(size, parameters), JOINT_DEVIATION)
-        own = np.full(min(size, parameters), DEVIATION)
+        own = np.full(min(size, parameters), deviation)
         self.spread = np.concatenate([[0.7, 1.0], own, joint, [1.0]])
         self.state = self.centre.copy()
 

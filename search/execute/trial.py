@@ -19,6 +19,7 @@ from ray import tune
 from search.training.checkpoint import Checkpoints
 from search.training.data import Data
 from search.training.evaluator import Evaluation, FunctionEvaluator, FunctionRun, TrainingEvaluator, TrainingRun
+from search.training.latency import latency_ms
 from search.training.recipe import Recipe
 from spaces import Candidate, Configuration
 from spaces.exported import state_on_cpu
@@ -35,7 +36,7 @@ class TrialSettings:
         threads: torch's, as many as the CPUs that a trial was given.
         gpu: whether a trial was given a share of a GPU.
         evaluator: a user's `module:function`, None to train.
-        objectives: what a user's function has to return a finite number for.
+        objectives: what a user's function has to return a finite number for; latency_ms is measured where it is one.
         import_path: the driver's sys.path, where a user's module is found; Ray itself passes only parts of it on.
         slice_s: seconds of training between two reports, each of which costs a round trip to the driver.
         checkpoints: address of `Checkpoints`, None to keep no state.
@@ -149,6 +150,9 @@ class TrialActor(tune.Trainable):
 
     def _finish(self, running: TrainingRun) -> None:
         """What is measured and kept of a training that is over, where the settings ask for it."""
+        if "latency_ms" in self.settings.objectives:
+            network, data = running.networks()[0], running.data
+            running.evaluation.metrics["latency_ms"] = latency_ms(network, data.input_shape, self.device)
         if self.settings.test:
             running.evaluation.metrics |= running.test_metrics()
         if self.settings.weights:

@@ -46,6 +46,7 @@ def create_app(settings: Settings, *, launcher_of: Launcher | None = None) -> Fa
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         worker = threading.Thread(target=queue.work, name="queue", daemon=True)
         worker.start()
+        threading.Thread(target=pages.warm, name="warm", daemon=True).start()
         yield
         service.stopping = True
         queue.stop()

@@ -41,9 +41,9 @@ def main(folder: str) -> int:
         home.write(home.process, {"pid": os.getpid(), "host": socket.gethostname(), "attempt": job.get("attempt")})
         end: dict[str, Any] = {"code": 130, "ended": "interrupted", "sentence": ""}
         try:
-            threading.Thread(target=_watch, args=(home.cancel,), daemon=True).start()
             os.nice(NICE)
             if not home.cancel.exists():
+                threading.Thread(target=_watch, args=(home.cancel,), daemon=True).start()
                 end = _drive(home, job)
         except KeyboardInterrupt:
             pass

@@ -25,7 +25,7 @@ from search.service.tokens import SESSION_S, Caller
 from search.training.data import describe, names
 from spaces import PRESETS, space
 
-__all__ = ["failure", "router", "static"]
+__all__ = ["failure", "router", "static", "warm"]
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,6 +52,12 @@ def _vega() -> bytes:
     import vl_convert
 
     return str(vl_convert.javascript_bundle(None)).encode()
+
+
+def warm() -> None:
+    """Have ready what takes seconds to be made and is the same for all: nobody should wait for it."""
+    _vega()
+    from results import figures  # noqa: F401
 
 
 @router.get("/vega.js")

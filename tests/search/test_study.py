@@ -287,3 +287,30 @@ def test_sqlite_has_a_write_ahead_log_which_close_folds_into_the_file(open_store
     store.close()
     assert {path.name for path in tmp_path.iterdir()} == {"study.db"}
     assert len(optunas(tmp_path).trials) == 4
+
+
+def test_further_seeds_of_a_candidate_are_counted_in_its_first_trial(open_store):
+    store = open_store()
+    other = Candidate("resnet8", (8, 16, 32), "relu")
+    for candidate, seeds, values in (
+        (LENI, [0, 1], [0.5, 0.7]),
+        (other, [0, 1], [0.9, 0.9]),
+        (LENI, [2, 3], [0.9, 0.7]),
+    ):
+        number = store.begin(candidate, COSTS, {}, {}, seeds=seeds)
+        metrics = {"accuracy": sum(values) / 2, "accuracies": values, "seeds": 2}
+        store.end(number, Outcome("completed", metrics, CURVE))
+    frame = results.to_frame(store.records())
+    assert frame["state"].tolist() == ["completed", "completed", "extended"]
+    assert frame["seeds"].tolist() == [4, 2, 2]
+    assert frame["accuracy"][0] == pytest.approx(0.7)
+    assert frame["accuracy_std"][0] == pytest.approx((0.08 / 3) ** 0.5)
+    assert json.loads(frame["accuracies"][0]) == [0.5, 0.7, 0.9, 0.7]
+
+
+def test_same_seeds_once_more_are_no_further_seeds(open_store):
+    store = open_store()
+    for _ in range(2):
+        number = store.begin(LENI, COSTS, {}, {}, seeds=[0])
+        store.end(number, Outcome("completed", {"accuracy": 0.5, "accuracies": [0.5], "seeds": 1}, CURVE))
+    assert [row["state"] for row in store.records()] == ["completed", "completed"]

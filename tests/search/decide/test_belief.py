@@ -23,7 +23,7 @@ def test_reference_of_equal_values_lies_beyond_them():
 
 
 def test_scale_goes_there_and_back_and_clips_at_the_reference():
-    scale = Scale.of(VALUES, 10.0)
+    scale = Scale.of(VALUES, 10.0, offset=0.1)
     np.testing.assert_allclose(scale.backward(scale.forward(VALUES)), [5.0, 1.0, 2.0, 3.0, 10.0])
     standard = scale.forward(VALUES)
     assert standard.mean() == pytest.approx(0.0, abs=1e-12)
@@ -32,7 +32,7 @@ def test_scale_goes_there_and_back_and_clips_at_the_reference():
 
 
 def test_variance_is_stretched_near_the_best_as_differences_are():
-    scale = Scale.of(VALUES, 10.0)
+    scale = Scale.of(VALUES, 10.0, offset=0.1)
     step = 1e-5
     slope = (scale.forward(VALUES[:4] + step) - scale.forward(VALUES[:4])) / step
     np.testing.assert_allclose(scale.variance(VALUES[:4], np.full(4, 0.01)), 0.01 * slope**2, rtol=1e-3)
@@ -40,7 +40,7 @@ def test_variance_is_stretched_near_the_best_as_differences_are():
 
 def test_pending_trial_counts_as_if_it_ended_as_expected():
     columns = np.linspace(0, 2, 8)[:, None]
-    process, scale = GaussianProcess(np.array([0]), parameters=1), Scale.of(columns[:, 0] + 1, 4.0)
+    process, scale = GaussianProcess(np.array([0]), parameters=1), Scale.of(columns[:, 0] + 1, 4.0, offset=0.1)
     values, pending = scale.forward(columns[:, 0] + 1), np.array([[0.7]])
     keys = {"variance": np.zeros(8), "replicated": True}
     without = Belief.after(process, scale, columns, values, **keys, pending=np.zeros((0, 1)))

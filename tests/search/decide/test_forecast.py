@@ -59,9 +59,9 @@ def test_forecast_cost_decides_where_readings_do_not() -> None:
 
 
 def test_forecast_beyond_the_costs_seen_draws_no_line_on() -> None:
-    costs = np.linspace(0.0, 0.1, 12)
-    finals = 0.1 + 4 * costs
-    mean, _ = predict(0.9, np.full(12, 0.9), finals, (costs - 1.0)[:, None])
+    costs = np.linspace(0.0, 0.5, 40)
+    finals = 0.1 + 0.8 * costs
+    mean, _ = predict(0.9, np.full(40, 0.9), finals, (costs - 1.0)[:, None])
     assert mean == pytest.approx(0.5, abs=0.05)
 
 

@@ -1,10 +1,13 @@
 import math
 
 import pytest
+import torch
 
 from search.execute.trial import TrialActor, TrialSettings
 from search.training.data import load
 from search.training.recipe import Recipe
+from search.training.replicas import Replicas
+from search.training.train import Training
 from spaces import Candidate
 
 SMALL = Candidate("resnet8", (2, 4, 8), "relu")
@@ -104,3 +107,36 @@ def test_configuration_reaches_a_users_function_as_plain_values():
     made.reset_config({"number": 1, "candidate": {"parameters": {**values, "x0": 0.25}}, "seeds": [0]})
     metrics = dict(to_the_end(made)[-1]["metrics"])
     assert (metrics["f1"], metrics["f2"]) == (0.25, pytest.approx(1 - math.sqrt(0.25)))
+
+
+def test_test_split_is_measured_at_the_end_where_it_is_asked_for():
+    made = actor(SMALL, test=True, slice_s=0.0)
+    made.reset_config(config(SMALL, 3, 4))
+    made.step()
+    assert "test_accuracy" not in made.evaluation.metrics
+    metrics = dict(to_the_end(made)[-1]["metrics"])
+    data = load("digits", train_size=200)
+    replicas = Replicas(SMALL, data, Recipe(epochs=3, batch_size=64), seeds=(3, 4), how=metrics["replicas"])
+    *_, last = replicas
+    assert metrics["test_accuracies"] == replicas.accuracies(data.test) != list(last.accuracies)
+    assert metrics["test_accuracy"] == pytest.approx(sum(metrics["test_accuracies"]) / 2)
+    assert "test_accuracy" not in dict(to_the_end(actor(SMALL))[-1]["metrics"])
+
+
+def test_networks_of_all_seeds_are_kept_where_they_are_asked_for(tmp_path):
+    made = actor(SMALL, weights=str(tmp_path))
+    made.reset_config({**config(SMALL, 3, 4), "number": 12})
+    to_the_end(made)
+    kept = torch.load(tmp_path / "000012.pt")
+    assert (kept["candidate"], kept["seeds"], len(kept["states"])) == (SMALL.to_dict(), [3, 4], 2)
+    again = Training(SMALL, load("digits", train_size=200), Recipe(epochs=3, batch_size=64), seed=4)
+    list(again)
+    for name, value in again.network.state_dict().items():
+        torch.testing.assert_close(kept["states"][1][name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_weights_that_cannot_be_kept_fail_the_trial_with_a_reason(tmp_path):
+    (tmp_path / "weights").write_text("a file where the folder should be")
+    (*_, report) = to_the_end(actor(SMALL, weights=str(tmp_path / "weights")))
+    assert "metrics" not in report
+    assert "Error" in report["error"]

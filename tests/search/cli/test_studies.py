@@ -1,0 +1,75 @@
+import sys
+
+import pandas as pd
+import pytest
+
+import search.cli.app as app_module
+from results.confirmation import Confirmation, confirmation
+from results.records import to_curves, to_frame, write
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Call the command in this process; give its exit code, standard output and standard error."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["leni-search", *words])
+        with pytest.raises(SystemExit) as ended:
+            app_module.main()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def found(complete: bool = True) -> Confirmation:
+    rows = to_frame([{"number": 4, "state": "completed", "accuracy": 0.9, "params": 1234, "seeds": 2}])
+    again = rows.assign(candidate="a", test_accuracy=0.85, accuracy=0.88)
+    before = rows.assign(candidate="a", role="front")
+    if not complete:
+        before = pd.concat([before, before.assign(candidate="b")], ignore_index=True)
+    return confirmation(before, again)
+
+
+@pytest.mark.parametrize(("complete", "code"), [(True, 0), (False, 130)])
+def test_confirm_prints_both_fronts_and_both_hypervolumes(command, monkeypatch, complete, code):
+    asked = {}
+    monkeypatch.setattr("search.confirm.confirm", lambda folder, **how: asked.update(how) or found(complete))
+    ended, out, _ = command("confirm", "runs/a", "--seeds", "3", "--workers", "1")
+    assert ended == code
+    assert (asked["seeds"], asked["workers"], asked["quiet"]) == (3, 1, False)
+    for words in ("1,234", "0.9000", "0.8800", "0.8500", "as searched (validation)", "confirmed (test)",
+                  "confirmed.csv"):  # fmt: skip
+        assert words in out
+
+
+def test_confirm_quiet_prints_nothing(command, monkeypatch):
+    monkeypatch.setattr("search.confirm.confirm", lambda *_, **__: found())
+    assert command("confirm", "runs/a", "-q") == (0, "", "")
+
+
+REFUSED = [
+    ("confirm", "nowhere"),
+    ("confirm", "nowhere", "--seeds", "0"),
+    ("export", "nowhere", "--trial", "0"),
+    ("export", "nowhere"),
+    ("report", "nowhere"),
+]
+
+
+@pytest.mark.parametrize("words", REFUSED, ids=" ".join)
+def test_studies_refuse_in_one_line(command, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = command(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_report_writes_the_page_and_says_where(command, tmp_path):
+    rows = [{"number": 0, "state": "failed", "error": "no luck"}]
+    write(to_frame(rows), tmp_path / "trials.parquet")
+    write(to_curves([]), tmp_path / "curves.parquet")
+    (tmp_path / "environment.json").write_text("{}")
+    code, out, _ = command("report", str(tmp_path))
+    assert (code, out) == (0, f"{tmp_path / 'report.html'}\n")
+    assert "no luck" in (tmp_path / "report.html").read_text()

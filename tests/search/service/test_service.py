@@ -1,0 +1,155 @@
+"""The real service: a real server, real processes, a real Ray, killed and started again."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import results
+from search.service.client import Client, ServiceError
+from search.service.home import Home
+
+TINY = {"trials": 2, "epochs": 1, "workers": 1}
+PUPPETS = Path(__file__).parent / "puppet_service.py"
+
+
+def wait_for(condition, *, seconds=150.0):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not come to this"
+        time.sleep(0.1)
+    return found
+
+
+class Server:
+    """A server that can be killed and started again, at the same port."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.folder = folder
+        self.words = words or ("-m", "search.cli", "serve", "--folder", str(folder), "--port", str(self.port))
+        self.client = Client(f"http://127.0.0.1:{self.port}")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        words = [str(self.port) if word == "PORT" else word for word in self.words]
+        self.process = subprocess.Popen([sys.executable, *words], stderr=subprocess.DEVNULL)
+        wait_for(self._answers)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        assert self.process.poll() is None, "the service did not start"
+        return False
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def clean(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+        for path in self.folder.glob("searches/*/process.json"):
+            if Home(path.parent).alive():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    driver = psutil.Process(json.loads(path.read_text())["pid"])
+                    for process in [*driver.children(recursive=True), driver]:
+                        process.kill()
+        self.client.close()
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = Server(tmp_path / "service")
+    yield made
+    made.clean()
+
+
+def test_service_killed_during_a_run_finds_it_again_and_starts_what_is_queued(server, tmp_path):
+    server.start()
+    first, second = [server.client.submit(TINY, name=name)["id"] for name in ("first", "second")]
+    home = Home(server.folder / "searches" / first)
+    wait_for(home.run.study.exists)
+    server.kill()
+    assert home.alive()
+    wait_for(home.end.exists)
+    server.start()
+    events = list(server.client.watch(second))
+    states = [server.client.status(search_id) for search_id in (first, second)]
+    assert [(row["outcome"], row["attempt"]) for row in states] == [("complete", 1)] * 2
+    assert events[-1]["counts"]["completed"] == 2
+    for search_id in (first, second):
+        run = results.load(server.folder / "searches" / search_id / "run")
+        assert len(run.trials) == 2
+        assert server.client.front(search_id) == json.loads(results.to_json(run.front()))
+    fetched = results.load(server.client.fetch(second, tmp_path / "fetched"))
+    assert fetched.trials.equals(run.trials)
+
+
+def test_cancelled_run_ends_as_ctrl_c_does_and_is_resumed_to_its_end(server):
+    server.start()
+    search_id = server.client.submit({"trials": 4, "epochs": 2, "workers": 1})["id"]
+    home = Home(server.folder / "searches" / search_id)
+    wait_for(lambda: server.client.status(search_id)["counts"]["completed"])
+    server.client.cancel(search_id)
+    server.kill()  # the wish has been answered, and must not be lost
+    server.start()
+    wait_for(lambda: server.client.status(search_id)["state"] == "ended")
+    assert server.client.status(search_id)["outcome"] == "cancelled"
+    assert home.read(home.run.environment)["ended"] == "interrupted"
+    server.client.resume(search_id)
+    assert list(server.client.watch(search_id))[-1]["outcome"] == "complete"
+    trials = results.load(home.run.path).trials
+    assert (trials["state"] == "completed").sum() == 4
+
+
+@pytest.fixture
+def puppet_server(tmp_path):
+    (tmp_path / "service").mkdir()
+    made = Server(tmp_path / "service", str(PUPPETS), str(tmp_path / "service"), "PORT")
+    yield made
+    made.clean()
+
+
+def test_two_hundred_submissions_while_the_service_is_killed_are_two_hundred_searches(puppet_server):
+    puppet_server.start()
+    found: dict[int, str] = {}
+
+    def submit(number: int) -> None:
+        with Client(f"http://127.0.0.1:{puppet_server.port}", timeout_s=60.0) as client:
+            while number not in found:
+                with contextlib.suppress(ServiceError):
+                    found[number] = client.submit({"trials": 3}, name=str(number), key=f"key-{number}")["id"]
+
+    threads = [threading.Thread(target=submit, args=(number,)) for number in range(200)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(found) >= 20)
+    puppet_server.kill()
+    assert len(found) < 200, "it was too late to be killed"
+    puppet_server.start()
+    for thread in threads:
+        thread.join()
+    rows = list(puppet_server.client.searches())
+    assert sorted(int(row["name"]) for row in rows) == list(range(200))
+    assert {int(row["name"]): row["id"] for row in rows} == found
+
+
+def test_second_service_of_a_folder_is_refused(server):
+    server.start()
+    words = [sys.executable, "-m", "search.cli", "serve", "--folder", str(server.folder), "--port", "1"]
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ, timeout=120)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "another service is at work" in done.stderr
