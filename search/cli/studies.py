@@ -86,6 +86,6 @@ def report_command(
     out: Annotated[Path | None, typer.Option(help="The file; report.html in the run's folder if not given.")] = None,
 ) -> None:
     """Write one page on a run that opens offline: answer, fronts, compensation, ablation, cost, how to repeat it."""
-    from results import write_report
+    from results.report import write_report
 
     typer.echo(write_report(folder, out))

@@ -10,12 +10,14 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 
 from leni.errors import SpecError
+from search.decide.bounded import BoundedSampler
 from search.decide.knowledge import Knowledge
 from search.decide.known_cost import KnownCostSampler
 
 __all__ = ["SAMPLERS", "default_sampler", "sampler"]
 
 POPULATION = 20  # of the genetic samplers: Optuna's 50 is more than many a search has trials
+TPE_TRIALS, GP_TRIALS = 800, 100  # completed trials that they are shown at most: see bounded.py
 
 
 def _known_cost(seed: int, knowledge: Knowledge) -> BaseSampler:
@@ -31,10 +33,12 @@ def _known_cost(seed: int, knowledge: Knowledge) -> BaseSampler:
 
 SAMPLERS: Mapping[str, Callable[[int, Knowledge], BaseSampler]] = {
     "known-cost": _known_cost,
-    "tpe": lambda seed, _: TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True),
+    "tpe": lambda seed, _: BoundedSampler(
+        TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True), limit=TPE_TRIALS
+    ),
     "nsga2": lambda seed, _: NSGAIISampler(seed=seed, population_size=POPULATION),
     "nsga3": lambda seed, _: NSGAIIISampler(seed=seed, population_size=POPULATION),
-    "gp": lambda seed, _: GPSampler(seed=seed, warn_independent_sampling=False),
+    "gp": lambda seed, _: BoundedSampler(GPSampler(seed=seed, warn_independent_sampling=False), limit=GP_TRIALS),
     "qmc": lambda seed, _: QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
     "random": lambda seed, _: RandomSampler(seed=seed),
 }
