@@ -13,25 +13,17 @@ import pandas as pd
 from rich.console import Console
 
 import results
-from leni.errors import CandidateError, FolderError
+from leni.errors import FolderError
 from results.confirmation import FRONT, REFERENCE, Confirmation, confirmation
-from search.fixed import fixed_spec, train_fixed
+from search.fixed import fixed_spec, fresh_seed, train_fixed
 from search.folder import RunFolder, write_text
 from search.spec import Spec
-from search.trained import recorded_candidate, trained_spec
+from search.trained import keyed, trained_spec
 from spaces import Candidate
 
-__all__ = ["FRESH", "confirm", "fresh_seed"]
-
-FRESH = 1_000_000
-"""How far the fresh seeds are from the search's."""
+__all__ = ["confirm"]
 
 SEEDS = 5
-
-
-def fresh_seed(spec: Spec) -> int:
-    """The first of seeds that the search has not used."""
-    return (spec.seed + FRESH) % 2**31
 
 
 def confirm(
@@ -97,17 +89,6 @@ def _chosen(run: results.Run, spec: Spec) -> pd.DataFrame:
     missing = [{"candidate": text, "role": REFERENCE} for text in wanted if text not in set(there["candidate"])]
     rows = [*front.to_dict("records"), *there.to_dict("records"), *missing]
     return pd.DataFrame(rows, columns=list(front.columns)).convert_dtypes()
-
-
-def keyed(trials: pd.DataFrame) -> pd.DataFrame:
-    """Records with their candidate as JSON, in a column of its own; those without one are left out."""
-    texts: list[Any] = []
-    for record in trials.to_dict("records"):
-        try:
-            texts.append(recorded_candidate({str(name): value for name, value in record.items()}).to_json())
-        except CandidateError:
-            texts.append(pd.NA)
-    return trials.assign(candidate=texts).dropna(subset="candidate")
 
 
 def _confirmed(trials: pd.DataFrame) -> pd.DataFrame:

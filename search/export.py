@@ -25,11 +25,10 @@ from leni.errors import FolderError, SpecError
 from results.records import replace_file
 from results.statistics import mean_interval
 from search.card import card_text
-from search.confirm import keyed
 from search.exporting import FORMATS, predictions, written
 from search.folder import RunFolder, environment, write_text
 from search.spec import Spec
-from search.trained import epoch_bars, recorded_candidate, spec_data, threads, trained_record, trained_spec
+from search.trained import epoch_bars, keyed, recorded_candidate, spec_data, threads, trained_record, trained_spec
 from search.training.checkpoint import Checkpoints
 from search.training.data import Data
 from search.training.replicas import Replicas

@@ -22,7 +22,7 @@ from search.run import run as run_search
 from search.spec import Spec
 from spaces import Candidate
 
-__all__ = ["HOW", "fixed_spec", "train_fixed"]
+__all__ = ["FRESH", "HOW", "fixed_spec", "fresh_seed", "train_fixed"]
 
 HOW = ("workers", "address", "cpus_per_trial", "gpus_per_trial")
 """Keys of a spec that say how it runs, not what comes out."""
@@ -32,6 +32,9 @@ FREE: dict[str, Any] = {  # what of a search's spec has no meaning for a list, o
     "duplicates": "skip", "storage": None, "loggers": (), "max_hours": None, "max_gpu_hours": None,
     "until_stable": None, "min_params": None, "max_params": None, "min_macs": None, "max_macs": None,
 }  # fmt: skip
+FRESH = 1_000_000
+"""How far the fresh seeds are from the search's."""
+
 WHAT = ("seed", "seeds", "epochs", "data", "data_folder", "train_size", "image_size", "split_seed", "test")
 
 
@@ -51,6 +54,11 @@ def fixed_spec(spec: Spec, candidates: Sequence[Candidate], folder: Path, **chan
     states = spec.checkpoints and f"{spec.checkpoints.rstrip('/')}/{folder.name}"
     own = {"candidates": texts, "trials": len(texts), "out": folder, "checkpoints": states}
     return Spec(**{**dict(spec), **FREE, **own, **changes})
+
+
+def fresh_seed(spec: Spec, times: int = 1) -> int:
+    """The first of seeds that the search has not used; `times` gives one study others than another."""
+    return (spec.seed + times * FRESH) % 2**31
 
 
 def train_fixed(spec: Spec, *, quiet: bool = False, console: Console | None = None) -> results.Run:

@@ -22,7 +22,7 @@ from search.spec import Spec
 from search.training.data import Part
 from search.training.replicas import Replicas
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "plan", "slots_here", "trial_seconds"]
 
 SAMPLE = 4  # candidates that are measured
 STEPS = 4  # of each
@@ -78,12 +78,9 @@ def plan(spec: Spec) -> Plan:
         folder.check_free()
     prepared = prepare(spec)
     space = spec.search_space()
-    slots = int(len(os.sched_getaffinity(0)) / spec.cpus_per_trial) or 1
-    if prepared.gpus:
-        slots = min(slots, int(torch.cuda.device_count() / prepared.gpus) or 1)
-    slots = min(slots, spec.trials, spec.workers or slots)
+    slots = slots_here(spec, prepared.gpus)
     trials = spec.trials if space.size is None else min(spec.trials, space.size + len(prepared.first))
-    seconds = _measure(spec, prepared)
+    seconds = trial_seconds(spec, prepared)
     trial_s = fmean(seconds) if seconds else None
     names = ("spec", "environment", "study", "trials", "curves", "front", "checkpoints", "ray")
     files = [str(getattr(folder, name)) for name in names]
@@ -91,8 +88,20 @@ def plan(spec: Spec) -> Plan:
     return Plan(space.name, space.size, trials, slots, trial_s, wall_s, len(seconds), files)
 
 
-def _measure(spec: Spec, prepared: Prepared) -> list[float]:
-    """Seconds of the whole training of a few random candidates, from a few measured steps of each."""
+def slots_here(spec: Spec, gpus: float) -> int:
+    """Trials at once, by this machine's CPUs and GPUs; `gpus` of one trial."""
+    slots = int(len(os.sched_getaffinity(0)) / spec.cpus_per_trial) or 1
+    if gpus:
+        slots = min(slots, int(torch.cuda.device_count() / gpus) or 1)
+    return min(slots, spec.trials, spec.workers or slots)
+
+
+def trial_seconds(spec: Spec, prepared: Prepared) -> list[float]:
+    """Seconds of the whole training of a few candidates with all their seeds, from a few measured steps of each.
+
+    The candidates are the first of a fixed list, and random ones of a search's space; none where a user's function
+    trains.
+    """
     data = prepared.data
     if data is None:
         return []
@@ -104,6 +113,7 @@ def _measure(spec: Spec, prepared: Prepared) -> list[float]:
     asker = Asker(
         spec.search_space(), sampler("random", seed=spec.seed), directions=["maximize"], seed=spec.seed,
         check=lambda candidate: spec.refuse_costs(prepared.costs(candidate)),
+        first=prepared.first if spec.candidates else (), only_first=bool(spec.candidates),
     )  # fmt: skip
     found: list[float] = []
     with torch_threads(max(1, int(spec.cpus_per_trial))):

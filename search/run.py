@@ -21,7 +21,6 @@ from rich.console import Console
 import results
 from leni.errors import FolderError, SpecError, StorageError
 from search.decide.asker import Asker, Point
-from search.decide.samplers import sampler
 from search.execute.cluster import slots, started
 from search.execute.searcher import StudySearcher
 from search.execute.trackers import check_trackers, finish, trackers
@@ -294,12 +293,12 @@ def _searcher(
 ) -> StudySearcher:
     """The searcher, with what the study knows already replayed into it."""
 
-    def check(candidate: Point) -> None:
-        spec.refuse_costs(prepared.costs(candidate))
+    def check(candidate: Any) -> Mapping[str, float]:
+        return spec.refuse_costs(prepared.costs(candidate))
 
     asker = Asker(
         spec.search_space(),
-        sampler(spec.sampler, seed=spec.seed),
+        spec.make_sampler(check),
         directions=list(spec.directions().values()),
         seed=spec.seed,
         check=check,

@@ -6,18 +6,20 @@ import difflib
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
 import torch
+from optuna.samplers import BaseSampler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leni.errors import CandidateError, LeniSearchError, SpecError
 from search.decide.budget import Budget
-from search.decide.samplers import sampler
+from search.decide.knowledge import knowledge_of
+from search.decide.samplers import default_sampler, sampler
 from search.decide.stopping import Stopper, default_stopper, stopper
 from search.training.data import describe, names
 from search.training.recipe import Recipe
@@ -60,7 +62,8 @@ class Spec(BaseModel):
             it is trained again from further seeds, or "allow", it is trained again as it was.
         training: the rest of the recipe (`search.training.Recipe`): lr, batch_size, weight_decay, ...; digits has a
             batch_size of 32 and an lr of 0.05 unless they are given.
-        sampler: tpe, nsga2, nsga3, gp, qmc or random.
+        sampler: known-cost, tpe, nsga2, nsga3, gp, qmc or random; None for known-cost where an objective is known
+            before training, else tpe.
         seed: of the sampler and of every training.
         stopper: improvement, halving, asha or none; None for improvement where trainings have more than 8 epochs.
         references: whether ReLU and LENI everywhere at full width are tried first.
@@ -112,7 +115,7 @@ class Spec(BaseModel):
     seeds: int = Field(1, ge=1, le=1000, strict=True)
     duplicates: Literal["skip", "reseed", "allow"] = "skip"
     training: dict[str, Any] = Field(default_factory=dict)
-    sampler: str = "tpe"
+    sampler: str | None = None
     seed: int = Field(0, ge=0, lt=2**31, strict=True)
     stopper: str | None = None
     references: bool = Field(True, strict=True)
@@ -143,7 +146,7 @@ class Spec(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Spec:
         """What pydantic's types do not say; each of these raises an error that names what is wrong."""
-        sampler(self.sampler, seed=self.seed)
+        sampler(self.sampler or "random", seed=self.seed)
         self.recipe()
         own = isinstance(self.search_space(), ParameterSpace)
         if own and self.evaluator is None:
@@ -245,6 +248,18 @@ class Spec(BaseModel):
         found = self.space if isinstance(self.space, (SearchSpace, ParameterSpace)) else space(self.space)
         return found.fix(self.fix)
 
+    def make_sampler(self, costs: Callable[[Any], Mapping[str, float]]) -> BaseSampler:
+        """The sampler, with what can be known of the space.
+
+        Args:
+            costs: of a candidate; raises CandidateError for one that cannot be built, or is refused.
+        """
+        where, names = self.search_space(), list(self.directions())
+        known = [name for name in names if name in KNOWN] if isinstance(where, SearchSpace) else []
+        name = self.sampler or default_sampler(known=bool(known))
+        knowledge = knowledge_of(where, names, known=known, count=costs) if name == "known-cost" else None
+        return sampler(name, seed=self.seed, knowledge=knowledge)
+
     def make_stopper(self) -> Stopper | None:
         """The stopper by name; None where no training is to be stopped.
 
@@ -290,8 +305,8 @@ class Spec(BaseModel):
         """Seeds of a candidate that is new: the same for every candidate, so that differences are paired."""
         return tuple(range(self.seed, self.seed + self.seeds))
 
-    def refuse_costs(self, costs: Mapping[str, float]) -> None:
-        """Check what is known of a network before it is trained.
+    def refuse_costs(self, costs: Mapping[str, float]) -> Mapping[str, float]:
+        """Check what is known of a network before it is trained; the same costs, if nothing is wrong with them.
 
         Raises:
             CandidateError: it is outside of min_params, max_params, min_macs or max_macs.
@@ -300,6 +315,7 @@ class Spec(BaseModel):
             least, most = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
             if name in costs and not (least or 0) <= costs[name] <= (most or math.inf):
                 raise CandidateError(f"{name} is {costs[name]:,}, outside of {least or 0:,} to {most or math.inf:,}")
+        return costs
 
     def gpus(self) -> float:
         """GPUs of one trial: as asked for, or one where this machine has one.

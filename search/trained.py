@@ -23,7 +23,7 @@ from search.spec import Spec
 from search.training.data import Data, load
 from spaces import Candidate
 
-__all__ = ["epoch_bars", "recorded_candidate", "spec_data", "threads", "trained_record", "trained_spec"]
+__all__ = ["epoch_bars", "keyed", "recorded_candidate", "spec_data", "threads", "trained_record", "trained_spec"]
 
 
 def trained_spec(place: RunFolder) -> Spec:
@@ -98,6 +98,17 @@ def recorded_candidate(record: Mapping[str, Any]) -> Candidate:
         options=tuple((name, _plain(given[name])) for name in options if name in given),
         lr_factor=float(given.get("lr_factor", 1.0)),
     )
+
+
+def keyed(trials: pd.DataFrame) -> pd.DataFrame:
+    """Records with their candidate as JSON, in a column of its own; those without one are left out."""
+    texts: list[Any] = []
+    for record in trials.to_dict("records"):
+        try:
+            texts.append(recorded_candidate({str(name): value for name, value in record.items()}).to_json())
+        except CandidateError:
+            texts.append(pd.NA)
+    return trials.assign(candidate=texts).dropna(subset="candidate")
 
 
 def _plain(value: Any) -> Any:

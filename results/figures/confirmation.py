@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -86,7 +88,7 @@ def _layers(points: pd.DataFrame, x: Axis, y: Axis) -> list[alt.Chart]:
     shown = alt.Chart(alt.NamedData("points"))
     named = [name for name in _TOLD if name in points.columns]
     every = shown.encode(at, height, colour, tooltip=lines(named))
-    line = {"color": INK, "clip": True}
+    line: dict[str, Any] = {"color": INK, "clip": True}
     steps = [
         alt.Chart(alt.NamedData("searched")).mark_line(strokeWidth=1, strokeDash=[4, 3], opacity=0.6, **line),
         alt.Chart(alt.NamedData("confirmed")).mark_line(strokeWidth=1.4, **line),

@@ -144,7 +144,10 @@ class Asker:
     def state(self) -> bytes:
         """Where the random numbers stand; with the trials, all that the next answer depends on."""
         notes = self.study._storage.get_study_system_attrs(self.study._study_id)
-        return pickle.dumps((self.study.sampler, self.random.getstate(), notes))
+        own = getattr(
+            self.study.sampler, "state", None
+        )  # of one that knows the whole space: without it
+        return pickle.dumps((own() if own else self.study.sampler, self.random.getstate(), notes))
 
     def restore(self, state: bytes) -> bool:
         """Go on with random numbers that `state` gave; False, and nothing done, where they cannot be read."""
@@ -153,7 +156,10 @@ class Asker:
             self.random.setstate(numbers)
         except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, ImportError, IndexError):
             return False
-        self.study.sampler = sampler
+        if hasattr(self.study.sampler, "restore"):
+            self.study.sampler.restore(sampler)
+        else:
+            self.study.sampler = sampler
         for name, value in notes.items():
             self.study._storage.set_study_system_attr(self.study._study_id, name, value)
         return True

@@ -109,13 +109,15 @@ def survives(rung: NDArray[np.float64], row: NDArray[np.float64], *, factor: int
         factor: the rung keeps one of this many.
     """
     cheaper = rung[(rung[:, 1:] <= row[1:]).all(axis=1)]
-    equal = bool((cheaper == row).all(axis=1).any())
+    same = (cheaper == row).all(axis=1)
+    dominators = int(((cheaper[:, 0] <= row[0]) & ~same).sum())
+    places = (len(cheaper) + 1) // factor
+    if dominators == 0 or dominators >= places:  # all of them come before it: no need of the others' ranks
+        return dominators == 0
     levels = ranks(np.vstack([cheaper, row]))
     own, others = levels[-1], levels[:-1]
-    if own == 0:
-        return True
-    ahead = int((others <= own).sum() if equal else (others < own).sum())
-    return ahead < (len(cheaper) + 1) // factor
+    ahead = (others <= own) if same.any() else (others < own)
+    return int(ahead.sum()) < places
 
 
 class _Rung:

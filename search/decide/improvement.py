@@ -2,8 +2,9 @@
 
 What a trial can add is hypervolume: its final value is forecast (`forecast.py`), its costs are known, and it is
 measured against the completed trials that cost no more than it does, in every cost. Dearer ones are never held against
-it, and where none is as cheap the trial is never stopped. Over those the added volume is a box: the costs between
-its own and the reference, times the expected gain of a normal forecast over the best of them in closed form.
+it, and where none is as cheap the trial is never stopped. So the added volume is a box: the costs between its own and
+the reference, times the gain that a normal forecast leaves to expect over the best of them, in closed form. (It may
+reach over what a dearer trial has added already.)
 
 What it would cost is the share of its epochs that is left. The price of a whole training is a share, THRESHOLD, of what
 a trial has added on average so far, at most: the whole unit box over the number of trials. So early in a search little
@@ -23,16 +24,16 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from leni.errors import SpecError
-from results import minimised
+from results import is_non_dominated, minimised
 from search.decide.forecast import forecast
 
 __all__ = ["Improvement", "expected_gain"]
 
-THRESHOLD = 0.1
+THRESHOLD = 0.05
 EVIDENCE = 3  # completed trainings before the first forecast
 COMPLETED_KEPT, STOPPED_KEPT = 200, 300  # the latest of each that a forecast uses, so that its time is bounded
 REFERENCE = 1.01  # of the value, scaled to 0 (best) .. 1 (worst)
-DEAREST = 1.25  # reference of the costs, 1 the dearest so far: dearer ones may come, and the front's end is worth keeping
+DEAREST = 1.25  # reference of the costs, where 1 is the dearest so far: dearer ones may come
 FINE = 1e-4  # of the value's scale: less is not a difference
 
 
@@ -77,6 +78,8 @@ class Improvement:
         self.costs = np.empty((0, costs))
         self.curves = np.empty((0, epochs))
         self.finals = np.empty((0, 2))  # mean and variance of each trial's final value
+        self.front = np.empty((0, 1 + costs))  # of the completed trials: final value, costs
+        self.limits = np.array([[np.inf] * costs, [-np.inf] * costs])  # least and greatest costs
         self.forecasts: dict[int, tuple[float, float]] = {}
         self.completed: list[int] = []
         self.stopped: list[int] = []
@@ -97,6 +100,7 @@ class Improvement:
         self._forget(row)
         self.failed.discard(row)
         self.costs[row] = costs
+        self.limits = np.array([np.minimum(self.limits[0], costs), np.maximum(self.limits[1], costs)])
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Keeps the reading; True where the trial is to stop."""
@@ -111,13 +115,15 @@ class Improvement:
         row = self.rows[number]
         if state == "failed":
             self._forget(row)
-            self.costs[row] = np.nan
             self.failed.add(row)
+            kept = np.delete(self.costs[: len(self.rows)], list(self.failed), axis=0)
+            self.limits = np.array([kept.min(axis=0, initial=np.inf), kept.max(axis=0, initial=-np.inf)])
         elif state == "completed":
             read = np.flatnonzero(~np.isnan(self.curves[row]))
             if len(read) and np.isfinite(self.curves[row, read[-1]]):
                 self.finals[row] = self.curves[row, read[-1]], 0.0
                 self.completed.append(row)
+                self._keep_front([*self.front, [self.finals[row, 0], *self.costs[row]]])
         elif row in self.forecasts:
             self.finals[row] = self.forecasts[row]
             self.stopped.append(row)
@@ -134,9 +140,16 @@ class Improvement:
         """A trial without readings."""
         self.curves[row] = np.nan
         self.forecasts.pop(row, None)
-        for ended in (self.completed, self.stopped):
-            if row in ended:
-                ended.remove(row)
+        if row in self.stopped:
+            self.stopped.remove(row)
+        if row in self.completed:
+            self.completed.remove(row)
+            self._keep_front([[self.finals[other, 0], *self.costs[other]] for other in self.completed])
+
+    def _keep_front(self, rows: Sequence[Sequence[float]]) -> None:
+        """The completed trials that a later one can be measured against: no other is better and as cheap."""
+        values = np.array(rows, dtype=np.float64).reshape(len(rows), self.front.shape[1])
+        self.front = np.unique(values[is_non_dominated(values)], axis=0)
 
     def _hopeless(self, row: int, epoch: int) -> bool:
         """Whether the trial's expected gain is below its price."""
@@ -150,8 +163,7 @@ class Improvement:
         there = np.isfinite(self.curves[ended, epoch - 1])
         if there[: min(len(self.completed), COMPLETED_KEPT)].sum() < EVIDENCE:
             return False
-        evidence = ended[there]
-        positions = self._positions()
+        evidence, position = ended[there], self._positions(np.array([row]))[0]
         least, greatest = self.bounds or self._range()
         scale = greatest - least
         mean, sd = forecast(
@@ -159,35 +171,34 @@ class Improvement:
             self.curves[evidence, epoch - 1],
             self.finals[evidence, 0],
             variances=self.finals[evidence, 1],
-            distances=positions[evidence] - positions[row],
+            distances=self._positions(evidence) - position,
             floor=FINE * scale,
         )
         self.forecasts[row] = mean, sd**2
         gain = expected_gain(min((best - least) / scale, REFERENCE), (mean - least) / scale, sd / scale)
         price = self.threshold / self._count() * (self.epochs - epoch) / self.epochs
-        return bool(np.prod(DEAREST - positions[row]) * gain < price)
+        return bool(np.prod(DEAREST - position) * gain < price)
 
     def _incumbent(self, row: int) -> float | None:
         """The best final value among completed trials that cost no more, minimised; None where there is none."""
-        cheaper = (self.costs[self.completed] <= self.costs[row]).all(axis=1)
-        return float(self.finals[self.completed, 0][cheaper].min()) if cheaper.any() else None
+        cheaper = (self.front[:, 1:] <= self.costs[row]).all(axis=1)
+        return float(self.front[cheaper, 0].min()) if cheaper.any() else None
 
     def _count(self) -> int:
         """Trials that began and did not fail."""
         return len(self.rows) - len(self.failed)
 
-    def _positions(self) -> NDArray[np.float64]:
-        """(trials, costs): each cost between the least (0) and the greatest (1) that a trial has had."""
-        costs = self.costs[: len(self.rows)]
-        logarithmic = np.nanmin(costs, axis=0) > 0
-        positions = np.where(logarithmic, np.log10(np.where(logarithmic, costs, 1.0)), costs)
-        least = np.nanmin(positions, axis=0)
-        span = np.nanmax(positions, axis=0) - least
-        return np.asarray((positions - least) / np.where(span > 0, span, 1.0))
+    def _positions(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(rows, costs): each cost between the least (0) and the greatest (1) that a trial has had."""
+        logarithmic = self.limits[0] > 0
+        least, greatest = np.log10(self.limits, where=logarithmic, out=self.limits.copy())
+        costs = self.costs[rows]
+        places = np.log10(costs, where=logarithmic, out=costs.copy())
+        return np.asarray((places - least) / np.where(greatest > least, greatest - least, 1.0))
 
     def _range(self) -> tuple[float, float]:
         """The best final value, and what the middle trial read after its first epoch; a unit apart if that is none."""
-        least = float(self.finals[self.completed, 0].min())
+        least = float(self.front[:, 0].min())
         first = self.curves[: len(self.rows), 0]
         greatest = float(np.median(first[np.isfinite(first)])) if np.isfinite(first).any() else least
         return (least, greatest) if greatest > least else (least, least + 1.0)

@@ -51,7 +51,8 @@ def started(address: str | None) -> Iterator[None]:
                 )
             except (ConnectionError, ValueError) as error:
                 lines = str(error).splitlines() or ["no answer"]
-                raise SpecError(f"cannot join the Ray cluster at {address}: {lines[0]}") from None
+                hint = "" if "RAY_AUTH_MODE" in os.environ else " (if it asks for a token, set RAY_AUTH_MODE=token)"
+                raise SpecError(f"cannot join the Ray cluster at {address}: {lines[0]}{hint}") from None
             try:
                 yield
             finally:

@@ -130,9 +130,6 @@ class Table:
 def stoppers(epochs: int, bounds: tuple[float, float] | None) -> dict[str, Callable[[], Stopper | None]]:
     """By the name that the table of figures has."""
     own = {name: partial(stopper, name, epochs=epochs, bounds=bounds) for name in STOPPERS}
-        name: partial(stopper, name, epochs=epochs, bounds=bounds)
-        for name in ("improvement", "halving", "asha", "none")
-    }
     return {**own, "multi-metric": MultiMetric, "moasha": partial(Moasha, epochs)}
 
 

@@ -8,7 +8,8 @@ import results
 import search
 from leni.errors import FolderError, SpecError
 from results.confirmation import Confirmation
-from search.confirm import FRESH, confirm, fresh_seed
+from search.confirm import confirm
+from search.fixed import FRESH, fresh_seed
 from search.folder import RunFolder, write_environment
 from search.spec import Spec
 from search.training.data import load

@@ -11,10 +11,9 @@ from scipy import stats
 
 import results
 from leni.errors import EvaluationError, FolderError, LeniSearchError, SpecError
-from search.confirm import FRESH
 from search.export import export
 from search.exporting import FORMATS
-from search.fixed import fixed_spec
+from search.fixed import FRESH, fixed_spec
 from search.folder import RunFolder, environment, write_environment, write_text
 from search.spec import Spec
 from search.study import Outcome, StudyStore

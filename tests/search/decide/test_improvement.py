@@ -158,7 +158,17 @@ def test_improvement_cost_that_may_be_zero_is_linear() -> None:
     stopper = Improvement(EPOCHS, costs=1)
     for number, cost in enumerate((0.0, 5.0, 10.0)):
         stopper.begin(number, [cost])
-    assert stopper._positions().tolist() == [[0.0], [0.5], [1.0]]
+    assert stopper._positions(np.arange(3)).tolist() == [[0.0], [0.5], [1.0]]
+
+
+def test_improvement_trial_that_begins_again_starts_anew() -> None:
+    stopper = Improvement(EPOCHS)
+    force(stopper, 0, [1.0], curve(0.9))
+    stopper.begin(0, [1.0])
+    stopper.begin(1, [2.0])
+    assert stopper._incumbent(stopper.rows[1]) is None
+    force(stopper, 0, [1.0], curve(0.6))
+    assert stopper._incumbent(stopper.rows[1]) == pytest.approx(-0.6)
 
 
 def test_improvement_readings_beyond_the_last_epoch_are_let_pass() -> None:
