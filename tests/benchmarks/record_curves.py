@@ -98,7 +98,7 @@ def train(candidate: Candidate) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Record one table; it is written again after every fifth training, so that a part of it is a table too."""
+    """Record one table, or go on with it: it is written again after every fifth training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=SETTINGS)
     parser.add_argument("--seed", type=int, default=0)
@@ -109,9 +109,10 @@ def main() -> None:
     asked = candidates(SETTINGS[flags.data], seed=flags.seed)
     out = flags.out or DATA / f"curves-{flags.data}.parquet"
     out.parent.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[Any, Any]] = pd.read_parquet(out).to_dict("records") if out.exists() else []
+    left = asked[len(rows) :]
     with multiprocessing.get_context("spawn").Pool(flags.processes, prepare, (flags.data,)) as pool:
-        for answer, row in zip(asked, pool.imap(train, [answer.candidate for answer in asked]), strict=True):
+        for answer, row in zip(left, pool.imap(train, [answer.candidate for answer in left]), strict=True):
             rows.append({**answer.parameters, **row})
             if len(rows) % 5 == 0 or len(rows) == len(asked):
                 pd.DataFrame(rows).to_parquet(out, index=False, compression="zstd")

@@ -75,6 +75,16 @@ def test_forecast_broken_trainings_do_not_blur_the_sound_ones() -> None:
     assert predict(0.2, readings, finals)[1] < 3 * sound + 0.01
 
 
+def test_forecast_trainings_that_break_late_do_not_blur_the_sound_ones() -> None:
+    generator = np.random.default_rng(4)
+    finals = generator.normal(0.1, 0.01, 100)
+    readings = finals + 0.1
+    finals[generator.choice(100, 8, replace=False)] = 0.9
+    mean, sd = predict(0.2, readings, finals)
+    assert mean == pytest.approx(0.1, abs=0.02)
+    assert sd < 0.05
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 1), st.integers(0, 2))
 def test_forecast_any_evidence_is_finite_and_uncertain(values: list[float], reading: float, costs: int) -> None:
     finals = np.array(values)

@@ -111,6 +111,13 @@ def test_improvement_nan_reading_stops_where_another_was_completed() -> None:
     assert train(stopper, 100, [150.0], curve(0.99)) == EPOCHS
 
 
+def test_improvement_nan_at_the_last_epoch_does_not_stop() -> None:
+    stopper = experienced()
+    stopper.begin(99, [150.0])
+    assert not any(stopper.report(99, epoch, value) for epoch, value in enumerate(curve(0.99)[:-1], start=1))
+    assert stopper.report(99, EPOCHS, math.nan) is False
+
+
 def test_improvement_nan_at_the_end_is_no_result() -> None:
     stopper = Improvement(EPOCHS, bounds=(0.0, 1.0))
     force(stopper, 0, [1.0], [*curve(0.9)[:-1], math.nan])
@@ -143,7 +150,7 @@ def test_improvement_failed_trials_leave_no_trace() -> None:
 
 def test_improvement_other_unit_same_decisions() -> None:
     epochs = []
-    for unit in (1.0, 100.0):
+    for unit in (1.0, 1e-5):
         stopper = Improvement(EPOCHS)
         generator, counted = np.random.default_rng(0), []
         for number in range(40):
