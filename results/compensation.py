@@ -275,9 +275,7 @@ def _of(part: pd.DataFrame, group: tuple[str, str]) -> NDArray[np.int64]:
     return np.flatnonzero(same.to_numpy(dtype=bool))
 
 
-def _recipes(
-    part: pd.DataFrame, adjust: str | None, means: Floats, logs: Floats
-) -> tuple[Floats | None, int | None]:
+def _recipes(part: pd.DataFrame, adjust: str | None, means: Floats, logs: Floats) -> tuple[Floats | None, int | None]:
     """Columns for the values of `adjust` (the first has none), and the column of the best; None and None if too few."""
     if adjust is None or adjust not in part.columns:
         return None, None

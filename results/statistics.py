@@ -31,9 +31,9 @@ __all__ = [
     "holm",
     "mean_interval",
     "non_inferiority",
+    "paired",
     "pairs_needed",
     "pairs_needed_non_inferiority",
-    "paired",
     "power",
     "sign_flip_p",
     "smallest_p",
@@ -157,9 +157,7 @@ def paired(
     )
 
 
-def mean_interval(
-    differences: ArrayLike, *, level: float = 0.95, method: str = "auto", seed: int = 0
-) -> Interval:
+def mean_interval(differences: ArrayLike, *, level: float = 0.95, method: str = "auto", seed: int = 0) -> Interval:
     """The mean of differences with its two-sided interval.
 
     Args:

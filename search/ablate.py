@@ -7,25 +7,17 @@ those on the validation split: the test split is for the confirmed front.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
-
-import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 import results
 from leni.errors import CandidateError, FolderError, SpecError
-from results.statistics import smallest_p
-from search.fixed import HOW, fixed_spec, fresh_seed, train_fixed
+from search.fixed import HOW, fresh_seed
 from search.folder import RunFolder, next_free
-from search.plan import slots_here, trial_seconds
-from search.run import prepare
 from search.spec import Spec
-from search.trained import keyed, recorded_candidate, trained_record, trained_spec
+from search.trained import recorded_candidate, trained_record, trained_spec
 from spaces import Candidate, ParameterSpace
 
 __all__ = ["Base", "base_of"]

@@ -39,9 +39,7 @@ def completed_trials(path: str | Path, spec: Spec) -> list[FrozenTrial]:
     pairs |= {name: (value, getattr(spec.recipe(), name)) for name, value in vars(other.recipe()).items()}
     pairs["objectives"] = (other.directions(), spec.directions())
     if differing := [f"{name} {was!r} there, {now!r} here" for name, (was, now) in pairs.items() if was != now]:
-        raise SpecError(
-            f"a warm start from {path} needs the same data and recipe; different: {'; '.join(differing)}"
-        )
+        raise SpecError(f"a warm start from {path} needs the same data and recipe; different: {'; '.join(differing)}")
     facts = json.loads(folder.environment.read_text())
     store = StudyStore(
         other.storage or folder.study_url, other.directions(), name=facts.get("study", NAME), patience_s=spec.patience_s

@@ -144,9 +144,7 @@ class Asker:
     def state(self) -> bytes:
         """Where the random numbers stand; with the trials, all that the next answer depends on."""
         notes = self.study._storage.get_study_system_attrs(self.study._study_id)
-        own = getattr(
-            self.study.sampler, "state", None
-        )  # of one that knows the whole space: without it
+        own = getattr(self.study.sampler, "state", None)  # of one that knows the whole space: without it
         return pickle.dumps((own() if own else self.study.sampler, self.random.getstate(), notes))
 
     def restore(self, state: bytes) -> bool:
