@@ -14,6 +14,7 @@ from results.tables import front_table, to_csv, to_json
 
 if TYPE_CHECKING:
     from results.figures import front_figure, hypervolume_figure, information_figure, save
+    from results.report import write_report
 
 __all__ = [
     "DEFAULT_OBJECTIVES",
@@ -45,15 +46,20 @@ __all__ = [
     "to_frame",
     "to_json",
     "write",
+    "write_report",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """The figures, whose import takes Altair along, at their first use."""
+    """The figures and the report, whose import takes Altair along, at their first use."""
     if name in ("front_figure", "hypervolume_figure", "information_figure", "save"):
         from results import figures
 
         return getattr(figures, name)
+    if name == "write_report":
+        from results.report import write_report
+
+        return write_report
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

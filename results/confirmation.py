@@ -201,7 +201,7 @@ def _sentences(found: Confirmation) -> tuple[str, ...]:
 
 def _points(value: float) -> str:
     """A difference in accuracy points, with its sign."""
-    return f"{value:+.2f} points"
+    return f"{round(value, 2) + 0.0:+.2f} points"
 
 
 def _table(found: Confirmation) -> Table:

@@ -7,20 +7,29 @@ those on the validation split: the test split is for the confirmed front.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, Protocol
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 import results
 from leni.errors import CandidateError, FolderError, SpecError
-from search.fixed import HOW, fresh_seed
+from results.statistics import smallest_p
+from search.fixed import HOW, fixed_spec, fresh_seed, train_fixed
 from search.folder import RunFolder, next_free
+from search.plan import slots_here, trial_seconds
+from search.run import prepare
 from search.spec import Spec
-from search.trained import recorded_candidate, trained_record, trained_spec
+from search.trained import keyed, recorded_candidate, trained_record, trained_spec
 from spaces import Candidate, ParameterSpace
 
-__all__ = ["Base", "base_of"]
+__all__ = ["Base", "Cell", "Study", "base_of", "study", "train"]
 
 SEEDS = 8
 """Eight pairs can reach a p-value of 0.008, so that six comparisons can pass Holm's correction at 0.05."""
@@ -99,3 +108,198 @@ def _of_run(place: RunFolder, trial: int | None, out: Path | None, given: Mappin
     record = trained_record(run, trial)
     again = {**dict(spec), **given, "seed": fresh_seed(spec, 2)}
     return Base(recorded_candidate(record), Spec(**again), f"trial {trial} of {place.path}", out or place.ablation)
+
+
+class Cell(Protocol):
+    """One network of a plan, see `spaces.factorial`.
+
+    Attributes:
+        levels: the level of each factor, by its name.
+        candidate: what to train.
+        recipe: what of the recipe is another than the base's.
+    """
+
+    levels: Mapping[str, Any]
+    candidate: Candidate
+    recipe: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What will be trained, and what it takes.
+
+    Attributes:
+        base: what is ablated.
+        plan: of `spaces.factorial`.
+        cells: its networks that can be built, the base first.
+        left_out: those that cannot, in words, and why.
+        lists: a spec for each recipe, which trains the cells that have it.
+        seeds: of every cell, the same ones, so that differences are paired.
+        slots: trials at once.
+        wall_s: seconds in all, from a few measured steps; None where everything has been trained.
+    """
+
+    base: Base
+    plan: Any
+    cells: tuple[Cell, ...]
+    left_out: Mapping[str, str]
+    lists: tuple[Spec, ...]
+    seeds: int
+    slots: int
+    wall_s: float | None
+
+    def sentences(self) -> tuple[str, ...]:
+        """What is planned, what it costs, and how small a p-value it can reach."""
+        count = len(self.cells)
+        least = smallest_p(self.seeds)
+        found = [
+            f"Base: {self.base.words}, {_short(self.base.candidate)}.",
+            f"{count} networks from {self.seeds} seeds each, {count * self.seeds} trainings, {self.slots} at once"
+            + (f"; about {_duration(self.wall_s)}." if self.wall_s is not None else "; all of them are there already."),
+            f"{self.seeds} pairs can reach a p-value of {least:.3g} at the least"
+            + (", which is not below 0.05: more seeds are needed to settle anything." if least >= 0.05 else "."),
+        ]
+        comparisons = count - 1
+        if least < 0.05 <= comparisons * least:
+            found.append(
+                f"Corrected for {comparisons} comparisons (Holm) that is {min(1.0, comparisons * least):.3g}: to pass "
+                f"0.05 with the strictest of them takes {_pairs(comparisons)} seeds."
+            )
+        found += [f"Left out: {name}, {reason}." for name, reason in self.left_out.items()]
+        return tuple(found)
+
+    def show(self, console: Console | None = None) -> None:
+        """Print the plan: a row a network, then the sentences."""
+        factors = list(dict.fromkeys(name for cell in self.cells for name in cell.levels))
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for name in ("", *factors, "recipe"):
+            table.add_column(name, overflow="fold")
+        for index, cell in enumerate(self.cells):
+            recipe = ", ".join(f"{name}={value}" for name, value in cell.recipe.items())
+            table.add_row(str(index), *(str(cell.levels.get(name, "")) for name in factors), recipe)
+        console = console or Console()
+        console.print(table)
+        for sentence in self.sentences():
+            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+def study(base: Base, plan: Any, *, seeds: int = SEEDS) -> Study:
+    """Check a plan's networks, and what they cost.
+
+    Args:
+        base: what is ablated.
+        plan: of `spaces.factorial`, with `cells`.
+        seeds: of each.
+
+    Raises:
+        SpecError: nothing is left to compare, or a recipe cannot be.
+        LeniSearchError: as `search.run`.
+    """
+    prepared = prepare(base.spec)
+    cells: list[Cell] = []
+    left_out: dict[str, str] = {}
+    for cell in plan.cells:
+        try:
+            prepared.costs(cell.candidate)
+        except CandidateError as error:
+            left_out[_levels(cell)] = str(error)
+        else:
+            cells.append(cell)
+    if len(cells) < 2:
+        raise SpecError(f"there is nothing to compare: {'; '.join(left_out.values()) or 'the plan has one network'}")
+    lists = _lists(base, cells, seeds)
+    slots = slots_here(lists[0], prepared.gpus)
+    left = [seconds for spec in lists if (seconds := _seconds(spec)) is not None]
+    return Study(base, plan, tuple(cells), left_out, lists, seeds, slots, sum(left) / slots if left else None)
+
+
+def _lists(base: Base, cells: Sequence[Cell], seeds: int) -> tuple[Spec, ...]:
+    """A fixed list for each recipe, in order of appearance."""
+    grouped: dict[str, list[Candidate]] = {}
+    recipes: dict[str, Mapping[str, Any]] = {}
+    for cell in cells:
+        name = _group(cell.recipe)
+        recipes[name] = cell.recipe
+        grouped.setdefault(name, []).append(cell.candidate)
+    found = []
+    for name, candidates in grouped.items():
+        changed = dict(recipes[name])
+        epochs = changed.pop("epochs", base.spec.epochs)
+        training = {**base.spec.training, **changed}
+        same = {"seeds": seeds, "seed": base.spec.seed, "epochs": epochs, "training": training}
+        found.append(fixed_spec(base.spec, list(dict.fromkeys(candidates)), base.folder / name, **same))
+    return tuple(found)
+
+
+def _group(recipe: Mapping[str, Any]) -> str:
+    """The folder of a recipe."""
+    words = "-".join(f"{name}-{value}" for name, value in sorted(recipe.items()))
+    return f"recipe-{words}" if words else "recipe"
+
+
+def _seconds(spec: Spec) -> float | None:
+    """What is left of a list to train, one after another; None where nothing is."""
+    trained: set[str] = set()
+    place = RunFolder(spec.out or "")
+    if place.trials.is_file():
+        done = results.load(place.path).trials
+        trained = set(keyed(done[done["state"] == "completed"])["candidate"])
+    left = [candidate for candidate in spec.only_candidates() if candidate.to_json() not in trained]
+    if not left:
+        return None
+    seconds = trial_seconds(spec, prepare(spec))
+    return fmean(seconds) * len(left)
+
+
+def train(planned: Study, *, quiet: bool = False, console: Console | None = None) -> pd.DataFrame | None:
+    """Train what a study plans, and read the records.
+
+    Args:
+        planned: of `study`.
+        quiet: whether no progress is shown.
+        console: where progress goes; None for standard error.
+
+    Returns:
+        A record a cell, in order of the cells, its factors' levels in columns of their own; a cell that failed has its
+        reason in `error`. None where the training was interrupted; the same command goes on with it.
+
+    Raises:
+        LeniSearchError: as `search.run`; FolderError where the folder holds trainings that do not compare.
+    """
+    found: dict[tuple[str, str], dict[Any, Any]] = {}
+    for spec in planned.lists:
+        run = train_fixed(spec, quiet=quiet, console=console)
+        if run.environment["ended"] == "interrupted":
+            return None
+        order = run.trials.assign(order=(run.trials["state"] == "completed").astype(int)).sort_values("order")
+        for record in keyed(order).drop(columns="order").to_dict("records"):
+            found[Path(spec.out or "").name, record["candidate"]] = record
+    rows = []
+    for cell in planned.cells:
+        record = found[_group(cell.recipe), cell.candidate.to_json()]
+        rows.append(record | {f"factor: {name}": str(level) for name, level in cell.levels.items()})
+    return pd.DataFrame(rows).convert_dtypes()
+
+
+def _levels(cell: Cell) -> str:
+    return ", ".join(f"{name} {level}" for name, level in cell.levels.items())
+
+
+def _short(candidate: Candidate) -> str:
+    widths = "-".join(map(str, candidate.widths))
+    return f"{candidate.backbone} {widths}, {candidate.activation} at {candidate.placement}"
+
+
+def _pairs(comparisons: int) -> int:
+    """Pairs whose least p passes 0.05 with all comparisons."""
+    return next(pairs for pairs in range(1, 60) if comparisons * smallest_p(pairs) < 0.05)
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} minutes"
+        if seconds < 7200
+        else (f"{seconds / 3600:.1f} hours")
+    )

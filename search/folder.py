@@ -40,6 +40,7 @@ class RunFolder:
     ray/              Ray Tune's own files
     weights/          trained networks, a file a trial, where the spec asks for them
     confirm/          the front trained again, a run of its own; confirmed.csv has what came of it
+    ablation/         an ablation study: a run for each recipe, and ablation.csv, .md, .tex, .html, .png
     exports/          networks that were exported
     report.html       the report
     """
@@ -60,6 +61,7 @@ class RunFolder:
         self.weights = self.path / "weights"
         self.confirm = self.path / "confirm"
         self.confirmed = self.path / "confirmed.csv"
+        self.ablation = self.path / "ablation"
         self.exports = self.path / "exports"
         self.report = self.path / "report.html"
 
