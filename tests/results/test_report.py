@@ -226,6 +226,11 @@ def test_report_in_a_browser_fits_a_phone_and_a_desk_without_error_or_request(tm
             label = view.locator("figure svg:visible text").first
             assert lightness(label.evaluate("node => getComputedStyle(node).fill")) == lightness(ink)
             context.close()
+        sheet = browser.new_context(viewport={"width": 680, "height": 960}, color_scheme="dark").new_page()
+        sheet.emulate_media(media="print")
+        sheet.goto(address)
+        assert sheet.evaluate("document.documentElement.scrollWidth") <= 680
+        assert sheet.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         browser.close()
 
 
