@@ -113,7 +113,7 @@ def _comparison(known: Known) -> Iterator[Answer]:
         group,
         "Is the evaluation protocol the same for all, and is the test split kept out of the search?",
         YES if known.confirmed_seeds else PARTLY,
-        f"validation chose; the test split was read once, for the confirmed front, from {known.confirmed_seeds} fresh seeds"
+        f"validation chose; the test split was read once, for the confirmed front: {known.confirmed_seeds} new seeds"
         if known.confirmed_seeds
         else "validation chose; nothing has been measured on the test split yet, `leni-search confirm DIR` does",
     )

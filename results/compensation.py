@@ -6,13 +6,13 @@
 
 Accuracy as a function of parameters is a monotone spline in log(parameters) for each activation and placement
 (`results.monotone`). Its uncertainty is that of the candidates' deviations from their curves, one spread for all curves
-of a backbone: they hold the seeds' noise as well as what else tells candidates apart, so that resampling seeds too would
-count the same noise twice. Intervals are pointwise.
+of a backbone: they hold the seeds' noise and what else tells candidates apart, so that resampling seeds too would count
+the same noise twice. Intervals are pointwise.
 
-"Not inferior" is tested candidate by candidate, paired over seeds, and at most one in twenty such families of tests has a
-false claim: the fallback procedure (Wiens, Pharmaceutical Statistics 2, 2003) goes from the most parameters to the
-fewest, gives half of the level to the first candidate, an equal part of the rest to each other one, and hands on what a
-candidate that passed had.
+"Not inferior" is tested candidate by candidate, paired over seeds, and at most one in twenty such families of tests has
+a false claim: the fallback procedure (Wiens, Pharmaceutical Statistics 2, 2003) goes from the most parameters to the
+fewest, gives half of the level to the first candidate, an equal part of the rest to each other one, and hands on what
+a candidate that passed had.
 """
 
 from __future__ import annotations
@@ -178,8 +178,8 @@ def narrowest(
 ) -> pd.DataFrame:
     """Which networks of fewer parameters are not inferior to the reference at full width, and what they save.
 
-    The reference at full width is the best of those with the most parameters: chosen by its accuracy it is flattered, so
-    that the claim is made harder.
+    The reference at full width is the best of those with the most parameters: chosen by its accuracy it is flattered,
+    so that the claim is made harder.
 
     Args:
         records: as in `compensation`, of one backbone or several.
@@ -480,8 +480,8 @@ def _claim_sentence(activation: str, rows: pd.DataFrame, reference: str, margin:
     points = f"{100 * margin:.2g} points"
     if len(held):
         row = held.iloc[0]
-        return (f"The narrowest {activation} network not inferior to {reference} at full width by more than {points} has "
-                f"{int(row['params']):,} parameters and saves {int(row['saved']):,} ({row['saved_share']:.0%}); "
+        return (f"The narrowest {activation} network not inferior to {reference} at full width by more than {points} "
+                f"has {int(row['params']):,} parameters and saves {int(row['saved']):,} ({row['saved_share']:.0%}); "
                 f"difference {100 * row['difference']:+.2f} points, bound {100 * row['bound']:+.2f}, "
                 f"n = {int(row['n'])} seeds.")  # fmt: skip
     start = f"No {activation} network with fewer parameters is shown to be within {points} of {reference} at full width"
@@ -489,7 +489,7 @@ def _claim_sentence(activation: str, rows: pd.DataFrame, reference: str, margin:
     if not len(hopeful):
         return f"{start}: all are worse by more, or have one seed."
     row = hopeful.iloc[int(np.argmin(hopeful["needed"].to_numpy(dtype=np.int64)))]
-    return (f"{start}; about {int(row['needed']):,} seeds would show it for the one with {int(row['params']):,} parameters "
+    return (f"{start}; about {int(row['needed']):,} seeds would show it for the one with {int(row['params']):,} params "
             f"if its difference of {100 * row['difference']:+.2f} points is real, it has {int(row['n'])}.")  # fmt: skip
 
 
@@ -529,7 +529,8 @@ def _order(draws: Floats, share: float) -> Floats:
     """A quantile of each column, infinite ones included."""
     method = "lower" if share < 0.5 else "higher"
     with np.errstate(invalid="ignore"):
-        return cast(Floats, np.quantile(draws, share, axis=0, method=method))
+        found = np.quantile(draws, share, axis=0, method=method)  # type: ignore[call-overload]
+        return cast(Floats, found)
 
 
 def _quantiles(draws: Floats, level: float) -> tuple[Floats, Floats]:

@@ -89,9 +89,9 @@ def importance(
     done = completed(records).reset_index(drop=True)
     names = _dimensions(done, objectives, parameters)
     values = minimised(done, objectives) if len(done) else np.empty((0, len(objectives)))
-    usable = np.isfinite(values).all(axis=1)
-    done, values = done.loc[usable].reset_index(drop=True), values[usable]
-    names = [name for name in names if _told(done[name]).nunique() > 1]
+    usable: np.ndarray = np.flatnonzero(np.isfinite(values).all(axis=1))
+    done, values = done.iloc[usable].reset_index(drop=True), values[usable]
+    names = [name for name in names if done[name].dropna().nunique() > 1]
     if len(done) < LEAST or not names:
         why = f"{len(done)} completed trials" if len(done) < LEAST else "no dimension that differs between them"
         return Importance(_frame([]), (f"There is nothing to tell of what moves the objectives: {why}.",))

@@ -472,7 +472,7 @@ def _subset_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
     sums, counts = np.zeros(1), np.zeros(1)
     for value in values:
         sums, counts = np.concatenate([sums, sums + value]), np.concatenate([counts, counts + 1.0])
-    return cast(NDArray[np.float64], sums[1:] / counts[1:])
+    return np.asarray(sums[1:] / counts[1:])
 
 
 def _flipped_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:

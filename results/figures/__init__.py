@@ -3,9 +3,19 @@
 save(front_figure(run.trials, objectives=run.objectives), "front.html")
 """
 
+from results.figures.compensation import compensation_figure
 from results.figures.front import front_figure, hypervolume_figure
 from results.figures.importance import importance_figure
 from results.figures.information import information_figure
 from results.figures.theme import COLOURS, activation_colours, save
 
-__all__ = ["COLOURS", "activation_colours", "front_figure", "hypervolume_figure", "importance_figure", "information_figure", "save"]
+__all__ = [
+    "COLOURS",
+    "activation_colours",
+    "compensation_figure",
+    "front_figure",
+    "hypervolume_figure",
+    "importance_figure",
+    "information_figure",
+    "save",
+]

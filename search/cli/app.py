@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import bench, network, remote, runs, simulate, studies, views
+from search.cli import analysis, bench, network, remote, runs, simulate, studies, views
 
 __all__ = ["app", "main"]
 
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.command("run")(runs.run_command)
 app.command("resume")(runs.resume_command)
 app.command("front")(views.front_command)
+app.command("compensation")(analysis.compensation_command)
+app.command("importance")(analysis.importance_command)
 app.command("spaces")(views.spaces_command)
 app.command("data")(views.data_command)
 app.command("sites")(network.sites_command)

@@ -16,7 +16,7 @@ from search.cli.runs import Address, Cpus, Gpus, Workers
 if TYPE_CHECKING:
     from results.confirmation import Confirmation
 
-__all__ = ["confirm_command", "export_command", "report_command"]
+__all__ = ["ablate_command", "confirm_command", "export_command", "report_command"]
 
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no table.")]
@@ -79,6 +79,69 @@ def export_command(
     typer.echo("")
     for line in found.card["load"]:
         typer.echo(f"  {line}")
+
+
+def ablate_command(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR, CANDIDATE.json or SPEC.toml", help="Where the base candidate is.")
+    ],
+    trial: Annotated[
+        int | None, typer.Option(help="Of a run: the base; the front's most accurate one with LENI if not given.")
+    ] = None,
+    factors: Annotated[
+        list[str] | None,
+        typer.Option(help="stem,inner,width; one with levels of its own is given alone, kernel=1,5; may be repeated."),
+    ] = None,
+    design: Annotated[str, typer.Option(help="one-at-a-time, full or fractional.")] = "one-at-a-time",
+    seeds: Annotated[int | None, typer.Option(min=2, help="Of each network; 8 if not given.")] = None,
+    data: Annotated[str | None, typer.Option(help="A data set, where the base is a file.")] = None,
+    data_folder: Annotated[Path | None, typer.Option(help="Where the data set's files are.")] = None,
+    train_size: Annotated[int | None, typer.Option(help="Training images to use, stratified.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of every training.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The study's folder; DIR/ablation, or the next free one under runs/.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost, and stop.")] = False,
+    cpus_per_trial: Cpus = None,
+    gpus_per_trial: Gpus = None,
+    workers: Workers = None,
+    address: Address = None,
+    quiet: Quiet = False,
+) -> int:
+    """Change one part of a network at a time, or several, and say what each is worth, with intervals."""
+    from search.ablate import SEEDS, ablate, base_of, study
+    from spaces.factorial import factorial
+    from spaces.factorial import factors as factors_of
+
+    base = base_of(
+        source, trial=trial, out=out, data=data, data_folder=data_folder, train_size=train_size, epochs=epochs,
+        cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, workers=workers, address=address,
+    )  # fmt: skip
+    name = "one" if design == "one-at-a-time" else design
+    plan = factorial(base.candidate, factors_of(base.candidate, _factors(factors)), design=name)
+    planned = study(base, plan, seeds=seeds or SEEDS)
+    if not quiet or dry_run:
+        planned.show()
+    if dry_run:
+        return 0
+    found = ablate(planned, quiet=quiet)
+    if found is None:
+        typer.echo(f"interrupted; the same command with --out {base.folder} goes on with it", err=True)
+        return 130
+    if not quiet:
+        show_table(found.table())
+        for sentence in found.sentences:
+            typer.echo(sentence)
+        for path in planned.files():
+            typer.echo(path)
+    return 0
+
+
+def _factors(texts: list[str] | None) -> list[str] | None:
+    """Names with commas between them; one with levels, whose commas are its own, stands alone."""
+    if texts is None:
+        return None
+    return [part for text in texts for part in ([text] if "=" in text else text.split(",")) if part.strip()]
 
 
 def report_command(

@@ -6,10 +6,14 @@ it, and where none is as cheap the trial is never stopped. So the added volume i
 the reference, times the gain that a normal forecast leaves to expect over the best of them, in closed form. (It may
 reach over what a dearer trial has added already.)
 
-What it would cost is the share of its epochs that is left. The price of a whole training is a share, THRESHOLD, of what
-a trial has added on average so far, at most: the whole unit box over the number of trials. So early in a search little
-is risked for little, late in a search (when a gain of any size has become rare) a small gain is worth waiting for, and
-no length of the search has to be known in advance.
+What it would cost is the share of its epochs that is left, and the price of a whole training is what a trial has added
+on average so far, at most: the unit box over the number of trials. So early in a search little is risked for little;
+late in it, when a gain of any size has become rare, a small one is worth waiting for; and no length of the search has
+to be known in advance.
+
+A forecast is a guess while a curve is short. So a trial that successive halving would let go on from a rung is not
+stopped before the next: those among the best of their rung by rank, or on its front. Of the others expected improvement
+spares the ones whose outcome is open.
 
 A stopped trial's forecast stays as evidence, with its uncertainty; so trials like it are stopped sooner.
 """
@@ -23,13 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from leni.errors import SpecError
 from results import is_non_dominated, minimised
 from search.decide.forecast import forecast
+from search.decide.halving import Halving
 
 __all__ = ["Improvement", "expected_gain"]
 
-THRESHOLD = 0.05
+THRESHOLD = 1.0
 EVIDENCE = 3  # completed trainings before the first forecast
 COMPLETED_KEPT, STOPPED_KEPT = 200, 300  # the latest of each that a forecast uses, so that its time is bounded
 REFERENCE = 1.01  # of the value, scaled to 0 (best) .. 1 (worst)
@@ -59,7 +63,7 @@ class Improvement:
         maximise: whether a greater reading is better.
         bounds: (least, greatest) value, the scale of gains; None for the way from the middle first reading to the best
             final value, as far as they have been seen.
-        threshold: the price of a full training, as a share of what a trial has added on average.
+        threshold: the price of a full training, in what a trial has added on average so far.
     """
 
     def __init__(
@@ -74,6 +78,8 @@ class Improvement:
         self.epochs, self.threshold = epochs, threshold
         self.sign = float(minimised([[1.0]], {"value": "maximize" if maximise else "minimize"})[0, 0])
         self.bounds = None if bounds is None else tuple(sorted(self.sign * bound for bound in bounds))
+        self.halving = Halving(epochs, costs=costs, maximise=maximise)
+        self.kept: set[int] = set()  # rows that halving let go on from their last rung
         self.rows: dict[int, int] = {}
         self.costs = np.empty((0, costs))
         self.curves = np.empty((0, epochs))
@@ -91,9 +97,7 @@ class Improvement:
         Raises:
             SpecError: it has another number of costs than the stopper was told.
         """
-        if len(costs) != self.costs.shape[1]:
-            count = self.costs.shape[1]
-            raise SpecError(f"trial {number} must have {count} known costs, as the stopper was told, got {costs}")
+        self.halving.begin(number, costs)
         row = self.rows.setdefault(number, len(self.rows))
         if row == len(self.costs):
             self._grow()
@@ -107,11 +111,14 @@ class Improvement:
         if epoch > self.epochs:
             return False
         row = self.rows[number]
+        if epoch in self.halving.rungs:
+            (self.kept.discard if self.halving.report(number, epoch, value) else self.kept.add)(row)
         self.curves[row, epoch - 1] = math.inf if math.isnan(value) else self.sign * value
         return epoch < self.epochs and self._hopeless(row, epoch)
 
     def end(self, number: int, state: str) -> None:
         """A completed curve becomes evidence, a stopped one with its last forecast; a failed one is forgotten."""
+        self.halving.end(number, state)
         row = self.rows[number]
         if state == "failed":
             self._forget(row)
@@ -140,6 +147,7 @@ class Improvement:
         """A trial without readings."""
         self.curves[row] = np.nan
         self.forecasts.pop(row, None)
+        self.kept.discard(row)
         if row in self.stopped:
             self.stopped.remove(row)
         if row in self.completed:
@@ -159,6 +167,8 @@ class Improvement:
         reading = self.curves[row, epoch - 1]
         if not np.isfinite(reading):
             return bool(reading > 0)
+        if row in self.kept:
+            return False
         ended = np.array(self.completed[-COMPLETED_KEPT:] + self.stopped[-STOPPED_KEPT:])
         there = np.isfinite(self.curves[ended, epoch - 1])
         if there[: min(len(self.completed), COMPLETED_KEPT)].sum() < EVIDENCE:

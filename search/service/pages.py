@@ -51,7 +51,8 @@ def _vega() -> bytes:
     """Vega, Vega-Lite and Vega-Embed in one script, as the package that draws the run's own figures has them."""
     import vl_convert
 
-    return str(vl_convert.javascript_bundle(None)).encode()
+    script = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]
+    return str(script).encode()
 
 
 def warm() -> None:

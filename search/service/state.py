@@ -55,7 +55,8 @@ class Service:
 
     def describe(self, search: Search) -> dict[str, Any]:
         """A search as JSON has it."""
-        records = sha256(self.readings.version(search.id).encode()).hexdigest()[:16] if search.attempt else ""
+        version = self.readings.version(search.id) if search.attempt else ""
+        records = version and sha256(version.encode()).hexdigest()[:16]
         return {
             "id": search.id,
             "name": search.name,

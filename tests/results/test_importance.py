@@ -19,7 +19,7 @@ def records(count=60, seed=0):
         {
             "number": number, "state": "completed", "backbone": "resnet8", "activation": activation[number],
             "widths": widths[number], "lr_factor": factor[number], "placement": "all",
-            "init_std": 0.01 if activation[number] == "leni" else None,
+            "init_std": [0.01, 0.1][number % 2] if activation[number] == "leni" else None, "norm": "none",
             "accuracy": 0.5 + 0.3 * (activation[number] == "leni") + 0.02 * factor[number],
             "params": 100 * int(widths[number].split("-")[0]) ** 2,
         }

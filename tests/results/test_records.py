@@ -54,7 +54,7 @@ def test_to_frame_keeps_values_types_and_order():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"state": "done"}, "state must be one of completed, stopped, failed, infeasible, got 'done'"),
+        ({"state": "done"}, "state must be one of completed, stopped, failed, infeasible, extended, got 'done'"),
         ({"state": None}, "state is missing in row 0"),
         ({"number": None}, "number is missing in row 0"),
         ({"params": 1.5}, r"column params must be Int64, got 1.5 \(row 0\)"),

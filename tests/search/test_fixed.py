@@ -83,7 +83,8 @@ def test_plan_measures_the_candidates_of_the_list(tmp_path, monkeypatch):
     spec = fixed_spec(SEARCH, [A, B], tmp_path / "x", seeds=2)
     seconds = planning.trial_seconds(spec, prepare(spec))
     assert measured == [A, B]
-    assert len(seconds) == 2 and min(seconds) > 0
+    assert len(seconds) == 2
+    assert min(seconds) > 0
 
 
 def begun(spec: Spec, ended: str) -> RunFolder:

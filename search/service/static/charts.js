@@ -51,6 +51,7 @@ window.charts = (function () {
     const result = await window.vegaEmbed(place, fitted, {
       actions: false,
       ast: true,
+      logLevel: 1,
       defaultStyle: false,
       renderer: "canvas",
       config: config(),
@@ -84,5 +85,6 @@ window.charts = (function () {
     width = window.innerWidth;
     drawn.forEach((known, place) => draw(place, known.spec));
   });
-  return { draw, line };
+  const view = (place) => drawn.get(place)?.result.view;
+  return { draw, line, view };
 })();

@@ -103,6 +103,21 @@ def test_improvement_incumbent_is_the_best_that_costs_no_more() -> None:
     assert stopper._incumbent(stopper.rows[10]) is None
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 5)), min_size=4, max_size=20))
+def test_improvement_on_front_of_its_rung_goes_on(trials: list[tuple[int, int]]) -> None:
+    stopper = Improvement(EPOCHS, bounds=(0.0, 1.0))
+    for number, (cost, step) in enumerate(trials):
+        stopper.begin(number, [float(cost)])
+        stopped = stopper.report(number, 1, step / 10)
+        earlier = trials[:number]
+        if not any(c <= cost and s >= step and (c, s) != (cost, step) for c, s in earlier):
+            assert not stopped
+        for epoch in range(2, EPOCHS + 1):
+            stopper.report(number, epoch, step / 10)
+        stopper.end(number, "completed")
+
+
 def test_improvement_nan_reading_stops_where_another_was_completed() -> None:
     stopper = experienced()
     stopper.begin(99, [150.0])

@@ -1,10 +1,18 @@
 """A service in this process, whose searches are made of nothing but their files."""
 
+import contextlib
 import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 pytest.importorskip("fastapi")
@@ -13,11 +21,13 @@ from starlette.testclient import TestClient
 
 import results
 from search.service.app import create_app
+from search.service.client import Client
 from search.service.home import Home
 from search.service.settings import Settings
 from search.service.state import Service
 from search.service.store import Search
 
+PUPPETS = Path(__file__).parent / "puppet_service.py"
 ENVIRONMENT = {"objectives": {"accuracy": "maximize", "params": "minimize"}, "trials": 6, "ended": "complete"}
 
 
@@ -124,3 +134,87 @@ def finished(service: Service, puppets: Puppets) -> Search:
     puppets.end(search, home)
     service.queue.tick()
     return service.store.get(search.id)
+
+
+def patiently(condition: Any, *, seconds: float = 150.0) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not come to this"
+        time.sleep(0.1)
+    return found
+
+
+class Server:
+    """A server that can be killed and started again, at the same port."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.folder = folder
+        self.words = words or ("-m", "search.cli", "serve", "--folder", str(folder), "--port", str(self.port))
+        self.client = Client(f"http://127.0.0.1:{self.port}")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        words = [str(self.port) if word == "PORT" else word for word in self.words]
+        self.process = subprocess.Popen([sys.executable, *words], stderr=subprocess.DEVNULL)
+        patiently(self._answers)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        assert self.process.poll() is None, "the service did not start"
+        return False
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def clean(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+        for path in self.folder.glob("searches/*/process.json"):
+            if Home(path.parent).alive():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    driver = psutil.Process(json.loads(path.read_text())["pid"])
+                    for process in [*driver.children(recursive=True), driver]:
+                        process.kill()
+        self.client.close()
+
+
+@pytest.fixture(name="wait_for")
+def _wait_for() -> Any:
+    return patiently
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "service")
+    yield made
+    made.clean()
+
+
+@pytest.fixture
+def puppet_server(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "service").mkdir()
+    made = Server(tmp_path / "service", str(PUPPETS), str(tmp_path / "service"), "PORT")
+    yield made
+    made.clean()
+
+
+@pytest.fixture
+def service_rows() -> Any:
+    """Six trials of a search that has ended, in a real server's folder; the search's id."""
+
+    def make(server: Server) -> str:
+        search_id = server.client.submit({"trials": 6}, name="six")["id"]
+        server.client.cancel(search_id)
+        patiently(lambda: server.client.status(search_id)["state"] == "ended")
+        home = Home(server.folder / "searches" / search_id)
+        shutil.rmtree(home.run.path, ignore_errors=True)
+        write_run(home)
+        return search_id
+
+    return make

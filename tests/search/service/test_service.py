@@ -3,81 +3,18 @@
 import contextlib
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-from pathlib import Path
-
-import psutil
-import pytest
 
 import results
 from search.service.client import Client, ServiceError
 from search.service.home import Home
 
 TINY = {"trials": 2, "epochs": 1, "workers": 1}
-PUPPETS = Path(__file__).parent / "puppet_service.py"
 
 
-def wait_for(condition, *, seconds=150.0):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not come to this"
-        time.sleep(0.1)
-    return found
-
-
-class Server:
-    """A server that can be killed and started again, at the same port."""
-
-    def __init__(self, folder: Path, *words: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.folder = folder
-        self.words = words or ("-m", "search.cli", "serve", "--folder", str(folder), "--port", str(self.port))
-        self.client = Client(f"http://127.0.0.1:{self.port}")
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        words = [str(self.port) if word == "PORT" else word for word in self.words]
-        self.process = subprocess.Popen([sys.executable, *words], stderr=subprocess.DEVNULL)
-        wait_for(self._answers)
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-            return True
-        assert self.process.poll() is None, "the service did not start"
-        return False
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def clean(self) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(30)
-        for path in self.folder.glob("searches/*/process.json"):
-            if Home(path.parent).alive():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    driver = psutil.Process(json.loads(path.read_text())["pid"])
-                    for process in [*driver.children(recursive=True), driver]:
-                        process.kill()
-        self.client.close()
-
-
-@pytest.fixture
-def server(tmp_path):
-    made = Server(tmp_path / "service")
-    yield made
-    made.clean()
-
-
-def test_service_killed_during_a_run_finds_it_again_and_starts_what_is_queued(server, tmp_path):
+def test_service_killed_during_a_run_finds_it_again_and_starts_what_is_queued(server, wait_for, tmp_path):
     server.start()
     first, second = [server.client.submit(TINY, name=name)["id"] for name in ("first", "second")]
     home = Home(server.folder / "searches" / first)
@@ -98,7 +35,7 @@ def test_service_killed_during_a_run_finds_it_again_and_starts_what_is_queued(se
     assert fetched.trials.equals(run.trials)
 
 
-def test_cancelled_run_ends_as_ctrl_c_does_and_goes_on_when_resumed(server):
+def test_cancelled_run_ends_as_ctrl_c_does_and_goes_on_when_resumed(server, wait_for):
     server.start()
     search_id = server.client.submit({"trials": 500, "epochs": 1, "workers": 1})["id"]
     home = Home(server.folder / "searches" / search_id)
@@ -118,15 +55,7 @@ def test_cancelled_run_ends_as_ctrl_c_does_and_goes_on_when_resumed(server):
     assert (trials["state"] == "completed").sum() > ended["counts"]["completed"]
 
 
-@pytest.fixture
-def puppet_server(tmp_path):
-    (tmp_path / "service").mkdir()
-    made = Server(tmp_path / "service", str(PUPPETS), str(tmp_path / "service"), "PORT")
-    yield made
-    made.clean()
-
-
-def test_two_hundred_submissions_while_the_service_is_killed_are_two_hundred_searches(puppet_server):
+def test_two_hundred_submissions_while_the_service_is_killed_are_two_hundred_searches(puppet_server, wait_for):
     puppet_server.start()
     found: dict[int, str] = {}
 

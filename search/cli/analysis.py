@@ -1,0 +1,94 @@
+"""Commands that say what a run means: compensation, importance.
+
+What is heavy (pandas, Altair, Optuna) is imported when a command needs it, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.cli.console import show_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["compensation_command", "importance_command"]
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
+Figure = Annotated[Path | None, typer.Option(help="Draw it: .html, .png, .svg or .pdf.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def compensation_command(
+    folder: Folder,
+    reference: Annotated[str, typer.Option(help="The activation that others are compared with.")] = "relu",
+    margin: Annotated[float, typer.Option(help="Of non-inferiority, a share: 0.002 is 0.2 points.")] = 0.002,
+    figure: Figure = None,
+    as_json: AsJson = False,
+) -> None:
+    """How many parameters each activation makes up for, and the narrowest network that is not inferior."""
+    from results import load
+    from results.compensation import compensation
+
+    found = compensation(load(folder).trials, reference=reference, margin=margin)
+    tables = {"ratios": found.ratios, "gains": found.gains, "claims": found.claims}
+    _say(found, tables, figure, as_json)
+
+
+def importance_command(folder: Folder, figure: Figure = None, as_json: AsJson = False) -> None:
+    """Which dimension of the space moves accuracy, parameters and hypervolume."""
+    from results import load
+    from results.importance import importance
+
+    run = load(folder)
+    found = importance(run.trials, objectives=run.objectives)
+    _say(found, {"shares": found.frame}, figure, as_json)
+
+
+def _say(found: Any, tables: dict[str, pd.DataFrame], figure: Path | None, as_json: bool) -> None:
+    """Sentences and tables of an analysis, and its figure."""
+    if figure is not None:
+        from results import save
+
+        save(found.figure(), figure)
+    if as_json:
+        rows = {name: json.loads(table.to_json(orient="records")) for name, table in tables.items()}
+        typer.echo(json.dumps({"sentences": list(found.sentences), **rows}))
+        return
+    for sentence in found.sentences:
+        typer.echo(sentence)
+    for name, table in tables.items():
+        if len(table):
+            show_table(_table(name, table))
+    if figure is not None:
+        typer.echo(str(figure))
+
+
+def _table(name: str, frame: pd.DataFrame) -> Any:
+    """A frame for the terminal; numbers in four digits."""
+    from rich import box
+    from rich.table import Table
+
+    shown = frame.dropna(axis="columns", how="all")
+    table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in shown.columns:
+        table.add_column(str(column), overflow="fold")
+    for row in shown.itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
+    return table
+
+
+def _cell(value: Any) -> str:
+    import pandas as pd
+
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
+        return ""
+    return (
+        f"{value:.4g}"
+        if isinstance(value, float) and abs(value) < 10_000
+        else (f"{value:,.0f}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value))
+    )

@@ -1,0 +1,101 @@
+"""The pages in a real browser, with a real search; skipped where there is no Chromium with Playwright.
+
+`pytest tests/search/service/test_browser.py --basetemp DIR` leaves its screenshots under DIR.
+"""
+
+import shutil
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+
+
+@pytest.fixture
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """A page that fails the test on any error in its console and on any request to elsewhere."""
+    server.start()
+    context = browser.new_context(base_url=f"http://127.0.0.1:{server.port}", viewport={"width": 1400, "height": 1000})
+    made = context.new_page()
+    wrong: list[str] = []
+    made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    made.on("pageerror", lambda error: wrong.append(str(error)))
+    made.on("request", lambda request: None if f":{server.port}/" in request.url else wrong.append(request.url))
+    yield made
+    assert [text for text in wrong if not text.startswith("data:")] == []
+
+
+def points(page) -> int:
+    """Points that the front's figure has drawn."""
+    return page.evaluate("window.charts.view(document.getElementById('front'))?.data('trials').length ?? 0")
+
+
+def rows(page) -> int:
+    return page.locator("#trials tbody tr").count()
+
+
+def test_search_is_submitted_watched_looked_into_and_cancelled(page, wait_for, tmp_path):
+    page.goto("/new")
+    page.get_by_label("Name").fill("in a browser")
+    page.get_by_role("radio", name="placement,").check()
+    page.get_by_label("Trials", exact=True).fill("300")
+    page.get_by_label("Epochs").fill("1")
+    page.get_by_label("Trials at once, at most").fill("1")
+    page.get_by_role("button", name="Submit").click()
+    wait_for(lambda: rows(page) > 3)
+    before = points(page)
+    assert before > 0
+    wait_for(lambda: points(page) > before)
+    page.screenshot(path=tmp_path / "running.png", full_page=True)
+    page.get_by_role("button", name="Trial 0", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#curves canvas")
+    assert page.locator("#sites tbody tr").count() == 19  # ResNet-20: the stem and twice nine blocks
+    page.screenshot(path=tmp_path / "candidate.png", full_page=True)
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector("#state.cancelled", timeout=60_000)
+    assert page.get_by_role("button", name="Resume").is_visible()
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.screenshot(path=tmp_path / "phone.png", full_page=True)
+
+
+def test_box_on_the_figure_chooses_rows(page, server, wait_for, tmp_path, service_rows):
+    search_id = service_rows(server)
+    page.goto(f"/searches/{search_id}")
+    page.wait_for_selector("#front canvas")
+    wait_for(lambda: rows(page) == 6)
+    box = page.locator("#front canvas").bounding_box()
+    page.mouse.move(box["x"] + 70, box["y"] + 70)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.45, box["y"] + box["height"] * 0.6, steps=8)
+    page.mouse.up()
+    wait_for(lambda: rows(page) < 6)
+    assert rows(page) >= 1
+    page.screenshot(path=tmp_path / "box.png", full_page=True)
+    page.get_by_role("button", name="Leave the box").click()
+    wait_for(lambda: rows(page) == 6)
+    page.get_by_label("Filter").fill("failed")
+    wait_for(lambda: rows(page) == 1)
+    page.get_by_label("Filter").fill("")
+    page.get_by_role("button", name="params").click()
+    wait_for(lambda: page.locator("#trials tbody td").first.text_content() == "3")
+
+
+def test_dark_page_and_the_dashboard_draw(browser, page, server, tmp_path, service_rows):
+    search_id = service_rows(server)
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"/searches/{search_id}")
+    page.wait_for_selector("#by-hours canvas")
+    page.screenshot(path=tmp_path / "dark.png", full_page=True)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 22, 22)"
