@@ -57,6 +57,8 @@ class LENI(nn.Module):
         init_slope: added to K's centre (its diagonal, for grouped and dense transforms): the block starts near
             a PReLU of that slope. With `init_std=0`: 0 is ReLU, -1 is |x|, 1 the identity.
         decay: whether K, w1 and the norm ask for weight decay; see `no_weight_decay`.
+        frozen: whether K stays as it starts: no gradient reaches it, and it asks for no weight decay. For ablations:
+            what is left of the block when its transform does not learn. It is counted as if it did.
         device: where the parameters live.
         dtype: of the parameters.
 
@@ -82,6 +84,7 @@ class LENI(nn.Module):
         init_std: float = 0.01,
         init_slope: float = 0.0,
         decay: bool = False,
+        frozen: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -104,6 +107,7 @@ class LENI(nn.Module):
         self.init_std = init_std
         self.init_slope = init_slope
         self.decay = decay
+        self.frozen = frozen
         self.out_channels = 2 * channels if compression == "none" else channels
 
         shape = (channels, channels // self.groups, self.kernel_size, self.kernel_size)
@@ -147,10 +151,11 @@ class LENI(nn.Module):
             ShapeError: `x` is not (N, C, H, W).
         """
         _check_shape(x, self.channels)
+        kernel = self.kernel.detach() if self.frozen else self.kernel
         depthwise = self.groups == self.channels
         if depthwise and self.compression == "grouped" and self.norm is None:
-            return leni_forward(x, self.weight, self.kernel)
-        negative = F.conv2d(negative_part(x), self.kernel, padding=self.kernel_size // 2, groups=self.groups)
+            return leni_forward(x, self.weight, kernel)
+        negative = F.conv2d(negative_part(x), kernel, padding=self.kernel_size // 2, groups=self.groups)
         if self.norm is not None:
             negative = self.norm(negative)
         positive = F.relu(x)
@@ -160,8 +165,9 @@ class LENI(nn.Module):
         return both if self.compression == "none" else F.conv2d(both, self.weight)
 
     def no_weight_decay(self) -> set[str]:
-        """Names of the own parameters that ask for no weight decay (timm's convention); none with `decay=True`."""
-        return set() if self.decay else {name for name, _ in self.named_parameters()}
+        """Names of parameters that ask for no weight decay (timm's convention); with `decay=True` a frozen K alone."""
+        names = {name for name, _ in self.named_parameters()}
+        return names if not self.decay else {"kernel"} if self.frozen else set()
 
     def extra_repr(self) -> str:
         """The options, for `print(network)`."""
@@ -170,6 +176,7 @@ class LENI(nn.Module):
             parts.append(f"groups={self.groups}")
         parts += [f"compression={self.compression!r}", f"norm={self.norm_kind!r}"]
         parts += [f"init_std={self.init_std}", f"init_slope={self.init_slope}", f"decay={self.decay}"]
+        parts += ["frozen=True"] if self.frozen else []
         return ", ".join(parts)
 
 
@@ -243,6 +250,7 @@ _OPTIONS = (
     Option("init_std", 0.01, kind=float, structural=False, low=0.0),
     Option("init_slope", 0.0, kind=float, structural=False),
     Option("decay", False, kind=bool, structural=False),
+    Option("frozen", False, kind=bool, structural=False, later=True),
 )
 
 register(

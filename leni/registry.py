@@ -43,6 +43,7 @@ class Option:
         structural: whether it can change parameters, multiply-adds or output channels.
         low: the least number allowed, None for none.
         odd: whether an int must be odd.
+        later: whether candidates were written before there was this option; where they lack it they have its default.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Option:
     structural: bool = True
     low: float | None = None
     odd: bool = False
+    later: bool = False
 
     def allows(self, value: object) -> bool:
         """Whether `value` is one that the option may have."""

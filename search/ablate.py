@@ -7,11 +7,12 @@ those on the validation split: the test split is for the confirmed front.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 from rich import box
@@ -20,17 +21,21 @@ from rich.table import Table
 
 import results
 from leni.errors import CandidateError, FolderError, SpecError
+from results.ablation import PREFIX, Ablation, ablation
+from results.effects import effects_latex, effects_markdown
 from results.statistics import smallest_p
 from search.fixed import HOW, fixed_spec, fresh_seed, train_fixed
-from search.folder import RunFolder, next_free
+from search.folder import RunFolder, next_free, write_text
 from search.plan import slots_here, trial_seconds
 from search.run import prepare
 from search.spec import Spec
 from search.trained import keyed, recorded_candidate, trained_record, trained_spec
 from spaces import Candidate, ParameterSpace
+from spaces.factorial import Cell, Plan
 
-__all__ = ["Base", "Cell", "Study", "base_of", "study", "train"]
+__all__ = ["Base", "Study", "ablate", "base_of", "study", "train"]
 
+FIGURES = (".html", ".png")
 SEEDS = 8
 """Eight pairs can reach a p-value of 0.008, so that six comparisons can pass Holm's correction at 0.05."""
 
@@ -110,20 +115,6 @@ def _of_run(place: RunFolder, trial: int | None, out: Path | None, given: Mappin
     return Base(recorded_candidate(record), Spec(**again), f"trial {trial} of {place.path}", out or place.ablation)
 
 
-class Cell(Protocol):
-    """One network of a plan, see `spaces.factorial`.
-
-    Attributes:
-        levels: the level of each factor, by its name.
-        candidate: what to train.
-        recipe: what of the recipe is another than the base's.
-    """
-
-    levels: Mapping[str, Any]
-    candidate: Candidate
-    recipe: Mapping[str, Any]
-
-
 @dataclass(frozen=True)
 class Study:
     """What will be trained, and what it takes.
@@ -140,7 +131,7 @@ class Study:
     """
 
     base: Base
-    plan: Any
+    plan: Plan
     cells: tuple[Cell, ...]
     left_out: Mapping[str, str]
     lists: tuple[Spec, ...]
@@ -165,8 +156,13 @@ class Study:
                 f"Corrected for {comparisons} comparisons (Holm) that is {min(1.0, comparisons * least):.3g}: to pass "
                 f"0.05 with the strictest of them takes {_pairs(comparisons)} seeds."
             )
+        found += self.plan.notes
         found += [f"Left out: {name}, {reason}." for name, reason in self.left_out.items()]
         return tuple(found)
+
+    def files(self) -> tuple[Path, ...]:
+        """What `ablate` writes."""
+        return tuple(self.base.folder / f"ablation{suffix}" for suffix in (".csv", ".md", ".tex", *FIGURES, ".json"))
 
     def show(self, console: Console | None = None) -> None:
         """Print the plan: a row a network, then the sentences."""
@@ -183,12 +179,12 @@ class Study:
             console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
-def study(base: Base, plan: Any, *, seeds: int = SEEDS) -> Study:
+def study(base: Base, plan: Plan, *, seeds: int = SEEDS) -> Study:
     """Check a plan's networks, and what they cost.
 
     Args:
         base: what is ablated.
-        plan: of `spaces.factorial`, with `cells`.
+        plan: of `spaces.factorial`.
         seeds: of each.
 
     Raises:
@@ -251,6 +247,51 @@ def _seconds(spec: Spec) -> float | None:
     return fmean(seconds) * len(left)
 
 
+def ablate(planned: Study, *, quiet: bool = False, console: Console | None = None) -> Ablation | None:
+    """Train what a study plans, and say what each part is worth.
+
+    Args:
+        planned: of `study`.
+        quiet: whether no progress is shown.
+        console: where progress goes; None for standard error.
+
+    Returns:
+        The effects, also in the study's folder: ablation.csv (in full precision), interactions.csv where the design has
+        them, .md, .tex (booktabs), .html, .png, and .json, which the report reads. None where the training was
+        interrupted; the same command goes on with it.
+
+    Raises:
+        FolderError: the folder holds trainings that do not compare, or cannot be written.
+        RecordError: the base itself has no result.
+        LeniSearchError: as `search.run`.
+    """
+    records = train(planned, quiet=quiet, console=console)
+    if records is None:
+        return None
+    found = ablation(records)
+    try:
+        _write(planned, found)
+    except OSError as error:
+        raise FolderError(f"{planned.base.folder} cannot be written: {error.strerror}") from None
+    return found
+
+
+def _write(planned: Study, found: Ablation) -> None:
+    place = planned.base.folder
+    said = [*found.sentences, *found.left_out, *planned.sentences()]
+    figure = found.figure()
+    write_text(place / "ablation.csv", results.to_csv(found.effects))
+    if len(found.interactions):
+        write_text(place / "interactions.csv", results.to_csv(found.interactions))
+    write_text(place / "ablation.md", effects_markdown(found))
+    caption = f"Ablation of {_short(planned.base.candidate)}: accuracy points against it on {planned.base.spec.data}."
+    write_text(place / "ablation.tex", effects_latex(found, caption=caption))
+    for suffix in FIGURES:
+        results.save(figure, place / f"ablation{suffix}")
+    notes = {"sentences": said, "base": planned.base.candidate.to_dict(), "figure": figure.to_dict()}
+    write_text(place / "ablation.json", json.dumps(notes) + "\n")
+
+
 def train(planned: Study, *, quiet: bool = False, console: Console | None = None) -> pd.DataFrame | None:
     """Train what a study plans, and read the records.
 
@@ -277,7 +318,7 @@ def train(planned: Study, *, quiet: bool = False, console: Console | None = None
     rows = []
     for cell in planned.cells:
         record = found[_group(cell.recipe), cell.candidate.to_json()]
-        rows.append(record | {f"factor: {name}": str(level) for name, level in cell.levels.items()})
+        rows.append(record | {f"{PREFIX}{name}": str(level) for name, level in cell.levels.items()})
     return pd.DataFrame(rows).convert_dtypes()
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 
@@ -21,6 +22,7 @@ from search.run import Prepared, prepare
 from search.spec import Spec
 from search.training.data import Part
 from search.training.replicas import Replicas
+from spaces import Candidate
 
 __all__ = ["Plan", "plan", "slots_here", "trial_seconds"]
 
@@ -110,21 +112,32 @@ def trial_seconds(spec: Spec, prepared: Prepared) -> list[float]:
     # A pass over the validation part is a third of a step for each of its batches: forward alone.
     batches = len(data.train.labels) // batch + len(data.validation.labels) / batch / 3
     few = replace(data, train=_first(data.train, STEPS * batch), validation=_first(data.validation, 1))
-    asker = Asker(
-        spec.search_space(), sampler("random", seed=spec.seed), directions=["maximize"], seed=spec.seed,
-        check=lambda candidate: spec.refuse_costs(prepared.costs(candidate)),
-        first=prepared.first if spec.candidates else (), only_first=bool(spec.candidates),
-    )  # fmt: skip
+    device = "cuda" if prepared.gpus else "cpu"
     found: list[float] = []
     with torch_threads(max(1, int(spec.cpus_per_trial))):
-        while len(found) < SAMPLE and (asked := asker.ask()) is not None:
-            device = "cuda" if prepared.gpus else "cpu"
-            replicas = Replicas(asked.candidate, few, recipe, seeds=spec.first_seeds(), device=device)  # type: ignore[arg-type]
+        for candidate in _sample(spec, prepared):
+            replicas = Replicas(candidate, few, recipe, seeds=spec.first_seeds(), device=device)
             replicas.epoch()  # compiles, and chooses how several seeds are trained
             started = time.perf_counter()
             replicas.epoch()
             found.append((time.perf_counter() - started) / STEPS * batches * recipe.epochs)
     return found
+
+
+def _sample(spec: Spec, prepared: Prepared) -> Iterator[Candidate]:
+    """A few candidates: the first of a fixed list, else random ones of the space."""
+    if spec.candidates:
+        yield from islice((each for each in spec.only_candidates() if isinstance(each, Candidate)), SAMPLE)
+        return
+    asker = Asker(
+        spec.search_space(), sampler("random", seed=spec.seed), directions=["maximize"], seed=spec.seed,
+        check=lambda candidate: spec.refuse_costs(prepared.costs(candidate)),
+    )  # fmt: skip
+    for _ in range(SAMPLE):
+        asked = asker.ask()
+        if asked is None or not isinstance(asked.candidate, Candidate):
+            return
+        yield asked.candidate
 
 
 def _first(part: Part, count: int) -> Part:

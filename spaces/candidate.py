@@ -101,7 +101,8 @@ class Candidate:
         """A candidate from all of its fields, none more and none less.
 
         Raises:
-            CandidateError: a field is unknown or missing, an option is missing, or a value is impossible.
+            CandidateError: a field is unknown or missing, an option is missing that is not of a later version than the
+                first, or a value is impossible.
         """
         if not isinstance(values, Mapping):
             raise CandidateError(f"a candidate must be an object with named fields, got {values!r}")
@@ -119,7 +120,8 @@ class Candidate:
             raise CandidateError(f"options must be an object, got {values['options']!r}")
         widths = values["widths"]
         candidate = cls(**{**values, "widths": tuple(widths) if isinstance(widths, list) else widths})
-        if absent := [name for name, _ in candidate.options if name not in values["options"]]:
+        known = registry.get(candidate.activation).options
+        if absent := [name for name, _ in candidate.options if name not in values["options"] and not known[name].later]:
             raise CandidateError(f"options of {candidate.activation} are missing: {', '.join(absent)}")
         return candidate
 

@@ -138,7 +138,7 @@ def _add_samples(zero: np.floating[Any], addresses: Addresses, sums: Array) -> N
 
 
 def _entry(sources: int) -> Callable[..., None]:
-    """The function to compile; `sources` is in it since numba's cache sees only this file and the closure change."""
+    """The function to compile; `sources` is in it for numba's cache, which tells only files and closures apart."""
 
     def entry(zero: np.floating[Any], addresses: Addresses, shape: Shape, way: Way, threads: int) -> None:
         backward = addresses[0] != 0 and sources != 0
@@ -155,7 +155,7 @@ def _entry(sources: int) -> Callable[..., None]:
 def _compiled(parallel: bool) -> Callable[..., None]:
     """The entry that numba compiles, or reads from its cache, at the first call for each dtype."""
     texts = b"".join(Path(str(module.__file__)).read_bytes() for module in (pixels, planes))
-    function = _entry(1 + zlib.crc32(texts))
+    function = _entry(2 + 2 * zlib.crc32(texts) + parallel)  # or one's cache would be the other's, and lose the threads
     try:
         return jit(nogil=True, parallel=parallel, cache=True)(function)
     except RuntimeError:  # neither this folder nor the user's own is writable

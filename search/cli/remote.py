@@ -73,9 +73,7 @@ def serve_command(
 ) -> None:
     """Serve searches to a team: submit, watch and fetch over HTTP, with pages for a browser."""
     with _packages():
-        import uvicorn
-
-        from search.service.app import create_app
+        from search.service.app import create_app, serve
         from search.service.metrics import log_json
         from search.service.settings import Settings
     from leni.errors import SpecError
@@ -95,10 +93,7 @@ def serve_command(
                         "make one with `leni-search token create NAME --role admin`, or serve 127.0.0.1"
                     )
         log_json()
-        uvicorn.run(
-            create_app(settings), host=host, port=port, log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=5,
-        )  # fmt: skip
+        serve(create_app(settings), settings)
 
 
 @token_app.command("create")

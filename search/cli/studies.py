@@ -109,6 +109,7 @@ def ablate_command(
     quiet: Quiet = False,
 ) -> int:
     """Change one part of a network at a time, or several, and say what each is worth, with intervals."""
+    from results.effects import effects_table
     from search.ablate import SEEDS, ablate, base_of, study
     from spaces.factorial import factorial
     from spaces.factorial import factors as factors_of
@@ -129,8 +130,8 @@ def ablate_command(
         typer.echo(f"interrupted; the same command with --out {base.folder} goes on with it", err=True)
         return 130
     if not quiet:
-        show_table(found.table())
-        for sentence in found.sentences:
+        show_table(effects_table(found))
+        for sentence in (*found.sentences, *found.left_out):
             typer.echo(sentence)
         for path in planned.files():
             typer.echo(path)

@@ -92,7 +92,7 @@ class Improvement:
         self.failed: set[int] = set()
 
     def begin(self, number: int, costs: Sequence[float]) -> None:
-        """A trial starts; one that begins again starts anew.
+        """A trial starts; one that begins again starts anew. One with a cost of NaN is never stopped, nor evidence.
 
         Raises:
             SpecError: it has another number of costs than the stopper was told.
@@ -104,7 +104,7 @@ class Improvement:
         self._forget(row)
         self.failed.discard(row)
         self.costs[row] = costs
-        self.limits = np.array([np.minimum(self.limits[0], costs), np.maximum(self.limits[1], costs)])
+        self.limits = np.array([np.fmin(self.limits[0], costs), np.fmax(self.limits[1], costs)])
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Keeps the reading; True where the trial is to stop."""
@@ -112,7 +112,9 @@ class Improvement:
             return False
         row = self.rows[number]
         if epoch in self.halving.rungs:
-            (self.kept.discard if self.halving.report(number, epoch, value) else self.kept.add)(row)
+            self.kept.discard(row)
+            if not self.halving.report(number, epoch, value):
+                self.kept.add(row)
         self.curves[row, epoch - 1] = math.inf if math.isnan(value) else self.sign * value
         return epoch < self.epochs and self._hopeless(row, epoch)
 
@@ -124,7 +126,8 @@ class Improvement:
             self._forget(row)
             self.failed.add(row)
             kept = np.delete(self.costs[: len(self.rows)], list(self.failed), axis=0)
-            self.limits = np.array([kept.min(axis=0, initial=np.inf), kept.max(axis=0, initial=-np.inf)])
+            known = np.where(np.isnan(kept), [[[np.inf]], [[-np.inf]]], kept)
+            self.limits = np.array([known[0].min(axis=0, initial=np.inf), known[1].max(axis=0, initial=-np.inf)])
         elif state == "completed":
             read = np.flatnonzero(~np.isnan(self.curves[row]))
             if len(read) and np.isfinite(self.curves[row, read[-1]]):
@@ -170,7 +173,7 @@ class Improvement:
         if row in self.kept:
             return False
         ended = np.array(self.completed[-COMPLETED_KEPT:] + self.stopped[-STOPPED_KEPT:])
-        there = np.isfinite(self.curves[ended, epoch - 1])
+        there = np.isfinite(self.curves[ended, epoch - 1]) & np.isfinite(self.costs[ended]).all(axis=1)
         if there[: min(len(self.completed), COMPLETED_KEPT)].sum() < EVIDENCE:
             return False
         evidence, position = ended[there], self._positions(np.array([row]))[0]

@@ -16,7 +16,8 @@ from spaces.walk import WalkedSpace
 __all__ = ["Knowledge", "SpaceCost", "knowledge_of"]
 
 Parameters = Mapping[str, Any]
-LISTED = 5_000  # candidates of a space that are listed, and their costs counted, before the first trial
+LISTED = 5_000  # candidates of a space that are listed before the first trial
+COUNTED = 4  # networks whose costs are counted in one ask; each takes 30 to 100 ms
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Knowledge:
         distributions: of the parameters, by name.
         bounds: index of an objective -> (least, greatest) value of interest.
         logarithmic: indices of the known costs that count by their logarithm; None for a rule.
+        counted: candidates whose costs are counted in one ask; None for all of them, where that is quick.
     """
 
     costs: Mapping[int, Callable[[Parameters], float]] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class Knowledge:
     distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
     bounds: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     logarithmic: Collection[int] | None = None
+    counted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,4 +90,4 @@ def knowledge_of(
             found_parameters = (space.parameters(candidate) for candidate in listed)
             candidates = [found[0] for found in found_parameters if found is not None]
     limits = {index: (bounds or {})[name] for index, name in enumerate(objectives) if name in (bounds or {})}
-    return Knowledge(costs, candidates, distributions, limits)
+    return Knowledge(costs, candidates, distributions, limits, counted=COUNTED)

@@ -15,7 +15,7 @@ says what it had reached (`history.READING`), never a result. With nothing known
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -29,24 +29,20 @@ from optuna.trial import FrozenTrial
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from leni.errors import SpecError
+from search.decide.candidates import Candidates
+from search.decide.counting import CostCounter
 from search.decide.encoding import Encoder
-from search.decide.history import History, key_of
-from search.decide.models import MODELLED, Models
-from search.decide.pool import CostScale, Pool, make_pool
-from search.decide.proposals import Conditions, closer, draw, propose
+from search.decide.history import History
+from search.decide.models import Models
+from search.decide.pool import CostScale, Pool
+from search.decide.proposals import draw
 
 __all__ = ["KnownCostSampler"]
 
 Array = NDArray[np.float64]
 Cost = Callable[[Mapping[str, Any]], float]
-
-WORK = 1.5e8  # candidates times modelled observations squared, at most, of one ask
-FEWEST, MOST = 1_000, 16_000  # candidates of one ask where the space is listed, whatever WORK says
-DRAWN = 600  # candidates of one ask where the space is not listed
-ROUNDS = (0.1, 0.03, 0.01)  # steps of drawing closer to the best of them
-CLOSER = 160  # candidates of each round
-BEST = 8  # that are drawn closer to
 LEAST = 4  # results that a model needs
+PATIENCE = 50  # candidates of the spread that may turn out to be impossible
 
 
 class KnownCostSampler(BaseSampler):
@@ -65,9 +61,10 @@ class KnownCostSampler(BaseSampler):
         feasible: function of a trial's parameters that says whether the candidate is allowed: a constraint on costs.
             Constraints that trials report (`trial.set_constraint`) are modelled as well.
         startup: trials that are spread over the costs before a model is asked.
+        counted: where `costs` takes long, candidates that it is asked for in one ask: see `counting`. None for all.
 
     Raises:
-        SpecError: an index is not one of an objective, bounds are no bounds, or startup is below 1.
+        SpecError: an index is not one of an objective, bounds are no bounds, or startup or counted is below 1.
     """
 
     def __init__(
@@ -81,6 +78,7 @@ class KnownCostSampler(BaseSampler):
         logarithmic: Collection[int] | None = None,
         feasible: Callable[[Mapping[str, Any]], bool] | None = None,
         startup: int = 10,
+        counted: int | None = None,
     ) -> None:
         self.costs, self.bounds = dict(costs or {}), dict(bounds or {})
         for index in [*self.costs, *self.bounds, *(logarithmic or ())]:
@@ -89,12 +87,13 @@ class KnownCostSampler(BaseSampler):
         for index, (low, high) in self.bounds.items():
             if not (np.isfinite([low, high]).all() and low < high):
                 raise SpecError(f"bounds of objective {index} must be finite with least < greatest, got {(low, high)}")
-        if startup < 1:
-            raise SpecError(f"startup must be at least 1, got {startup}")
+        for name, value in (("startup", startup), ("counted", counted)):
+            if value is not None and value < 1:
+                raise SpecError(f"{name} must be at least 1, got {value}")
         self.listed = None if candidates is None else [dict(candidate) for candidate in candidates]
         self.distributions = dict(distributions or {})
         self.logarithmic = None if logarithmic is None else frozenset(logarithmic)
-        self.feasible, self.startup = feasible, startup
+        self.feasible, self.startup, self.counted = feasible, startup, counted
         self.generator = np.random.default_rng(seed)
         self.order = sorted(self.costs)
         self.lock = threading.RLock()
@@ -109,7 +108,7 @@ class KnownCostSampler(BaseSampler):
 
     def reseed_rng(self) -> None:
         """Another stream of randomness, as Optuna asks for where trials run in threads."""
-        self.generator = np.random.default_rng()
+        self.generator.bit_generator.state = np.random.default_rng().bit_generator.state
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Every parameter that any trial has had so far, or that was given."""
@@ -126,12 +125,12 @@ class KnownCostSampler(BaseSampler):
             return {}
         with self.lock, _blas().limit(limits=1, user_api="blas"):
             history = self._read(study, trial)
-            self._prepare(search_space, history)
+            candidates, models = self._prepare(search_space, history)
             results = sum(one.result for one in history.observations)
             if history.begun < self.startup or results < min(LEAST, self.startup):
-                chosen = self._spread(history)
+                chosen = self._spread(history, candidates)
             else:
-                chosen = self._improving(history)
+                chosen = self._improving(history, candidates, models)
             return {name: value for name, value in chosen.items() if name in search_space}
 
     def sample_independent(
@@ -142,14 +141,17 @@ class KnownCostSampler(BaseSampler):
             return draw(param_distribution, self.generator)
 
     def state(self) -> Any:
-        """What the next answer depends on beside the study: random numbers and the models' weights; can be pickled."""
-        models = self.memory.models
+        """What the next answer depends on beside the study; can be pickled."""
+        models, counter = self.memory.models, self.memory.counter
         weights = {} if models is None else {name: one.state for name, one in models.processes.items()}
-        return self.generator, weights, {} if models is None else dict(models.fitted)
+        fitted = {} if models is None else dict(models.fitted)
+        book = ({}, {}) if counter is None else (dict(counter.book), dict(counter.weights))
+        return self.generator, (weights, fitted), book, self.memory.noted
 
     def restore(self, state: Any) -> None:
         """Go on from what `state` gave, of a sampler made with the same arguments."""
-        self.generator, *self.memory.weights = state
+        self.generator, *kept = state
+        self.memory = _Memory(history=self.memory.history, kept=tuple(kept))
 
     def _read(self, study: Study, trial: FrozenTrial) -> History:
         """The study so far; another study than the last time starts anew."""
@@ -157,108 +159,82 @@ class KnownCostSampler(BaseSampler):
             highest = max([*self.costs, *self.bounds, *(self.logarithmic or ())], default=0)
             if highest >= len(study.directions):
                 raise SpecError(f"the study has {len(study.directions)} objectives, numbered from 0; got {highest}")
-            weights = self.memory.weights if self.study_name is None else []
-            self.study_name, self.memory = study.study_name, _Memory(weights=weights)
+            kept = self.memory.kept if self.study_name is None else None
+            self.study_name, self.memory = study.study_name, _Memory(kept=kept)
         self.memory.history.update(study, apart_from=trial.number)
         return self.memory.history
 
-    def _prepare(self, space: Mapping[str, BaseDistribution], history: History) -> None:
-        """Encoder, models and listed candidates for this space; made anew only where it is another one."""
+    def _prepare(self, space: Mapping[str, BaseDistribution], history: History) -> tuple[Candidates, Models]:
+        """Candidates and models of this space; made anew only where it is another one."""
         memory = self.memory
-        if memory.encoder is None or memory.space != space:
-            memory.space, memory.encoder = dict(space), Encoder(space)
-            memory.models = Models(memory.encoder, known=self.order, bounds=self.bounds, weights=memory.weights)
-            if self.listed is not None:
-                memory.listed = self._pool(self.listed)
-                memory.rows = {key_of(one): row for row, one in enumerate(memory.listed.parameters)}
-                memory.codes = _codes(list(memory.listed.parameters), list(space))
-        if memory.learned * 1.1 <= len(history.observations):
-            memory.learned = max(1, len(history.observations))
-            memory.conditions = Conditions.learn([one.parameters for one in history.observations], space)
+        if memory.candidates is None or memory.models is None or memory.counter is None or memory.space != space:
+            memory.space, encoder = dict(space), Encoder(space)
+            counter = CostCounter([self.costs[index] for index in self.order], self.feasible, self.counted)
+            counter.encoder = encoder
+            weights, book, memory.noted = memory.kept or ((), ({}, {}), memory.noted)
+            counter.book, counter.weights = dict(book[0]), dict(book[1])
+            memory.counter = counter
+            memory.models = Models(encoder, known=self.order, bounds=self.bounds, weights=weights)
+            memory.candidates = Candidates(memory.space, self.listed, counter, self.generator)
+            memory.kept = None
+        for one in history.observations[memory.noted :]:
+            memory.counter.see(one.parameters, (one.values * history.signs)[self.order])
+        memory.noted = len(history.observations)
+        return memory.candidates, memory.models
 
-    def _pool(self, parameters: Sequence[Mapping[str, Any]]) -> Pool:
-        assert self.memory.encoder is not None
-        return make_pool(parameters, self.memory.encoder, [self.costs[index] for index in self.order], self.feasible)
-
-    def _scale(self, history: History, pool: Pool) -> CostScale:
-        """Of the known costs: listed ones if there are, else of what was seen and the pool."""
-        costs = pool.costs if self.memory.listed is None else self.memory.listed.costs
-        if history.observations and self.memory.listed is None:
-            costs = np.concatenate([costs, history.raw(self.order)])
+    def _scale(self, history: History, candidates: Candidates, pool: Pool) -> CostScale:
+        """Of the known costs: listed ones if all are counted, else of what was seen and the pool."""
+        listed = candidates.listed
+        if listed is not None and listed.exact.all():
+            costs = listed.costs
+        else:
+            costs = np.concatenate([pool.costs, history.raw(self.order)])
         wishes = [None if self.logarithmic is None else index in self.logarithmic for index in self.order]
         limits = [self.bounds.get(index) for index in self.order]
         return CostScale.of(costs, history.signs[self.order], logarithmic=wishes, bounds=limits)
 
-    def _candidates(self, history: History, good: Sequence[Mapping[str, Any]]) -> Pool:
-        """What this ask chooses from: untried ones."""
-        memory, modelled = self.memory, min(MODELLED, max(1, history.begun))
-        if memory.listed is None:
-            known = [one.parameters for one in history.observations[-DRAWN:]]
-            made = propose(memory.space, memory.conditions, good, known, count=DRAWN, generator=self.generator)
-            return self._pool(self._untried(made, history))
-        limit = int(np.clip(WORK / modelled**2, FEWEST, MOST))
-        free = np.ones(len(memory.listed), dtype=bool)
-        free[[row for key in history.begun_keys() if (row := memory.rows.get(key)) is not None]] = False
-        if not free.any():  # all were tried: now a second time
-            free[:] = True
-        rows = np.flatnonzero(free)
-        if len(rows) > limit:
-            near = memory.near(good, rows)
-            rows = np.union1d(near[: limit // 2], self.generator.choice(rows, limit - len(near[: limit // 2]), False))
-        return memory.listed.take(rows)
-
-    def _untried(self, made: Sequence[Mapping[str, Any]], history: History) -> list[Mapping[str, Any]]:
-        begun = history.begun_keys()
-        fresh = {key: one for one in made if (key := key_of(one)) not in begun}
-        return list(fresh.values()) or list(made)
-
-    def _spread(self, history: History) -> Mapping[str, Any]:
+    def _spread(self, history: History, candidates: Candidates) -> Mapping[str, Any]:
         """A random candidate from where the fewest trials have begun: in cost, or anywhere if none is known."""
-        pool = self._candidates(history, [])
-        if not len(pool):
-            return {}
-        begun = [one.parameters for one in history.observations] + list(history.running)
-        if not self.order:
-            return pool.parameters[_farthest(pool.columns, self.memory.encode(begun), self.generator)]
-        scale = self._scale(history, pool)
-        axis = len(begun) % len(self.order)
-        strata = max(2, self.startup)
-        places = np.clip((scale.unit(pool.costs)[:, axis] * strata).astype(int), 0, strata - 1)
-        taken = np.concatenate([history.raw(self.order), self._pool(history.running).costs])
-        counts = np.bincount(
-            np.clip((scale.unit(taken)[:, axis] * strata).astype(int), 0, strata - 1), minlength=strata
+        counter = candidates.counter
+        pool = counter.prepare(candidates.of(history, []), self.generator)
+        running = counter.pool(list(history.running), exact=True)
+        for _ in range(PATIENCE):
+            if not len(pool):
+                return {}
+            if not self.order:
+                seen = counter.encoder.encode([one.parameters for one in history.observations])
+                row = _farthest(pool.columns, np.concatenate([seen, running.columns]), self.generator)
+            else:
+                taken = np.concatenate([history.raw(self.order), running.costs])
+                row = self._from_the_emptiest(self._scale(history, candidates, pool), pool.costs, taken)
+            if counter.count(pool.parameters[row]) is not None:
+                return pool.parameters[row]
+            pool = pool.take(np.arange(len(pool)) != row)
+        return {}
+
+    def _from_the_emptiest(self, scale: CostScale, costs: Array, taken: Array) -> int:
+        """A random row of the costs (n, k) from the tenth of the range that holds the fewest of those taken (t, k).
+
+        The costs take turns where there are several.
+        """
+        axis, strata = len(taken) % len(self.order), max(2, self.startup)
+        places, begun = (
+            np.clip((scale.unit(values)[:, axis] * strata).astype(int), 0, strata - 1) for values in (costs, taken)
         )
-        there = np.unique(places)
-        least = there[counts[there] == counts[there].min()]
-        rows = np.flatnonzero(places == self.generator.choice(least))
-        return pool.parameters[int(self.generator.choice(rows))]
+        counts, there = np.bincount(begun, minlength=strata), np.unique(places)
+        emptiest = there[counts[there] == counts[there].min()]
+        return int(self.generator.choice(np.flatnonzero(places == self.generator.choice(emptiest))))
 
-    def _improving(self, history: History) -> Mapping[str, Any]:
+    def _improving(self, history: History, candidates: Candidates, models: Models) -> Mapping[str, Any]:
         """The candidate of the largest expected improvement."""
-        models = self.memory.models
-        assert models is not None
-        running = self._pool(history.running)
-        good = models.good(history)
-        pool = self._candidates(history, good)
+        counter = candidates.counter
+        running = counter.pool(list(history.running), exact=True)
+        pool = counter.prepare(candidates.of(history, models.good(history)), self.generator)
         if not len(pool):
             return {}
-        models.learn(history, running, self._scale(history, pool))
-        values = models.improvement(pool)
-        if self.memory.listed is None:
-            pool, values = self._closer(pool, values, history)
-        return pool.parameters[int(np.argmax(values))]
-
-    def _closer(self, pool: Pool, values: Array, history: History) -> tuple[Pool, Array]:
-        """A local search around the best of a pool."""
-        memory = self.memory
-        assert memory.models is not None
-        for step in ROUNDS:
-            top = [pool.parameters[row] for row in np.argsort(-values)[:BEST]]
-            made = closer(memory.space, memory.conditions, top, count=CLOSER, step=step, generator=self.generator)
-            fresh = self._pool(self._untried(made, history))
-            if len(fresh):
-                pool, values = pool.joined(fresh), np.concatenate([values, memory.models.improvement(fresh)])
-        return pool, values
+        models.learn(history, running, self._scale(history, candidates, pool))
+        pool, values = candidates.searched(pool, models.improvement(pool), history, models)
+        return counter.best(pool, values, models.improvement) or {}
 
 
 @cache
@@ -269,40 +245,20 @@ def _blas() -> ThreadpoolController:
 
 @dataclass
 class _Memory:
-    """What a sampler keeps of its study between two asks; all of it could be made again from the study."""
+    """What a sampler keeps of its study between two asks; all but `kept` could be made again from the study.
+
+    Attributes:
+        noted: observations whose costs the counter has seen.
+        kept: what an earlier sampler left: see `KnownCostSampler.state`.
+    """
 
     history: History = field(default_factory=History)
     space: dict[str, BaseDistribution] = field(default_factory=dict)
-    encoder: Encoder | None = None
+    counter: CostCounter | None = None
     models: Models | None = None
-    weights: list[dict[Any, Any]] = field(default_factory=list)
-    conditions: Conditions = field(default_factory=Conditions)
-    learned: int = 0
-    listed: Pool | None = None
-    rows: dict[Any, int] = field(default_factory=dict)
-    codes: NDArray[np.intp] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.intp))
-
-    def encode(self, parameters: Sequence[Mapping[str, Any]]) -> Array:
-        """Columns of trials."""
-        assert self.encoder is not None
-        return self.encoder.encode(parameters)
-
-    def near(self, good: Sequence[Mapping[str, Any]], rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Which of the listed rows differ from a good trial in one parameter; in the order of the good trials."""
-        found: list[NDArray[np.intp]] = []
-        for one in good:
-            if (row := self.rows.get(key_of(one))) is not None:
-                found.append(rows[(self.codes[rows] != self.codes[row]).sum(axis=1) <= 1])
-        return np.array(list(dict.fromkeys(np.concatenate(found).tolist())), dtype=np.intp) if found else rows[:0]
-
-
-def _codes(parameters: Sequence[Mapping[str, Any]], names: Sequence[str]) -> NDArray[np.intp]:
-    """Parameters as whole numbers (n, names), equal where the values are."""
-    codes = np.zeros((len(parameters), len(names)), dtype=np.intp)
-    for column, name in enumerate(names):
-        places: dict[Any, int] = {}
-        codes[:, column] = [places.setdefault(one.get(name, _codes), len(places)) for one in parameters]
-    return codes
+    candidates: Candidates | None = None
+    noted: int = 0
+    kept: tuple[Any, ...] | None = None
 
 
 def _farthest(columns: Array, begun: Array, generator: np.random.Generator) -> int:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.decide.encoding import Encoder
-
-__all__ = ["CostScale", "Pool", "make_pool"]
+__all__ = ["CostScale", "Pool", "boxed"]
 
 Array = NDArray[np.float64]
 Parameters = Mapping[str, Any]
@@ -26,11 +24,13 @@ class Pool:
         parameters: (n,), of each a mapping.
         columns: (n, p), as the encoder gives them.
         costs: (n, k), known costs in the objectives' own unit and direction; no NaN.
+        exact: (n,), whether the costs were counted; estimated otherwise.
     """
 
     parameters: NDArray[np.object_]
     columns: Array
     costs: Array
+    exact: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.parameters)
@@ -41,29 +41,19 @@ class Pool:
             np.concatenate([self.parameters, other.parameters]),
             np.concatenate([self.columns, other.columns]),
             np.concatenate([self.costs, other.costs]),
+            np.concatenate([self.exact, other.exact]),
         )
 
     def take(self, rows: NDArray[Any]) -> Pool:
         """Some of them, by row number or mask."""
-        return Pool(self.parameters[rows], self.columns[rows], self.costs[rows])
+        return Pool(self.parameters[rows], self.columns[rows], self.costs[rows], self.exact[rows])
 
 
-def make_pool(
-    parameters: Sequence[Parameters],
-    encoder: Encoder,
-    costs: Sequence[Callable[[Parameters], float]],
-    feasible: Callable[[Parameters], bool] | None,
-) -> Pool:
-    """A pool of those candidates that are possible and allowed: no cost of theirs is NaN."""
-    if feasible is not None:
-        parameters = [one for one in parameters if feasible(one)]
-    known = np.array([[float(cost(one)) for cost in costs] for one in parameters]).reshape(len(parameters), len(costs))
-    possible = ~np.isnan(known).any(axis=1)
-    if not possible.all():
-        parameters = [one for one, fits in zip(parameters, possible, strict=True) if fits]
-    boxed = np.empty(len(parameters), dtype=object)
-    boxed[:] = parameters
-    return Pool(boxed, encoder.encode(parameters), known[possible])
+def boxed(parameters: Sequence[Parameters]) -> NDArray[np.object_]:
+    """Parameters (n,) as a pool has them."""
+    result = np.empty(len(parameters), dtype=object)
+    result[:] = parameters
+    return result
 
 
 @dataclass(frozen=True)

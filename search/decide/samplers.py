@@ -1,13 +1,24 @@
-"""Optuna's samplers, and ours, by name."""
+"""Samplers by name: Optuna's, and two of ours.
+
+| name       | what decides                                                                                       |
+|------------|----------------------------------------------------------------------------------------------------|
+| known-cost | expected hypervolume improvement, known costs exact: `known_cost.py`                               |
+| gp         | the same with nothing known; Optuna's GPSampler takes seconds for an answer at a hundred trials    |
+| tpe        | Optuna's TPESampler, multivariate; beyond TPE_TRIALS it sees a part of the history: `bounded.py`   |
+| nsga2      | Optuna's NSGAIISampler; nsga3: NSGAIIISampler                                                      |
+| qmc        | Optuna's QMCSampler, a scrambled Sobol sequence                                                    |
+| random     | Optuna's RandomSampler                                                                             |
+"""
 
 from __future__ import annotations
 
 import difflib
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 
 from leni.errors import SpecError
 from search.decide.bounded import BoundedSampler
@@ -17,7 +28,7 @@ from search.decide.known_cost import KnownCostSampler
 __all__ = ["SAMPLERS", "default_sampler", "sampler"]
 
 POPULATION = 20  # of the genetic samplers: Optuna's 50 is more than many a search has trials
-TPE_TRIALS, GP_TRIALS = 800, 100  # completed trials that they are shown at most: see bounded.py
+TPE_TRIALS = 800  # completed trials that TPE is shown at most: see bounded.py
 
 
 def _known_cost(seed: int, knowledge: Knowledge) -> BaseSampler:
@@ -28,6 +39,7 @@ def _known_cost(seed: int, knowledge: Knowledge) -> BaseSampler:
         distributions=knowledge.distributions,
         bounds=knowledge.bounds,
         logarithmic=knowledge.logarithmic,
+        counted=knowledge.counted,
     )
 
 
@@ -38,11 +50,11 @@ SAMPLERS: Mapping[str, Callable[[int, Knowledge], BaseSampler]] = {
     ),
     "nsga2": lambda seed, _: NSGAIISampler(seed=seed, population_size=POPULATION),
     "nsga3": lambda seed, _: NSGAIIISampler(seed=seed, population_size=POPULATION),
-    "gp": lambda seed, _: BoundedSampler(GPSampler(seed=seed, warn_independent_sampling=False), limit=GP_TRIALS),
+    "gp": lambda seed, knowledge: _known_cost(seed, replace(knowledge, costs={}, counted=None)),
     "qmc": lambda seed, _: QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
     "random": lambda seed, _: RandomSampler(seed=seed),
 }
-"""Name -> factory of (seed, knowledge); Optuna's own have no use for knowledge."""
+"""Name -> factory of (seed, knowledge), which Optuna's own have no use for."""
 
 
 def default_sampler(*, known: bool) -> str:
@@ -60,7 +72,7 @@ def sampler(name: str, *, seed: int, knowledge: Knowledge | None = None) -> Base
     Args:
         name: one of SAMPLERS.
         seed: of its randomness.
-        knowledge: what is known before the first trial, for known-cost; without it nothing is.
+        knowledge: what is known before the first trial, for known-cost and gp; without it nothing is.
 
     Raises:
         SpecError: there is none of this name.

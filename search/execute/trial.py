@@ -7,6 +7,7 @@ store, once a node; every actor reads the same memory.
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -109,6 +110,11 @@ class TrialActor(tune.Trainable):
         state = state if isinstance(state, Mapping) else None
         self.worked_s = float(state["worked_s"]) if state else 0.0
         self.running = evaluator.start(candidate, state["evaluation"] if state else None)  # type: ignore[arg-type]
+        if (
+            state is None and len(self.config_given["seeds"]) > 1
+        ):  # how they are trained was chosen by the clock: keep it
+            self.saved = -math.inf
+            self._save()
         return self.running
 
     def step(self) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import FrameType
 
+import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
@@ -24,7 +26,7 @@ from search.service.state import Service, service_of
 from search.service.store import Store
 from search.service.tokens import Tokens
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "serve"]
 
 
 def create_app(settings: Settings, *, launcher_of: Launcher | None = None) -> FastAPI:
@@ -73,6 +75,29 @@ def create_app(settings: Settings, *, launcher_of: Launcher | None = None) -> Fa
     install(app, pages.failure)
     app.add_middleware(Guard, settings=settings, metrics=service.metrics)
     return app
+
+
+def serve(app: FastAPI, settings: Settings) -> None:
+    """Serve the application until it is told to stop."""
+
+    class Server(uvicorn.Server):
+        """One that tells the event streams, which never end by themselves, before it waits for their end."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.service.stopping = True
+            super().handle_exit(sig, frame)
+
+    Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+    ).run()
 
 
 def _alive() -> Response:

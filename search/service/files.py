@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 from search.service.home import Home
 from search.service.problems import Problem
 
-__all__ = ["SANDBOX", "files", "named", "send_file", "send_json"]
+__all__ = ["SANDBOX", "files", "named", "send_file", "send_json", "send_page"]
 
 KINDS = {
     ".json": "application/json", ".jsonl": "text/plain", ".csv": "text/csv", ".parquet": "application/octet-stream",
@@ -22,7 +22,7 @@ KINDS = {
     ".onnx": "application/octet-stream", ".data": "application/octet-stream",
     ".safetensors": "application/octet-stream",
 }  # fmt: skip
-MACHINERY = frozenset({"ray", "checkpoints"})
+MACHINERY = frozenset({"ray", "checkpoints", "weights"})
 DEPTH = 3
 SANDBOX = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
@@ -84,12 +84,21 @@ def send_file(request: Request, path: Path) -> Response:
 
 def send_json(request: Request, body: str) -> Response:
     """JSON that is already text, or 304 where the caller has it already."""
+    return _send(request, body, "application/json")
+
+
+def send_page(request: Request, body: str) -> Response:
+    """A page that was made from what a run says, in its sandbox, or 304."""
+    return _send(request, body, "text/html", **{"Content-Security-Policy": SANDBOX})
+
+
+def _send(request: Request, body: str, media_type: str, **headers: str) -> Response:
     content = body.encode(errors="replace")
     etag = _etag(content)
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    headers = {**headers, "ETag": etag, "Cache-Control": "no-cache"}
     if _matches(request, etag):
         return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type="application/json")
+    return Response(content, headers=headers, media_type=media_type)
 
 
 def _etag(content: bytes) -> str:

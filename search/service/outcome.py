@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
+import pandas as pd
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
+import results
 from leni.placement import Placement
 from search.service.access import Reader, search_for
 from search.service.api import Cursor, SearchId
-from search.service.files import files, named, send_file, send_json
+from search.service.files import files, named, send_file, send_json, send_page
 from search.service.problems import DOCUMENTED, Problem
 from search.service.reading import Reading, candidate_of
 from search.service.state import service_of
@@ -25,7 +27,6 @@ router = APIRouter(prefix="/api/v1/searches/{search_id}", responses=DOCUMENTED, 
 LONGEST_LOG = 256 * 1024
 TrialNumber = Annotated[int, Path(ge=0, le=10**9, description="of a trial, counted from 0")]
 FileName = Annotated[str, Path(max_length=300)]
-TABLES = (".json", ".csv", ".html", ".md", ".tex")
 
 
 @router.get("/trials")
@@ -62,8 +63,8 @@ def trial(request: Request, search_id: SearchId, number: TrialNumber, caller: Re
         raise Problem(404, f"there is no trial {number} that has ended")
     candidate = candidate_of(service_of(request).queue.home(search_id), number)
     rest = json.dumps({"candidate": candidate, "sites": _sites(candidate)})
-    curve = reading.get("curves").get(number, "[]")
-    return send_json(request, f'{{"record": {reading.get("rows")[position]}, "curve": {curve}, {rest[1:]}')
+    record, curve = reading.get("rows")[position], reading.curve(number)
+    return send_json(request, f'{{"record": {record}, "curve": {curve}, {rest[1:]}')
 
 
 @router.get("/front")
@@ -90,9 +91,8 @@ def curves(
 ) -> Response:
     """Learning curves of up to a hundred trials, an array of epochs by number."""
     reading = _reading(request, caller, search_id)
-    known = reading.get("curves") if reading else {}
     chosen = dict.fromkeys(int(number) for number in numbers.split(","))
-    parts = ",".join(f'"{number}": {known.get(number, "[]")}' for number in chosen)
+    parts = ",".join(f'"{number}": {reading.curve(number) if reading else "[]"}' for number in chosen)
     return send_json(request, f"{{{parts}}}")
 
 
@@ -113,20 +113,27 @@ def named_figure(request: Request, search_id: SearchId, name: FileName, caller: 
 
 @router.get("/report")
 def report(request: Request, search_id: SearchId, caller: Reader) -> Response:
-    """The report, one HTML page, if the run's folder has one."""
-    return send_file(request, named(_home(request, caller, search_id), "report.html"))
+    """The report, one HTML page, of what is known now."""
+    return send_page(request, _study(request, caller, search_id, "report"))
 
 
 @router.get("/compensation")
 def compensation(request: Request, search_id: SearchId, caller: Reader) -> Response:
-    """The channel compensation, if the run's folder has it."""
-    return _table(request, caller, search_id, "compensation")
+    """The channel compensation of what is known now: sentences, tables and a figure."""
+    return send_json(request, _study(request, caller, search_id, "compensation"))
+
+
+@router.get("/importance")
+def importance(request: Request, search_id: SearchId, caller: Reader) -> Response:
+    """Which dimension moves what, as far as is known now: sentences, a table and a figure."""
+    return send_json(request, _study(request, caller, search_id, "importance"))
 
 
 @router.get("/ablation")
 def ablation(request: Request, search_id: SearchId, caller: Reader) -> Response:
-    """The ablation, if the run's folder has it."""
-    return _table(request, caller, search_id, "ablation")
+    """The ablation study that has been made of the run, a row for each comparison."""
+    path = named(_home(request, caller, search_id), "ablation/ablation.csv")
+    return send_json(request, f'{{"items": {results.to_json(pd.read_csv(path))}}}')
 
 
 @router.get("/exports")
@@ -191,9 +198,14 @@ def _reading(request: Request, caller: Any, search_id: str) -> Reading | None:
     return service_of(request).readings.get(search.id)
 
 
-def _table(request: Request, caller: Any, search_id: str, stem: str) -> Response:
-    names = [f"{folder}{stem}{suffix}" for folder in ("", f"{stem}/") for suffix in TABLES]
-    return send_file(request, named(_home(request, caller, search_id), *names))
+def _study(request: Request, caller: Any, search_id: str, name: str) -> str:
+    reading = _reading(request, caller, search_id)
+    if reading is None:
+        raise Problem(404, "no trial has ended yet")
+    found = reading.study(name)
+    if found is None:
+        raise Problem(503, "another study of this search is being made: ask again", Retry_After="2")
+    return found
 
 
 def _sites(candidate: dict[str, Any] | None) -> list[dict[str, Any]]:

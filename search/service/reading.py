@@ -43,6 +43,7 @@ class Reading:
     def __init__(self, run: results.Run, version: str) -> None:
         self.run, self.version = run, version
         self._lock = threading.RLock()
+        self._studies = threading.Lock()
 
     @cached_property
     def rows(self) -> list[str]:
@@ -65,13 +66,17 @@ class Reading:
         return f"[{','.join(_rows(self.run.front()))}]"
 
     @cached_property
-    def curves(self) -> dict[int, str]:
-        """A JSON array of epochs for each trial that has some, by number."""
-        rows = _rows(self.run.curves)
-        numbers: dict[int, list[str]] = {}
-        for number, row in zip(self.run.curves["number"], rows, strict=True):
-            numbers.setdefault(int(number), []).append(row)
-        return {number: f"[{','.join(listed)}]" for number, listed in numbers.items()}
+    def epochs(self) -> dict[int, list[int]]:
+        """Where a trial's epochs are among the curves, by its number."""
+        found: dict[int, list[int]] = {}
+        for row, number in enumerate(self.run.curves["number"].tolist()):
+            found.setdefault(number, []).append(row)
+        return found
+
+    def curve(self, number: int) -> str:
+        """A trial's epochs as a JSON array; made when it is asked for, as there are hundreds of thousands of them."""
+        rows = self.get("epochs").get(number)
+        return "[]" if rows is None else results.to_json(self.run.curves.iloc[rows])
 
     @cached_property
     def hypervolume(self) -> str:
@@ -92,7 +97,11 @@ class Reading:
     @cached_property
     def figure(self) -> str:
         """The front's figure as a Vega-Lite document, with a box to draw on it (a parameter called brush)."""
-        chart = self.run.figure().to_dict(validate=False)
+        from altair import Undefined
+
+        drawn = results.front_figure(self.run.trials, objectives=self.run.objectives)
+        points, drawn.datasets = drawn.datasets, Undefined  # Altair would copy each of them several times
+        chart = {**drawn.to_dict(validate=False), "datasets": points}
         axes = _axes(self.run.objectives)
         for layer in reversed(chart.get("layer", ())):
             if layer.get("mark", {}).get("type") == "point":
@@ -101,8 +110,43 @@ class Reading:
         chart["usermeta"] = {"x": axes[0], "y": axes[1]}
         return json.dumps(chart)
 
+    @cached_property
+    def compensation(self) -> str:
+        """The channel compensation as a JSON object: sentences, ratios, gains, claims, figure."""
+        from results.compensation import compensation
+
+        found = compensation(self.run.trials)
+        drawable = len(found.curves) > 0  # with too few trials for one curve there are sentences alone
+        return _study(found, drawable, ratios=found.ratios, gains=found.gains, claims=found.claims)
+
+    @cached_property
+    def importance(self) -> str:
+        """What moves the objectives, as a JSON object: sentences, shares, figure."""
+        from results.importance import importance
+
+        found = importance(self.run.trials, objectives=self.run.objectives)
+        return _study(found, len(found.frame) > 0, shares=found.frame)
+
+    @cached_property
+    def report(self) -> str:
+        """The report, as one HTML page."""
+        from results.report import report
+
+        return report(self.run.folder)
+
+    def study(self, name: str) -> str | None:
+        """One of the three above, which may take seconds; None while another one is being made."""
+        if name in vars(self):
+            return str(vars(self)[name])
+        if not self._studies.acquire(blocking=False):
+            return None
+        try:
+            return str(getattr(self, name))
+        finally:
+            self._studies.release()
+
     def get(self, name: str) -> Any:
-        """One of the properties above, computed once however many ask at the same time."""
+        """One of the other properties, computed once however many ask at the same time."""
         with self._lock:
             return getattr(self, name)
 
@@ -197,6 +241,13 @@ def _signature(home: Home) -> str:
 def _rows(frame: pd.DataFrame) -> list[str]:
     """A JSON object a row."""
     return [json.dumps(row, ensure_ascii=False) for row in json.loads(results.to_json(frame))]
+
+
+def _study(found: Any, drawable: bool, **tables: pd.DataFrame) -> str:
+    """Sentences, tables and, if there is something to draw, the figure of an analysis as a JSON object."""
+    parts = {name: json.loads(results.to_json(table)) for name, table in tables.items()}
+    figure = found.figure().to_dict(validate=False) if drawable else None
+    return json.dumps({"sentences": list(found.sentences), **parts, "figure": figure})
 
 
 def _in_order_of_end(trials: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:

@@ -1,6 +1,6 @@
 """R seeds of one candidate: trained at once as one fused network where that pays, one after another where it does not.
 
-On the CPU the way is chosen by a measurement of four steps each at the start (2 % of 12 epochs of digits). Both ways
+On the CPU the way is chosen by a measurement of four steps each at the start (3 % of 12 epochs of digits). Both ways
 end with the same numbers but for rounding, and the choice is part of the state, so a training that is taken up again
 goes on as it began.
 """

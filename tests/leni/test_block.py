@@ -191,3 +191,20 @@ def test_block_fx_trace_and_copy_compute_the_same():
         module = LENI(C, init_std=0.5, **options)
         traced = torch.fx.symbolic_trace(copy.deepcopy(module))
         assert torch.equal(traced(x), module(x))
+
+
+@pytest.mark.parametrize("options", [{}, {"transform": "dense"}, {"norm": "batch"}, {"decay": True}])
+def test_block_frozen_transform_stays_as_it_starts_while_the_rest_learns(options):
+    torch.manual_seed(0)
+    frozen, free = LENI(C, frozen=True, init_std=0.3, **options), LENI(C, init_std=0.3, **options)
+    free.load_state_dict(frozen.state_dict())
+    x = maps().float().detach()
+    assert torch.equal(frozen(x), free(x))
+    start = frozen.kernel.detach().clone()
+    (frozen(x) ** 2).sum().backward()
+    torch.optim.SGD(frozen.parameters(), lr=0.1).step()
+    assert torch.equal(frozen.kernel, start)
+    assert not torch.equal(frozen.weight, free.weight)
+    assert "kernel" in frozen.no_weight_decay()
+    assert "frozen=True" in repr(frozen)
+    assert "frozen" not in repr(free)

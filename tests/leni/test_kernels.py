@@ -333,6 +333,11 @@ def test_failing_compiler_falls_back_and_says_so(monkeypatch):
     assert path() == "reference: numba cannot compile the kernel (no such instruction)"
 
 
+def test_entries_with_and_without_threads_are_told_apart_by_the_cache():
+    serial, parallel = (cpu._compiled(way).py_func.__closure__[0].cell_contents for way in (False, True))
+    assert serial != parallel
+
+
 def test_cache_without_a_writable_place_is_not_fatal(monkeypatch):
     plain = cpu.numba.njit
 

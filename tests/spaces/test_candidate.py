@@ -71,7 +71,7 @@ def test_candidate_fields_are_canonical():
     assert type(candidate.lr_factor) is float
     names = [name for name, _ in candidate.options]
     assert names == sorted(names)
-    assert len(names) == 8
+    assert len(names) == 9
     assert type(dict(candidate.options)["init_slope"]) is float
     assert dict(candidate.options)["kernel_size"] == 3
 
@@ -165,6 +165,12 @@ def test_from_dict_missing_option_is_named():
     del table["options"]["norm"], table["options"]["decay"]
     with pytest.raises(CandidateError, match="options of leni are missing: decay, norm"):
         Candidate.from_dict(table)
+
+
+def test_from_dict_of_before_there_was_an_option_has_its_default():
+    table = fields_of()
+    del table["options"]["frozen"]
+    assert dict(Candidate.from_dict(table).options)["frozen"] is False
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ window.charts = (function () {
     return {
       background: "transparent",
       title: { color: ink },
-      axis: { labelColor: soft, titleColor: ink, domainColor: soft, tickColor: soft },
-      legend: { labelColor: soft, titleColor: ink },
+      axis: { labelColor: soft, titleColor: ink, domainColor: soft, tickColor: soft, gridColor: dark.matches ? "#333333" : "#E8E8E8", titleFontWeight: "normal" },
+      legend: { labelColor: soft, titleColor: ink, titleFontWeight: "normal" },
+      view: { stroke: null },
     };
   }
 
@@ -35,6 +36,7 @@ window.charts = (function () {
   function fit(spec, place) {
     const room = place.clientWidth || 600;
     const narrow = room < 620;
+    if (spec.hconcat || spec.vconcat || spec.concat || spec.facet) return spec;
     spec.width = Math.max(180, Math.min(760, room - (narrow ? 90 : 250)));
     spec.height = narrow ? 260 : 360;
     spec.config = spec.config || {};
@@ -71,7 +73,7 @@ window.charts = (function () {
       mark: { type: "line", color: "#D55E00", ...(more && more.mark) },
       encoding: {
         x: { field: x, type: "quantitative", title: xTitle, scale: { nice: false, zero: false } },
-        y: { field: y, type: "quantitative", title: yTitle, scale: { zero: false } },
+        y: { field: y, type: "quantitative", title: yTitle, scale: { zero: false }, axis: y === "accuracy" ? { format: ".1%" } : {} },
         tooltip: [{ field: x, type: "quantitative" }, { field: y, type: "quantitative", format: ".5f" }],
         ...(more && more.encoding),
       },

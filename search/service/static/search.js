@@ -166,6 +166,51 @@
     element("files").replaceChildren(...items);
   }
 
+  function tableOf(name, rows) {
+    const part = document.createElement("div");
+    part.className = "scroll";
+    part.tabIndex = 0;
+    const made = part.appendChild(document.createElement("table"));
+    made.createCaption().textContent = name;
+    const head = made.createTHead().insertRow();
+    const columns = Object.keys(rows[0]);
+    for (const column of columns) {
+      const cell = head.appendChild(document.createElement("th"));
+      cell.scope = "col";
+      cell.textContent = column;
+    }
+    const body = made.createTBody();
+    for (const row of rows) {
+      const line = body.insertRow();
+      for (const column of columns) line.insertCell().textContent = table.text(row[column], column);
+    }
+    return part;
+  }
+
+  async function openStudy(study) {
+    const place = study.querySelector("div");
+    const answer = await fetch(`${base}/${study.dataset.study}`);
+    const found = await answer.json();
+    const parts = [];
+    for (const sentence of answer.ok ? found.sentences || [] : [found.detail]) {
+      const line = document.createElement("p");
+      line.textContent = sentence;
+      parts.push(line);
+    }
+    const chart = document.createElement("div");
+    chart.className = "chart";
+    if (found.figure) parts.push(chart);
+    for (const [name, rows] of Object.entries(found)) {
+      if (Array.isArray(rows) && rows.length && typeof rows[0] === "object") parts.push(tableOf(name, rows));
+    }
+    place.replaceChildren(...parts);
+    if (found.figure) await window.charts.draw(chart, found.figure);
+  }
+
+  for (const study of document.querySelectorAll("details.study")) {
+    study.addEventListener("toggle", () => study.open && openStudy(study).catch(complain));
+  }
+
   async function readLog() {
     if (!element("logs").open) return;
     const part = await get(`/logs${logAt === null ? "" : `?offset=${logAt}`}`);

@@ -183,6 +183,22 @@ def test_improvement_cost_that_may_be_zero_is_linear() -> None:
     assert stopper._positions(np.arange(3)).tolist() == [[0.0], [0.5], [1.0]]
 
 
+def test_improvement_unknown_cost_neither_stops_nor_counts() -> None:
+    answers = []
+    for others in (0, 3):
+        stopper = experienced()
+        for number in range(others):
+            assert train(stopper, 50 + number, [math.nan], curve(0.2 + number / 10)) == EPOCHS
+        stopper.begin(99, [150.0])
+        for epoch, value in enumerate(curve(0.6), start=1):
+            stopper.report(99, epoch, value)
+        answers.append(list(stopper.forecasts.values()))
+    stopper.begin(60, [math.nan])
+    stopper.end(60, "failed")
+    assert answers[0] == answers[1]
+    assert stopper.limits.tolist() == [[100.0], [150.0]]
+
+
 def test_improvement_trial_that_begins_again_starts_anew() -> None:
     stopper = Improvement(EPOCHS)
     force(stopper, 0, [1.0], curve(0.9))

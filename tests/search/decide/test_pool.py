@@ -1,13 +1,7 @@
-import math
-
 import numpy as np
 import pytest
-from optuna.distributions import IntDistribution
 
-from search.decide.encoding import Encoder
-from search.decide.pool import CostScale, make_pool
-
-SIGNS = np.array([1.0])
+from search.decide.pool import CostScale, Pool, boxed
 
 
 def scale(costs, *, wish=None, limits=None, sign=1.0):
@@ -34,23 +28,10 @@ def test_maximised_cost_is_turned_and_a_constant_one_is_zero():
     np.testing.assert_allclose(scale([5.0, 5.0]).unit(np.array([[5.0]])), 0.0)
 
 
-def test_pool_leaves_out_what_is_impossible_or_refused():
-    parameters = [{"x": x} for x in range(6)]
-    pool = make_pool(
-        parameters,
-        Encoder({"x": IntDistribution(0, 5)}),
-        [lambda one: math.nan if one["x"] == 2 else one["x"] * 10.0],
-        lambda one: one["x"] != 4,
-    )
-    assert [one["x"] for one in pool.parameters] == [0, 1, 3, 5]
-    np.testing.assert_allclose(pool.costs[:, 0], [0.0, 10.0, 30.0, 50.0])
-    assert [one["x"] for one in pool.take(pool.costs[:, 0] > 5).joined(pool.take(np.array([0]))).parameters] == [
-        1, 3, 5, 0,
-    ]  # fmt: skip
-
-
-def test_empty_pool_has_its_shapes():
-    pool = make_pool([], Encoder({"x": IntDistribution(0, 5)}), [len, len], None)
-    assert len(pool) == 0
-    assert pool.costs.shape == (0, 2)
-    assert pool.columns.shape[0] == 0
+def test_pools_are_joined_and_taken_from_by_rows_or_mask():
+    pool = Pool(boxed([{"x": x} for x in range(4)]), np.eye(4), np.arange(4.0)[:, None], np.array([True, False] * 2))
+    both = pool.take(np.array([3, 0])).joined(pool.take(pool.costs[:, 0] == 2))
+    assert [one["x"] for one in both.parameters] == [3, 0, 2]
+    np.testing.assert_array_equal(both.columns, np.eye(4)[[3, 0, 2]])
+    assert both.exact.tolist() == [False, True, True]
+    assert len(both) == 3

@@ -3,16 +3,13 @@
 import sys
 from pathlib import Path
 
-import uvicorn
-
 sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import Puppets
 
-from search.service.app import create_app
+from search.service.app import create_app, serve
 from search.service.settings import Settings
 
 if __name__ == "__main__":
     settings = Settings(Path(sys.argv[1]), port=int(sys.argv[2]), requests_per_s=10_000, burst=10_000)
-    app = create_app(settings, launcher_of=Puppets())
-    uvicorn.run(app, host="127.0.0.1", port=settings.port, log_level="error", access_log=False)
+    serve(create_app(settings, launcher_of=Puppets()), settings)

@@ -5,7 +5,8 @@ from starlette.testclient import TestClient
 
 PLACES = {
     "GET": ["", "/trials", "/trials/1", "/front", "/hypervolume", "/curves?numbers=1", "/figure", "/figures/front.png",
-            "/report", "/compensation", "/ablation", "/exports", "/exports/a.pt", "/files", "/files/a.csv", "/logs",
+            "/report", "/compensation", "/importance", "/ablation",
+            "/exports", "/exports/a.pt", "/files", "/files/a.csv", "/logs",
             "/events"],
     "POST": ["/cancel", "/resume", "/extend"],
     "DELETE": [""],

@@ -159,23 +159,57 @@ def test_search_that_has_not_begun_has_nothing_and_says_so(client):
     assert client.get(f"{where}/front").json()["items"] == []
     assert client.get(f"{where}/files").json() == {"items": []}
     assert client.get(f"{where}/logs").json() == {"text": "", "offset": 0, "next": 0, "size": 0}
-    for path in ("figure", "report", "compensation", "ablation", "figures/front.png", "exports/a.pt", "files/a.csv"):
+    for path in (
+        "figure",
+        "report",
+        "compensation",
+        "importance",
+        "ablation",
+        "figures/front.png",
+        "exports/a.pt",
+        "files/a.csv",
+    ):
         assert client.get(f"{where}/{path}").status_code == 404, path
 
 
-def test_studies_and_exports_are_served_once_they_are_there(client, service, finished):
+def test_ablation_and_exports_are_served_once_they_are_there(client, service, finished):
     folder = service.queue.home(finished.id).run.path
-    (folder / "exports").mkdir()
-    for name in ("report.html", "compensation.csv", "ablation.json", "exports/trial-3.onnx", "front.png"):
+    for name in ("exports/trial-3.onnx", "front.png", "ablation/ablation.html"):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(f"this is {name}")
+    (folder / "ablation" / "ablation.csv").write_text("factor,difference\nkernel,0.5\nwidth,\n")
     where = f"/api/v1/searches/{finished.id}"
-    paths = {"report": "report.html", "compensation": "compensation.csv", "ablation": "ablation.json",
-             "exports/trial-3.onnx": "exports/trial-3.onnx", "figures/front.png": "front.png"}  # fmt: skip
-    assert {path: client.get(f"{where}/{path}").text for path in paths} == {
-        path: f"this is {name}" for path, name in paths.items()
-    }
+    for path, name in (("exports/trial-3.onnx",) * 2, ("figures/front.png", "front.png")):
+        assert client.get(f"{where}/{path}").text == f"this is {name}"
     assert client.get(f"{where}/exports").json() == {"items": ["exports/trial-3.onnx"]}
-    assert client.get(f"{where}/report").headers["content-security-policy"].startswith("sandbox allow-scripts;")
+    assert client.get(f"{where}/ablation").json() == {
+        "items": [{"factor": "kernel", "difference": 0.5}, {"factor": "width", "difference": None}]
+    }
+    page = client.get(f"{where}/files/ablation/ablation.html")
+    assert page.headers["content-security-policy"].startswith("sandbox allow-scripts;")
+
+
+def test_studies_are_those_of_the_commands(client, service, finished):
+    from results.compensation import compensation
+    from results.importance import importance
+
+    run = results.load(service.queue.home(finished.id).run.path)
+    where = f"/api/v1/searches/{finished.id}"
+    found = client.get(f"{where}/compensation").json()
+    assert found["sentences"] == list(compensation(run.trials).sentences)
+    assert set(found) == {"sentences", "ratios", "gains", "claims", "figure"}
+    shares = client.get(f"{where}/importance").json()
+    assert shares["sentences"] == list(importance(run.trials, objectives=run.objectives).sentences)
+    report = client.get(f"{where}/report")
+    assert report.text.lstrip().lower().startswith("<!doctype html>")
+    assert report.headers["content-security-policy"].startswith("sandbox allow-scripts;")
+
+
+def test_study_that_is_being_made_is_not_waited_for(client, service, finished):
+    reading = service.readings.get(finished.id)
+    with reading._studies:
+        answer = client.get(f"/api/v1/searches/{finished.id}/compensation")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
 
 def test_logs_are_read_from_where_one_left_off(client, service, finished):
