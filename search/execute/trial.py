@@ -110,9 +110,7 @@ class TrialActor(tune.Trainable):
         state = state if isinstance(state, Mapping) else None
         self.worked_s = float(state["worked_s"]) if state else 0.0
         self.running = evaluator.start(candidate, state["evaluation"] if state else None)  # type: ignore[arg-type]
-        if (
-            state is None and len(self.config_given["seeds"]) > 1
-        ):  # how they are trained was chosen by the clock: keep it
+        if state is None and len(self.config_given["seeds"]) > 1:  # the clock chose how: keep that
             self.saved = -math.inf
             self._save()
         return self.running

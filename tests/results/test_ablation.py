@@ -26,7 +26,7 @@ BASE = [0.90, 0.92, 0.91, 0.93, 0.90, 0.94, 0.92]
 
 def one_at_a_time():
     worse = np.array(BASE) - [0.010, 0.012, 0.011, 0.009, 0.014, 0.008, 0.010]
-    same = np.array(BASE) + [0.001, -0.002, 0.0, 0.001, -0.001, 0.002, -0.002]
+    same = np.array(BASE) + np.array([0.001, -0.002, 0.0, 0.001, -0.001, 0.002, -0.002])
     return pd.DataFrame([
         cell(BASE, kernel="3", norm="none"), cell(same, kernel="3", norm="batch", params=140),
         cell(worse, kernel="1", norm="none", params=60),
