@@ -332,7 +332,7 @@ def _sentences(effects: pd.DataFrame, interactions: pd.DataFrame, seeds: int, le
         )
     for row in interactions[interactions["verdict"] != "open"].to_dict("records"):
         found.append(
-            f"{row['first']} and {row['second']} ({row['levels']}) together: {row['points']:+.2f} points beyond their sum, "
+            f"{row['first']} and {row['second']} ({row['levels']}) together: {row['points']:+.2f} beyond their sum, "
             f"Holm p = {row['p_holm']:.2g}."
         )
     open_rows = effects[effects["verdict"] == "open"]

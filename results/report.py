@@ -241,18 +241,18 @@ def _compensation(section: Section, found: Compensation | str) -> None:
 
 
 def _ablation(section: Section, run: Run) -> None:
-    folder = run.folder / "ablation"
-    if not (folder / "ablation.csv").is_file():
+    path = run.folder / "ablation" / "ablation.json"
+    if not path.is_file():
         section.sentences.append(f"None has been run; `leni-search ablate {run.folder}` plans one.")
         return
     try:
-        frame = pd.read_csv(folder / "ablation.csv")
-        notes = json.loads((folder / "ablation.json").read_text(encoding="utf-8"))
+        notes = json.loads(path.read_text(encoding="utf-8"))
         section.sentences += [str(text) for text in notes["sentences"]]
+        for frame in notes["tables"]:
+            section.table("Paired differences to the base", pd.DataFrame(frame["data"], columns=frame["columns"]))
         section.figures.append(inline(notes["figure"], name="ablation"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{folder} holds no whole ablation ({' '.join(str(error).split())})") from None
-    section.table("Paired differences to the base", frame)
+        raise ResultsError(f"{path} is no whole ablation ({' '.join(str(error).split())})") from None
 
 
 def _importance(section: Section, run: Run) -> None:

@@ -22,7 +22,7 @@ from rich.table import Table
 import results
 from leni.errors import CandidateError, FolderError, SpecError
 from results.ablation import PREFIX, Ablation, ablation
-from results.effects import effects_latex, effects_markdown
+from results.effects import effects_latex, effects_markdown, effects_text
 from results.statistics import smallest_p
 from search.fixed import HOW, fixed_spec, fresh_seed, train_fixed
 from search.folder import RunFolder, next_free, write_text
@@ -288,7 +288,9 @@ def _write(planned: Study, found: Ablation) -> None:
     write_text(place / "ablation.tex", effects_latex(found, caption=caption))
     for suffix in FIGURES:
         results.save(figure, place / f"ablation{suffix}")
-    notes = {"sentences": said, "base": planned.base.candidate.to_dict(), "figure": figure.to_dict()}
+    tables = [frame.fillna("").to_dict("split", index=False) for frame in effects_text(found) if len(frame)]
+    base = planned.base.candidate.to_dict()
+    notes = {"sentences": said, "base": base, "tables": tables, "figure": figure.to_dict()}
     write_text(place / "ablation.json", json.dumps(notes) + "\n")
 
 

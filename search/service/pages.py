@@ -7,6 +7,7 @@ import json
 import secrets
 import subprocess
 import sys
+import threading
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
@@ -43,13 +44,21 @@ _templates = Environment(
 )
 
 
+_making = threading.Lock()
+
+
 def static() -> StaticFiles:
     """Style and scripts."""
     return StaticFiles(directory=HERE / "static")
 
 
-@lru_cache(maxsize=1)
 def _vega() -> bytes:
+    with _making:
+        return _bundle()
+
+
+@lru_cache(maxsize=1)
+def _bundle() -> bytes:
     """Vega, Vega-Lite and Vega-Embed in one script, as the package that draws the run's own figures has them.
 
     Made in a process of its own: what bundles it takes 130 MB, and does not give them back.

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import results
+from results.ablation import ablation
 from results.confirmation import confirmation
+from results.effects import effects_text
 from results.errors import ResultsError, RunUnreadable
 from results.records import to_curves, to_frame, write
 from results.report import report, write_report
@@ -123,6 +125,23 @@ def test_report_tells_the_front_the_failures_and_how_to_repeat_it(page):
     assert "lr = 0.05" in said
 
 
+def test_report_has_the_ablation_that_was_run(tmp_path):
+    place = folder(tmp_path / "run", 6)
+    cells = [{"number": n, "state": "completed", "accuracy": 0.5 + n / 10, "accuracies": f"[{0.4 + n / 10}, 0.6]",
+              "params": 10, "factor: kernel": level} for n, level in enumerate(["3", "1"])]  # fmt: skip
+    found = ablation(to_frame(cells))
+    tables = [frame.to_dict("split", index=False) for frame in effects_text(found) if len(frame)]
+    notes = {"sentences": ["Kernels <matter>."], "tables": tables, "figure": found.figure().to_dict()}
+    (place / "ablation").mkdir()
+    (place / "ablation" / "ablation.json").write_text(json.dumps(notes))
+    page = report(place)
+    said = text(page)
+    assert "Kernels &lt;matter&gt;." in said
+    assert "kernel 1 for 3" in said
+    assert "yes see the ablation above" in said
+    Tags().feed(page)
+
+
 def test_report_of_an_unconfirmed_run_says_so(tmp_path):
     said = text(report(folder(tmp_path / "run", 6)))
     assert "Not confirmed" in said
@@ -170,8 +189,8 @@ def test_report_of_what_is_no_run_is_one_sentence(tmp_path, case):
         ("confirmed.csv", "number\n1\n"),
         ("confirmed.csv", ""),
         ("spec.toml", "= ="),
-        ("ablation/ablation.csv", "a,b\n1,2\n"),
-        ("ablation/ablation.csv", ""),
+        ("ablation/ablation.json", "{}"),
+        ("ablation/ablation.json", "[1"),
         ("confirm/trials.parquet", "half"),
         ("ablation/runs/base/trials.parquet", "half"),
     ],
@@ -183,7 +202,10 @@ def test_report_does_without_a_part_that_is_damaged(tmp_path, name, content):
     page = report(place)
     assert '<section id="front">' in page
     assert (
-        ("cannot be read" in page) or ("no whole ablation" in page) or ("can be read" in page) or ("not known" in page)
+        ("cannot be read" in page)
+        or ("is no whole ablation" in page)
+        or ("can be read" in page)
+        or ("not known" in page)
     )
 
 

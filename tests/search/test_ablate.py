@@ -1,6 +1,6 @@
 import io
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,11 +9,12 @@ from rich.console import Console
 
 import results
 from leni.errors import CandidateError, FolderError, SpecError
-from search.ablate import Base, base_of, study, train
+from search.ablate import Base, ablate, base_of, study, train
 from search.fixed import FRESH
 from search.folder import RunFolder, write_environment
 from search.spec import Spec
 from spaces import Candidate
+from spaces.factorial import Cell, Plan, factorial, factors
 
 LENI = Candidate("resnet8", (2, 4, 8), "leni", "inner", {"kernel_size": 5})
 RELU = Candidate("resnet8", (2, 4, 8), "relu")
@@ -22,24 +23,12 @@ IMPOSSIBLE = Candidate("resnet8", (3, 4, 8), "leni", "all", {"compression": "non
 SPEC = Spec(data="digits", train_size=200, epochs=1, seed=4, workers=1, training={"batch_size": 16})
 
 
-@dataclass(frozen=True)
-class Row:
-    """A cell of a plan."""
-
-    levels: dict
-    candidate: Candidate
-    recipe: dict = field(default_factory=dict)
+def cell(candidate: Candidate, recipe: dict | None = None, **levels: str) -> Cell:
+    return Cell({"activation": "leni", "lr": "base", **levels}, candidate, recipe or {})
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A plan."""
-
-    cells: tuple[Row, ...]
-
-
-def plan(*more: Row) -> Rows:
-    return Rows((Row({"activation": "leni"}, LENI), Row({"activation": "relu"}, RELU), *more))
+def plan(*more: Cell) -> Plan:
+    return Plan(LENI, (), "one", (cell(LENI), cell(RELU, activation="relu"), *more), ("A note.",))
 
 
 @pytest.fixture
@@ -116,7 +105,7 @@ def test_base_of_what_has_none_is_one_sentence(tmp_path, case):
 
 
 def test_study_trains_a_list_for_each_recipe_from_the_same_seeds(base):
-    found = study(base, plan(Row({"lr": "0.2"}, LENI, {"lr": 0.2}), Row({"epochs": "2"}, LENI, {"epochs": 2})), seeds=3)
+    found = study(base, plan(cell(LENI, {"lr": 0.2}, lr="0.2"), cell(LENI, {"epochs": 2}, lr="x")), seeds=3)
     assert [spec.only_candidates() for spec in found.lists] == [(LENI, RELU), (LENI,), (LENI,)]
     assert [spec.first_seeds() for spec in found.lists] == [(4, 5, 6)] * 3
     assert [(spec.recipe().lr, spec.epochs) for spec in found.lists] == [(0.05, 1), (0.2, 1), (0.05, 2)]
@@ -127,11 +116,11 @@ def test_study_trains_a_list_for_each_recipe_from_the_same_seeds(base):
 
 
 def test_study_leaves_out_what_cannot_be_built_and_says_so(base):
-    found = study(base, plan(Row({"compression": "none"}, IMPOSSIBLE)), seeds=2)
+    found = study(base, plan(cell(IMPOSSIBLE, compression="none")), seeds=2)
     assert [cell.candidate for cell in found.cells] == [LENI, RELU]
     assert "compression none" in found.sentences()[-1]
     with pytest.raises(SpecError, match="nothing to compare"):
-        study(base, Rows((Row({}, LENI), Row({}, IMPOSSIBLE))))
+        study(base, replace(plan(), cells=(cell(LENI), cell(IMPOSSIBLE))))
 
 
 @pytest.mark.parametrize(
@@ -143,9 +132,10 @@ def test_study_leaves_out_what_cannot_be_built_and_says_so(base):
     ],
 )
 def test_study_says_how_small_a_p_it_can_reach_and_what_it_costs(base, seeds, words):
-    found = study(base, plan(Row({"activation": "prelu"}, WIDE)), seeds=seeds)
+    found = study(base, plan(cell(WIDE, activation="prelu")), seeds=seeds)
     text = " ".join(found.sentences())
     assert words in text
+    assert "A note." in text
     assert f"{3 * seeds} trainings" in text
     console = Console(width=200, record=True, file=io.StringIO())
     found.show(console)
@@ -159,7 +149,7 @@ def test_train_gives_a_record_a_cell_and_goes_on_with_a_larger_plan(base):
     assert rows["factor: activation"].tolist() == ["leni", "relu"]
     assert rows["candidate"].tolist() == [LENI.to_json(), RELU.to_json()]
     assert all(len(json.loads(text)) == 2 for text in rows["accuracies"])
-    larger = study(base, plan(Row({"activation": "leni", "recipe": "lr"}, LENI, {"lr": 0.2})), seeds=2)
+    larger = study(base, plan(cell(LENI, {"lr": 0.2}, lr="0.2")), seeds=2)
     again = train(larger, quiet=True)
     pd.testing.assert_series_equal(again["wall_s"].iloc[:2], rows["wall_s"])  # these were not trained again
     assert again["candidate"].iloc[2] == LENI.to_json()
@@ -169,3 +159,29 @@ def test_train_gives_a_record_a_cell_and_goes_on_with_a_larger_plan(base):
     assert "all of them are there already" in " ".join(done.sentences())
     with pytest.raises(FolderError, match="do not compare"):
         train(study(replace(base, spec=SPEC), plan(), seeds=3), quiet=True)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_ablate_writes_tables_a_figure_and_what_the_report_reads(tmp_path):
+    base = Base(LENI, SPEC, "a test", tmp_path / "ablation")
+    planned = study(base, factorial(LENI, factors(LENI, ["branch", "kernel=1"])), seeds=2)
+    found = ablate(planned, quiet=True)
+    effects = pd.read_csv(base.folder / "ablation.csv")
+    assert effects[["factor", "level"]].values.tolist() == [["branch", "off"], ["kernel", "1"]]
+    runs = results.load(base.folder / "recipe").trials.set_index("activation")
+    leni, relu = (json.loads(runs.loc[[name], "accuracies"].iloc[0]) for name in ("leni", "relu"))
+    points = 50 * (relu[0] - leni[0] + relu[1] - leni[1])
+    assert effects["points"].iloc[0] == pytest.approx(points)
+    assert all(path.stat().st_size > 0 for path in planned.files())
+    assert "branch off for on" in (base.folder / "ablation.md").read_text()
+    assert "\\toprule" in (base.folder / "ablation.tex").read_text()
+    notes = json.loads((base.folder / "ablation.json").read_text())
+    assert set(found.sentences) <= set(notes["sentences"])
+    assert (notes["base"], len(notes["tables"][0]["data"])) == (LENI.to_dict(), 2)
+
+
+def test_interrupted_ablation_writes_nothing(base, monkeypatch):
+    interrupted = results.Run(base.folder, results.to_frame([]), results.to_curves([]), {"ended": "interrupted"})
+    monkeypatch.setattr("search.ablate.train_fixed", lambda *_, **__: interrupted)
+    assert ablate(study(base, plan(), seeds=2)) is None
+    assert not base.folder.exists()

@@ -6,6 +6,9 @@ import pytest
 import search.cli.app as app_module
 from results.confirmation import Confirmation, confirmation
 from results.records import to_curves, to_frame, write
+from spaces import Candidate
+
+LENI = Candidate("resnet8", (2, 4, 8), "leni", "inner", {"kernel_size": 5})
 
 
 @pytest.fixture
@@ -54,15 +57,20 @@ REFUSED = [
     ("export", "nowhere", "--trial", "0"),
     ("export", "nowhere"),
     ("report", "nowhere"),
+    ("ablate", "nowhere"),
+    ("ablate", "base.json", "--factors", "kernal"),
+    ("ablate", "base.json", "--design", "half"),
+    ("ablate", "base.json", "--factors", "kernel=x"),
 ]
 
 
 @pytest.mark.parametrize("words", REFUSED, ids=" ".join)
 def test_studies_refuse_in_one_line(command, tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.json").write_text(LENI.to_json())
     code, out, err = command(*words)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert not list(tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_report_writes_the_page_and_says_where(command, tmp_path):
@@ -73,3 +81,39 @@ def test_report_writes_the_page_and_says_where(command, tmp_path):
     code, out, _ = command("report", str(tmp_path))
     assert (code, out) == (0, f"{tmp_path / 'report.html'}\n")
     assert "no luck" in (tmp_path / "report.html").read_text()
+
+
+def test_ablate_dry_run_prints_plan_and_cost_and_writes_nothing(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.json").write_text(LENI.to_json())
+    words = [
+        "--factors",
+        "branch,inner",
+        "--factors",
+        "kernel=1,3",
+        "--seeds",
+        "3",
+        "--epochs",
+        "1",
+        "--train-size",
+        "100",
+    ]
+    code, out, _ = command("ablate", "base.json", "--dry-run", "--workers", "1", *words)
+    assert code == 0
+    for said in ("branch", "inner", "kernel", "5 networks from 3 seeds each, 15 trainings", "p-value of 0.25", "about"):
+        assert said in out
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_ablate_names_its_designs_as_the_issue_does(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.json").write_text(LENI.to_json())
+    seen = []
+    monkeypatch.setattr("search.ablate.study", lambda base, plan, seeds: seen.append((plan.design, seeds)) or planned())
+    for design in ("one-at-a-time", "full", "fractional"):
+        command("ablate", "base.json", "--dry-run", "--design", design, "--factors", "branch,width")
+    assert seen == [("one", 8), ("full", 8), ("fractional", 8)]
+
+
+def planned():
+    return type("Planned", (), {"show": lambda self: None})()

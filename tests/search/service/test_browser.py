@@ -25,13 +25,14 @@ def page(browser, server):
     """A page that fails the test on any error in its console and on any request to elsewhere."""
     server.start()
     context = browser.new_context(base_url=f"http://127.0.0.1:{server.port}", viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(120_000)
     made = context.new_page()
     wrong: list[str] = []
     made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.on("request", lambda request: None if f":{server.port}/" in request.url else wrong.append(request.url))
     yield made
-    assert [text for text in wrong if not text.startswith("data:")] == []
+    assert "\n".join(text for text in wrong if not text.startswith("data:")) == ""
 
 
 def points(page) -> int:
