@@ -278,7 +278,8 @@ def ablate(planned: Study, *, quiet: bool = False, console: Console | None = Non
 
 def _write(planned: Study, found: Ablation) -> None:
     place = planned.base.folder
-    said = [*found.sentences, *found.left_out, *planned.sentences()]
+    left_out = (f"Left out: {name}, {reason}." for name, reason in planned.left_out.items())
+    said = [planned.sentences()[0], *found.sentences, *found.left_out, *planned.plan.notes, *left_out]
     figure = found.figure()
     write_text(place / "ablation.csv", results.to_csv(found.effects))
     if len(found.interactions):

@@ -19,8 +19,8 @@ __all__ = ["Candidates"]
 
 Array = NDArray[np.float64]
 Parameters = Mapping[str, Any]
-WORK = 1.5e8  # candidates times modelled observations squared, at most, of one ask
-FEWEST, MOST = 1_000, 16_000  # candidates of one ask where the space is listed, whatever WORK says
+WORK = 1.5e8  # candidates times modelled observations squared times uncertain objectives, at most, of one ask
+FEWEST, MOST = 800, 16_000  # candidates of one ask where the space is listed, whatever WORK says
 DRAWN = 600  # candidates of one ask where the space is not listed
 ROUNDS = (0.1, 0.03, 0.01)  # steps of drawing closer to the best of them
 CLOSER = 160  # candidates of each round
@@ -63,7 +63,9 @@ class Candidates:
         """
         if self.listed is None:
             return self.counter.pool(self._untried(self._proposed(history, good), history))
-        limit = int(np.clip(WORK / min(MODELLED, max(1, history.begun)) ** 2, FEWEST, MOST))
+        uncertain = max(1, len(history.signs) - len(self.counter.costs))
+        modelled = min(MODELLED, max(1, history.begun))
+        limit = int(np.clip(WORK / modelled**2 / uncertain, FEWEST, MOST))
         free = np.ones(len(self.listed), dtype=bool)
         free[[row for key in history.begun_keys() if (row := self.rows.get(key)) is not None]] = False
         if not free.any():

@@ -138,12 +138,13 @@ class Posterior:
         """Mean and standard deviation, (m,) each, at new points; columns: (m, p)."""
         scaled = columns * np.sqrt(self.parts.weights)[self.process.components]
         mean, variance = np.empty(len(columns)), np.empty(len(columns))
+        inverse = solve_triangular(self.root, np.eye(len(self.root)), lower=True, check_finite=False)
         for start in range(0, len(columns), BLOCK):
             rows = slice(start, start + BLOCK)
             cross = _matern(_between(self.scaled, scaled[rows]))
             cross *= self.parts.signal
             mean[rows] = self.solved @ cross
-            explained = solve_triangular(self.root, cross, lower=True, overwrite_b=True, check_finite=False)
+            explained = inverse @ cross
             variance[rows] = self.parts.signal + self.own - np.einsum("ij,ij->j", explained, explained)
         return mean, np.sqrt(np.maximum(variance, 1e-10))
 

@@ -8,7 +8,10 @@ window.charts = (function () {
   function inMode(spec) {
     let text = JSON.stringify(spec);
     if (dark.matches) for (const [from, to] of Object.entries(INVERTED)) text = text.split(`"${from}"`).join(`"${to}"`);
-    return JSON.parse(text);
+    return JSON.parse(text, (_, value) => {
+      if (value && value.type === "log") delete value.zero; // of which Vega-Lite would complain
+      return value;
+    });
   }
 
   function config() {
@@ -53,7 +56,6 @@ window.charts = (function () {
     const result = await window.vegaEmbed(place, fitted, {
       actions: false,
       ast: true,
-      logLevel: 1,
       defaultStyle: false,
       renderer: "canvas",
       config: config(),
