@@ -272,7 +272,8 @@ class Spec(BaseModel):
             curved = self.evaluator is None and next(iter(directions)) == "accuracy"
             name = default_stopper(self.epochs) if curved and len(directions) > 1 else "none"
         known = sum(name in KNOWN for name in directions) if isinstance(self.search_space(), SearchSpace) else 0
-        return stopper(name, epochs=self.epochs, costs=known)
+        bounds = (0.0, 1.0) if "accuracy" in directions else None
+        return stopper(name, epochs=self.epochs, costs=known, bounds=bounds)
 
     def recipe(self) -> Recipe:
         """The training recipe.

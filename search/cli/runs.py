@@ -123,6 +123,10 @@ def run_command(
     spec = Spec.read(
         file, training={name: value for name, value in recipe.items() if value is not None} or None, **flags
     )
+    if spec.stopper == "asha":
+        from search.decide.stopping import ASHA_WARNING
+
+        typer.echo(ASHA_WARNING, err=True)
     if dry_run:
         from search.plan import plan
 

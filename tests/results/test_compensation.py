@@ -57,7 +57,7 @@ def test_intervals_cover_what_is_true():
     for seed in range(40):
         found = compensation(simulated(spread=0.006, between=0.003, seed=seed), draws=300)
         rows = known(found.ratios)
-        ratios += list((rows["low"] <= RATIO) & (RATIO <= rows["high"]))
+        ratios += list((rows["low"] <= RATIO) & (rows["high"] >= RATIO))
         true = accuracy(found.gains["params"], "leni") - accuracy(found.gains["params"])
         gains += list((found.gains["low"] <= true) & (true <= found.gains["high"]))
     assert 0.90 <= np.mean(ratios) <= 0.99

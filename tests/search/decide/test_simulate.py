@@ -167,7 +167,10 @@ def test_sampler_may_know_the_known_alone():
         (Setting(0), "trials must be at least 1, got 0"),
         (Setting(1, 0), "workers must be at least 1, got 0"),
         (Setting(1, known=("size",)), "known must be of the objectives accuracy, params, got 'size'"),
-        (Setting(1, known=("accuracy",)), "accuracy cannot be known: its value differs between seeds"),
+        (
+            Setting(1, known=("accuracy",)),
+            "accuracy cannot be known: its value differs between the seeds of 20 of",
+        ),
         (Setting(1, bounds={"accuracy": (1.0, 0.5)}), "bounds of accuracy must be finite with least < greatest"),
         (Setting(1, log=("params",), bounds={"params": (0.0, 9.0)}), "log needs values above 0, and params has 0"),
     ],
@@ -193,3 +196,15 @@ def test_mean_of_a_level_needs_every_repeat():
     assert mean["first_epoch"]["0.90"] == 2.5
     assert mean["reached"] == {"0.90": 2, "0.95": 1, "0.98": 1, "0.99": 1}
     assert (mean["epochs"], mean["simulated_time"]) == (3.0, 2.5)
+
+
+def test_known_cost_that_differs_in_a_few_candidates_is_known_by_its_mean():
+    table = made()
+    table.rows[3].values[0, 1] += 30.0
+    told = []
+    run = module._Simulation(table, Setting(20, known=("params",)), "known-cost", "none", 0)
+    run.study.tell = lambda trial, values: (told.append(values[1]), optuna.Study.tell(run.study, trial, values))
+    run.run(lambda: None)
+    means = {float(row.values[:, 1].mean()) for row in table.rows}
+    assert set(told) == means
+    assert knowledge_of_table(table, SETTING).costs[1](table.rows[3].parameters) in means
