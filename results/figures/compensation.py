@@ -25,7 +25,7 @@ def compensation_figure(found: Compensation, *, title: str | None = None) -> alt
         An Altair chart; a sentence where there is no curve.
     """
     heading = title or "What parameters buy"
-    curves = found.curves.dropna(subset=["accuracy"]).reset_index(drop=True)
+    curves = found.curves.dropna(subset=["accuracy"]).reset_index(drop=True) if len(found.curves) else found.curves
     if curves.empty:
         return nothing("Too few completed trials for a curve.", heading, [])
     many = curves["backbone"].nunique() > 1
