@@ -123,6 +123,8 @@ class LENI(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Start K at N(0, init_std) with init_slope on its centre, w1 at 1, a dense compression at [I | I]."""
+        if self.kernel.is_meta:
+            return  # nothing to fill, and slow to pretend: spaces.cost counts networks by the thousand
         hidden = self.norm is not None and self.init_std == 0 and self.init_slope == 0
         self.kernel.normal_(0.0, HIDDEN_STD if hidden else self.init_std)
         rows = torch.arange(self.channels, device=self.kernel.device)
