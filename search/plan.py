@@ -16,6 +16,7 @@ from rich.table import Table
 
 from search.bench.timing import torch_threads
 from search.decide.asker import Asker
+from search.decide.quiet import without_optunas_lines
 from search.decide.samplers import sampler
 from search.folder import RunFolder
 from search.run import Prepared, prepare
@@ -82,7 +83,8 @@ def plan(spec: Spec) -> Plan:
     space = spec.search_space()
     slots = slots_here(spec, prepared.gpus)
     trials = spec.trials if space.size is None else min(spec.trials, space.size + len(prepared.first))
-    seconds = trial_seconds(spec, prepared)
+    with without_optunas_lines():
+        seconds = trial_seconds(spec, prepared)
     trial_s = fmean(seconds) if seconds else None
     names = ("spec", "environment", "study", "trials", "curves", "front", "checkpoints", "ray")
     files = [str(getattr(folder, name)) for name in names]

@@ -21,6 +21,7 @@ from rich.console import Console
 import results
 from leni.errors import FolderError, SpecError, StorageError
 from search.decide.asker import Asker, Point
+from search.decide.quiet import without_optunas_lines
 from search.execute.cluster import slots, started
 from search.execute.searcher import StudySearcher
 from search.execute.trackers import check_trackers, finish, trackers
@@ -70,7 +71,7 @@ def run(spec: Spec | None = None, *, quiet: bool = False, console: Console | Non
     folder = RunFolder(spec.out or _default_folder(spec))
     folder.check_free()
     prepared = prepare(spec)
-    with started(spec.address), _sigterm_as_ctrl_c(), _without_optunas_lines():
+    with started(spec.address), _sigterm_as_ctrl_c(), without_optunas_lines():
         at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
         folder.create()
         with folder.driven():
@@ -115,7 +116,7 @@ def resume(
     total = int(facts.get("trials", 0)) + add_trials
     spec = Spec.read(folder.spec, trials=total or None, **changes)
     prepared = prepare(spec)
-    with started(spec.address), _sigterm_as_ctrl_c(), _without_optunas_lines(), folder.driven():
+    with started(spec.address), _sigterm_as_ctrl_c(), without_optunas_lines(), folder.driven():
         at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
         write_text(folder.spec, spec.to_toml())
         store = _store(spec, folder, facts.get("study", NAME))
@@ -192,17 +193,6 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
-
-
-@contextmanager
-def _without_optunas_lines() -> Iterator[None]:
-    """Optuna says a line for each study and each trial; the progress says them once."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 def _default_folder(spec: Spec) -> Path:

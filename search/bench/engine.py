@@ -22,6 +22,7 @@ import torch
 
 from search.bench.timing import torch_threads
 from search.decide.asker import Asker
+from search.decide.quiet import without_optunas_lines
 from search.decide.samplers import sampler
 from search.run import run
 from search.training.data import Data, load
@@ -133,11 +134,12 @@ def bench_throughput(
 
 
 def _candidates(count: int) -> list[Candidate]:
-    asker = Asker(
-        space("channel-compensation").fix(NARROW), sampler("random", seed=0), directions=["maximize"], seed=0,
-        check=lambda _: None,
-    )  # fmt: skip
-    found = [asked.candidate for _ in range(count) if (asked := asker.ask()) is not None]
+    with without_optunas_lines():
+        asker = Asker(
+            space("channel-compensation").fix(NARROW), sampler("random", seed=0), directions=["maximize"], seed=0,
+            check=lambda _: None,
+        )  # fmt: skip
+        found = [asked.candidate for _ in range(count) if (asked := asker.ask()) is not None]
     return [candidate for candidate in found if isinstance(candidate, Candidate)]
 
 
@@ -174,8 +176,8 @@ def _pool_task(task: tuple[Candidate, tuple[int, ...]]) -> float:
 
 def _optuna_pool(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int) -> float:
     """Optuna's ask and tell around a pool of processes, its study in SQLite."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     with (
+        without_optunas_lines(),
         tempfile.TemporaryDirectory() as folder,
         multiprocessing.get_context("spawn").Pool(workers, _prepare) as pool,
     ):

@@ -15,6 +15,7 @@ import optuna
 import pandas as pd
 
 from leni.errors import SpecError
+from search.decide.quiet import without_optunas_lines
 from search.decide.samplers import sampler
 from search.decide.simulate import Judge, Setting, Trace, mean_of, simulate
 from search.decide.stopping import stopper
@@ -117,7 +118,7 @@ def _run(
     """Every repeat, in the order of `keys`."""
     if jobs == 1:
         found = []
-        with _quiet():
+        with without_optunas_lines():
             for key in keys:
                 found.append(simulate(table, setting, **key))
                 done()
@@ -164,14 +165,3 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna says a line for each study."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
