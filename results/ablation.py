@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from results.errors import RecordError
 from results.fronts import completed
 from results.seeds import seed_accuracies, seed_moments
-from results.statistics import holm, paired, smallest_p
+from results.sign_flips import smallest_p
+from results.statistics import holm, paired
 
 if TYPE_CHECKING:
     from altair import LayerChart

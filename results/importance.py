@@ -36,7 +36,7 @@ MEASURED = frozenset(
      "device", "error", "started_at", "latency_ms", "peak_memory", "replicas", "test_accuracy", "test_accuracy_std",
      "test_accuracies", "run"}
 )  # fmt: skip
-CHOSEN = frozenset(column.name for column in SCHEMA) - MEASURED
+CHOSEN = (frozenset(column.name for column in SCHEMA) | {"frozen"}) - MEASURED  # an option younger than the schema
 FEW = 4  # completed trials that a dimension needs each, at least, for a share that means something
 LEAST = 4  # completed trials in all, below which nothing is computed
 ABSENT = "-"

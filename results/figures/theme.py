@@ -7,6 +7,7 @@ made for colour-blind readers. An activation has the same colour in every figure
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import re
 import zlib
@@ -171,11 +172,29 @@ def cost_axis(points: pd.DataFrame, column: str) -> Axis:
 
 
 def round_ticks(low: float, high: float) -> tuple[float, ...] | None:
-    """1, 2, 5 times powers of ten between two positive numbers; powers alone over many decades; None if too few."""
+    """Ticks between two positive numbers, of a logarithmic axis.
+
+    1, 2, 5 times powers of ten, or powers alone over many decades. Where fewer than three of them lie within, multiples
+    of one such number, three to seven of them: Vega's own ticks lose their labels on so narrow a range. None where
+    the two numbers are one.
+    """
+    if not low < high:
+        return None
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if high / low < 10**4.5 else (1,)
     ticks = tuple(step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high)
-    return ticks if len(ticks) > 1 else None
+    return ticks if len(ticks) > 2 else _even_ticks(low, high)
+
+
+def _even_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Multiples of 1, 2 or 5 times a power of ten: of the widest such step that leaves at least three of them."""
+    step = 10.0 ** math.ceil(math.log10(high - low))
+    for factor in itertools.cycle((2.0, 2.5, 2.0)):  # 10, 5, 2, 1
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first >= 2:
+            return tuple(step * count for count in range(first, last + 1))
+        step /= factor
+    raise AssertionError("steps go to zero")  # pragma: no cover
 
 
 def channel(kind: Any, field: str, axis: Axis) -> Any:
