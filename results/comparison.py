@@ -2,49 +2,88 @@
 
     found = compare({"tpe": [run.trials for run in tpe], "random": [run.trials for run in random]})
 
-With two or more repeated runs on each side, intervals are bootstrapped over runs. With one run on a side, they are over
-the draws of its accuracies (`results.confidence`): they say what the seeds leave open about these candidates, not how
-another run of the same search would go, and the frame says which.
+With two or more repeated runs on each side, intervals are bootstrapped over runs. With one run on each side, they are
+over the draws of its accuracies (`results.confidence`): they say what the seeds leave open about these candidates, not
+how another run of the same search would go. Where a side's seeds say nothing there are no intervals. The frames say
+which it is.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from results.attainment import SHARES, attainment
-from results.confidence import drawn_fronts
+from results.attainment import SHARES, attained, attainment
+from results.confidence import drawn_fronts, spread_known
 from results.errors import ResultsError
-from results.fronts import DEFAULT_OBJECTIVES, Objectives, completed, is_non_dominated, minimised
-from results.indicators import Bounds, hypervolume, hypervolume_curve, observed_bounds, unit_values
+from results.fronts import (
+    DEFAULT_OBJECTIVES,
+    Objectives,
+    completed,
+    front,
+    is_non_dominated,
+    minimised,
+    wanted_and_costs,
+)
+from results.growth import OVER, growth
+from results.indicators import Bounds, hypervolume, observed_bounds, unit_values
+from results.notebook import notebook_html
 
-__all__ = ["Comparison", "compare", "epsilon", "hypervolume_cost"]
+if TYPE_CHECKING:
+    from altair import VConcatChart
+
+__all__ = ["Comparison", "compare", "epsilon"]
 
 RESAMPLES, DRAWS = 2_000, 200
+POINTS = 9  # costs at which what is attained is compared, at most
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """How runs differ.
 
     Attributes:
         measures: first, second, measure, first_value, second_value, difference (first - second), low, high, over
-            ("runs" or "seeds"), n (runs a side), level. A hypervolume difference above 0 is better; epsilon is what
-            the first lacks of the second, and the other way round, on the unit scale: below 0 is better.
+            ("runs", "seeds" or "nothing": no interval), n (runs a side, at least), level. A hypervolume difference
+            above 0 is better; epsilon is what the first lacks of the second, and the other way round, on the unit
+            scale: below 0 is better.
+        differences: first, second, the cost, first_value, second_value, difference, low, high: the best that is to be
+            had at no more than the cost, on average over a side's runs, above 0 where the first is better; without rows
+            where there are more than two objectives or no cost is within reach of all.
         attainment: name, share, and the objectives: each side's surfaces.
+        growth: name, over ("trials", "hours"), x, low, median, high: see `results.growth`.
+        sentences: in words.
+        objectives: what was compared by.
     """
 
     measures: pd.DataFrame
+    differences: pd.DataFrame
     attainment: pd.DataFrame
+    growth: pd.DataFrame
+    sentences: tuple[str, ...]
+    objectives: Objectives
+
+    def figure(self) -> VConcatChart:
+        """Surfaces and growth, see `results.figures.comparison_figure`."""
+        from results.figures.comparison import comparison_figure  # Altair takes a while to import
+
+        return comparison_figure(self)
+
+    def __repr__(self) -> str:
+        return "\n".join(self.sentences)
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.sentences, (self.measures, self.differences), self.figure())
 
 
 def compare(
@@ -60,24 +99,27 @@ def compare(
 
     Args:
         runs: name -> records of its repeated runs, or of its only one.
-        objectives: column -> direction.
+        objectives: column -> direction, two or three.
         bounds: scales of objectives that have no fixed one; None takes those of all records together.
         shares: of the attainment surfaces.
         level: of the intervals.
         seed: of what is drawn.
 
     Returns:
-        Measures with intervals, and attainment surfaces.
+        Measures with intervals, differences of what is attained, attainment surfaces, growth.
 
     Raises:
         ObjectiveError: as `results.front`, or an objective without a scale.
-        ResultsError: fewer than two kinds, one run beside several, or a level that is none.
+        ResultsError: fewer than two kinds, one run beside several, a run without a front, or a level that is none.
     """
     counts = {len(each) for each in runs.values()}
     if len(runs) < 2 or 0 in counts or (1 in counts and len(counts) > 1):
         raise ResultsError("a comparison needs two names or more, all with one run or all with at least two")
     if not 0 < level < 1:
         raise ResultsError(f"level must be in (0, 1), such as 0.95, got {level}")
+    for name, each in runs.items():
+        if any(front(records, objectives=objectives).empty for records in each):
+            raise ResultsError(f"a run of {name} has no completed trial to compare")
     every = pd.concat([frame for each in runs.values() for frame in each], ignore_index=True)
     scale = {**observed_bounds(every, objectives=objectives), **(bounds or {})}
     repeated = min(counts) > 1
@@ -85,17 +127,29 @@ def compare(
         name: list(each) if repeated else drawn_fronts(each[0], objectives=objectives, draws=DRAWS, seed=seed + at)
         for at, (name, each) in enumerate(runs.items())
     }
-    drawn = {name: [_points(each, objectives, scale) for each in parts] for name, parts in sets.items()}
-    seen = {name: [_points(each, objectives, scale) for each in parts] for name, parts in runs.items()}
-    over = {"over": "runs" if repeated else "seeds", "n": min(counts), "level": level}
-    rows = [
-        {"first": first, "second": second, **row, **over}
-        for first, second in itertools.combinations(runs, 2)
-        for row in _measured(seen[first], seen[second], drawn[first], drawn[second], repeated, level, seed)
-    ]
+    known = {name: repeated or spread_known(each[0], objectives=objectives) for name, each in runs.items()}
+    costs = _costs(runs, sets, objectives)
+    sides = {name: _Side.of(each, sets[name], objectives, scale, costs) for name, each in runs.items()}
+    rows: dict[str, list[dict[str, Any]]] = {"measures": [], "differences": []}
+    for first, second in itertools.combinations(runs, 2):
+        what = "runs" if repeated else "seeds" if known[first] and known[second] else "nothing"
+        pair = _Pair(sides[first], sides[second], what, level, seed)
+        ends = {"over": what, "n": min(len(runs[first]), len(runs[second])), "level": level}
+        rows["measures"] += [{"first": first, "second": second, **row, **ends} for row in pair.measures()]
+        rows["differences"] += [
+            {"first": first, "second": second, **row, **ends} for row in pair.attained(objectives, costs)
+        ]
     tables = [attainment(each, objectives=objectives, shares=shares).assign(name=name) for name, each in sets.items()]
     surfaces = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-    return Comparison(pd.DataFrame(rows), surfaces[["name", "share", *objectives]])
+    measures = pd.DataFrame(rows["measures"])
+    return Comparison(
+        measures,
+        pd.DataFrame(rows["differences"]),
+        surfaces[["name", "share", *objectives]],
+        _growth(runs, every, objectives, scale),
+        tuple(_sentences(measures)),
+        objectives,
+    )
 
 
 def epsilon(first: Floats, second: Floats) -> float:
@@ -123,35 +177,123 @@ def epsilon(first: Floats, second: Floats) -> float:
     return float((first[:, None] - second[None]).max(axis=2).min(axis=0).max())
 
 
-def hypervolume_cost(
-    records: pd.DataFrame,
-    *,
-    objectives: Objectives = DEFAULT_OBJECTIVES,
-    bounds: Bounds | None = None,
-    gpus: float | None = None,
+@dataclass(frozen=True)
+class _Side:
+    """One kind of run: fronts on the unit scale, and what is attained at each cost, as seen and as drawn."""
+
+    seen: list[Floats]
+    drawn: list[Floats]
+    seen_attained: Floats  # (runs, costs)
+    drawn_attained: Floats  # (runs or draws, costs)
+
+    @classmethod
+    def of(
+        cls,
+        runs: Sequence[pd.DataFrame],
+        drawn: Sequence[pd.DataFrame],
+        objectives: Objectives,
+        bounds: Bounds,
+        costs: Floats,
+    ) -> _Side:
+        """From the records of its runs, and the fronts that intervals are made of."""
+        points = [[_points(each, objectives, bounds) for each in parts] for parts in (runs, drawn)]
+        reached = [
+            np.array([attained(each, costs, objectives=objectives) for each in parts]) if len(costs) else np.empty(0)
+            for parts in (runs, drawn)
+        ]
+        return cls(points[0], points[1], reached[0], reached[1])
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two sides, and what intervals are over."""
+
+    first: _Side
+    second: _Side
+    over: str
+    level: float
+    seed: int
+
+    def measures(self) -> list[dict[str, Any]]:
+        """Hypervolume and epsilon: values of what was seen, intervals of what was drawn."""
+        crossed = self.over == "runs"
+        return [
+            {"measure": "hypervolume", **self._row(
+                (_hypervolumes(self.first.seen), _hypervolumes(self.second.seen)),
+                (_hypervolumes(self.first.drawn), _hypervolumes(self.second.drawn)),
+            )},
+            {"measure": "epsilon", **self._row(
+                _epsilons(self.first.seen, self.second.seen, True),
+                _epsilons(self.first.drawn, self.second.drawn, crossed),
+            )},
+        ]  # fmt: skip
+
+    def attained(self, objectives: Objectives, costs: Floats) -> list[dict[str, Any]]:
+        """What is attained at each cost; of an objective that is minimised, the difference's sign is turned."""
+        if not len(costs):
+            return []
+        wanted, (cost,) = wanted_and_costs(objectives)
+        sign = -minimised([[1.0]], {wanted: objectives[wanted]})[0, 0]
+        rows = []
+        for at, value in enumerate(costs):
+            row = self._row(
+                (sign * self.first.seen_attained[:, at], sign * self.second.seen_attained[:, at]),
+                (sign * self.first.drawn_attained[:, at], sign * self.second.drawn_attained[:, at]),
+            )
+            ends = {name: sign * row[name] for name in ("first_value", "second_value")}
+            rows.append({cost: float(value), **row, **ends})
+        return rows
+
+    def _row(self, seen: tuple[Floats, Floats], drawn: tuple[Floats, Floats]) -> dict[str, float]:
+        """Values, their difference, and its interval."""
+        values = [float(side.mean()) for side in seen]
+        low, high = math.nan, math.nan
+        if self.over != "nothing":
+            low, high = _interval(*drawn, self.over == "runs", self.level, np.random.default_rng(self.seed))
+        difference = values[0] - values[1] if values[0] != values[1] else 0.0  # two infinite ones are no NaN
+        return {"first_value": values[0], "second_value": values[1], "difference": difference, "low": low, "high": high}
+
+
+def _costs(
+    runs: Mapping[str, Sequence[pd.DataFrame]], sets: Mapping[str, Sequence[pd.DataFrame]], objectives: Objectives
+) -> Floats:
+    """A few costs of the fronts that were seen, within reach of every run and draw; for two objectives alone."""
+    _, costs = wanted_and_costs(objectives)
+    if len(costs) != 1:
+        return np.empty(0)
+    fronts = [front(each, objectives=objectives) for parts in runs.values() for each in parts]
+    found = np.unique(np.concatenate([minimised(each, {costs[0]: "minimize"})[:, 0] for each in fronts]))
+    reached = [
+        attained(each, found, objectives=objectives) for parts in [*runs.values(), *sets.values()] for each in parts
+    ]
+    found = found[np.isfinite(np.array(reached)).all(axis=0)]
+    if len(found) > POINTS:
+        found = found[np.linspace(0, len(found) - 1, POINTS).round().astype(int)]
+    return np.asarray(found)
+
+
+def _growth(
+    runs: Mapping[str, Sequence[pd.DataFrame]], every: pd.DataFrame, objectives: Objectives, bounds: Bounds
 ) -> pd.DataFrame:
-    """Hypervolume against what was spent, all trials counted, failed ones too.
+    """Over trials, and over hours where all runs have them."""
+    timed = "wall_s" in every.columns and bool(every["wall_s"].notna().any())
+    parts = [growth(runs, over=over, objectives=objectives, bounds=bounds) for over in (OVER if timed else OVER[:1])]
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
-    Args:
-        records: one row a trial, with wall_s.
-        objectives: column -> direction.
-        bounds: as in `results.hypervolume_of`.
-        gpus: of each trial, for GPU hours; None for hours of trials.
 
-    Returns:
-        number, hours (summed over trials in order of their number), hypervolume (0..1, of the completed ones so far).
-
-    Raises:
-        ObjectiveError: as `results.hypervolume_of`, or there is no column wall_s.
-    """
-    order = records.sort_values("number", kind="stable") if "number" in records.columns else records
-    order = order.reset_index(drop=True)
-    hours = np.nancumsum(minimised(order, {"wall_s": "minimize"})[:, 0]) / 3600.0 * (1.0 if gpus is None else gpus)
-    numbers = order["number"].to_numpy(dtype=np.int64) if "number" in order.columns else np.arange(len(order))
-    curve = hypervolume_curve(order.assign(number=np.arange(len(order))), objectives=objectives, bounds=bounds)
-    values = np.zeros(len(order))
-    values[curve["number"].to_numpy(dtype=np.int64)] = curve["hypervolume"].to_numpy()
-    return pd.DataFrame({"number": numbers, "hours": hours, "hypervolume": np.maximum.accumulate(values)})
+def _sentences(measures: pd.DataFrame) -> Iterator[str]:
+    """One a pair, of its hypervolume, and what the intervals are over."""
+    for row in measures[measures["measure"] == "hypervolume"].to_dict("records"):
+        first, second, low, high = (row[name] for name in ("first", "second", "low", "high"))
+        text = f"{first} has a hypervolume of {row['first_value']:.4f}, {second} {row['second_value']:.4f}"
+        if row["over"] == "nothing":
+            yield f"{text}; with one run each, and seeds that tell no spread, nothing says how sure the difference is."
+            continue
+        ends = f"{row['level']:.0%} interval {low:+.4f} to {high:+.4f} over {row['over']}"
+        verdict = f"{first} is better" if low > 0 else f"{second} is better" if high < 0 else "the data leave it open"
+        yield f"{text}: difference {row['difference']:+.4f}, {ends}: {verdict}."
+    if (measures["over"] == "seeds").any():
+        yield "Intervals over seeds say what is open about these candidates, not how another search would go."
 
 
 def _points(records: pd.DataFrame, objectives: Objectives, bounds: Bounds) -> Floats:
@@ -160,37 +302,9 @@ def _points(records: pd.DataFrame, objectives: Objectives, bounds: Bounds) -> Fl
     return values[is_non_dominated(values)]
 
 
-def _measured(
-    seen_first: list[Floats],
-    seen_second: list[Floats],
-    first: list[Floats],
-    second: list[Floats],
-    repeated: bool,
-    level: float,
-    seed: int,
-) -> list[dict[str, Any]]:
-    """Both measures of two sides: values of what was seen, intervals of what was drawn."""
-    rows = []
-    for name, measure in (("hypervolume", _hypervolumes), ("epsilon", _epsilons)):
-        values = [float(side.mean()) for side in measure(seen_first, seen_second, True)]
-        low, high = _interval(*measure(first, second, repeated), repeated, level, np.random.default_rng(seed))
-        rows.append(
-            {
-                "measure": name,
-                "first_value": values[0],
-                "second_value": values[1],
-                "difference": values[0] - values[1],
-                "low": low,
-                "high": high,
-            }
-        )
-    return rows
-
-
-def _hypervolumes(first: list[Floats], second: list[Floats], crossed: bool) -> tuple[Floats, Floats]:
-    """Of each run of either side."""
-    ours, theirs = ([hypervolume(each, np.ones(each.shape[1])) for each in side] for side in (first, second))
-    return np.array(ours), np.array(theirs)
+def _hypervolumes(fronts: list[Floats]) -> Floats:
+    """Of each run or draw."""
+    return np.array([hypervolume(each, np.ones(each.shape[1])) for each in fronts])
 
 
 def _epsilons(first: list[Floats], second: list[Floats], crossed: bool) -> tuple[Floats, Floats]:

@@ -14,7 +14,6 @@ the same noise twice. Intervals are pointwise.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from results.monotone import Fit, crossings, fit, rising
 from results.narrowest import narrowest, usable
+from results.notebook import notebook_html
 from results.seeds import SeedMoments, seed_moments
 
 __all__ = ["Compensation", "Family", "compensation"]
@@ -72,8 +72,7 @@ class Compensation:
         return "\n".join(self.sentences)
 
     def _repr_html_(self) -> str:
-        words = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self.sentences)
-        return f"{words}{self.ratios.to_html(index=False)}{self.claims.to_html(index=False)}"
+        return notebook_html(self.sentences, (self.ratios, self.claims), self.figure())
 
 
 @dataclass(frozen=True, eq=False)

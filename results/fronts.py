@@ -148,12 +148,12 @@ def dominated(values: ArrayLike, by: ArrayLike) -> NDArray[np.bool_]:
     if matrix.shape[1] == 2:  # sorted by the first objective, the front falls in the second: its last one counts
         last = np.searchsorted(best[:, 0], matrix[rows, 0], side="right") - 1
         found, nearest = last >= 0, best[np.maximum(last, 0)]
-        result[rows] = found & (nearest <= matrix[rows]).all(axis=1) & (nearest < matrix[rows]).any(axis=1)
+        result[rows] = found & np.all(nearest <= matrix[rows], axis=1) & np.any(nearest < matrix[rows], axis=1)
         return result
     step = max(1, _BLOCK // best.size)
     for start in range(0, len(rows), step):
         part = matrix[rows[start : start + step], None]
-        result[rows[start : start + step]] = ((best <= part).all(axis=2) & (best < part).any(axis=2)).any(axis=1)
+        result[rows[start : start + step]] = np.any(np.all(best <= part, axis=2) & np.any(best < part, axis=2), axis=1)
     return result
 
 

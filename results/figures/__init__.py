@@ -3,6 +3,7 @@
 save(front_figure(run.trials, objectives=run.objectives), "front.html")
 """
 
+from results.figures.comparison import comparison_figure
 from results.figures.compensation import compensation_figure
 from results.figures.front import front_figure, hypervolume_figure
 from results.figures.importance import importance_figure
@@ -12,6 +13,7 @@ from results.figures.theme import COLOURS, activation_colours, save
 __all__ = [
     "COLOURS",
     "activation_colours",
+    "comparison_figure",
     "compensation_figure",
     "front_figure",
     "hypervolume_figure",

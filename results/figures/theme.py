@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from results.errors import ResultsError
-from results.records import replace_file
+from results.files import replace_file
 
 __all__ = [
     "COLOURS",
@@ -45,6 +45,7 @@ __all__ = [
     "plane",
     "round_ticks",
     "save",
+    "series_colours",
     "tooltips",
 ]
 
@@ -70,6 +71,8 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "macs": "multiply-adds a sample",
         "wall_s": "wall time of a trial (s)",
         "number": "trial",
+        "hours": "hours of all trials",
+        "completed": "completed trials",
     }
 )
 
@@ -125,6 +128,12 @@ def activation_colours(names: Iterable[str]) -> dict[str, str]:
             wheel = [FURTHER[(start + step) % len(FURTHER)] for step in range(len(FURTHER))]
             colours[name] = next((colour for colour in wheel if colour not in colours.values()), wheel[0])
     return {name: colours[name] for name in present}
+
+
+def series_colours(names: Iterable[str]) -> dict[str, str]:
+    """Colours of things that are not activations, such as runs, in the order given; beyond six they come again."""
+    palette = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+    return {name: palette[at % len(palette)] for at, name in enumerate(dict.fromkeys(names))}
 
 
 def check_format(path: str | Path) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.comparison import compare, epsilon, hypervolume_cost
+from results.comparison import compare, epsilon
 from results.errors import ResultsError
 from results.indicators import hypervolume_of
 
@@ -60,21 +60,59 @@ def test_compare_single_runs_is_over_seeds():
     row = found.measures.iloc[0]
     assert row["over"] == "seeds"
     assert row["low"] < row["difference"] < row["high"]
-    same = compare({"a": [run([0.9])], "b": [run([0.8])]}).measures.iloc[0]
-    assert same["low"] == same["high"] == pytest.approx(same["difference"])
+
+
+def test_compare_single_runs_of_one_seed_have_no_interval():
+    spread = {"accuracy_std": 0.01, "seeds": 4}
+    for other in ({}, spread):  # one side's spread is not enough
+        found = compare({"a": [run([0.9])], "b": [run([0.8], **other)]})
+        assert set(found.measures["over"]) == set(found.differences["over"]) == {"nothing"}
+        assert found.measures[["low", "high"]].isna().all(axis=None)
+        assert found.measures["difference"].notna().all()
+        assert "nothing says how sure" in found.sentences[0]
 
 
 def test_compare_mistakes_are_said_in_a_sentence():
+    with pytest.raises(ResultsError, match="a run of b has no completed trial"):
+        compare({"a": [run([0.9])], "b": [run([0.9], state="failed")]})
+    with pytest.raises(ResultsError, match="level must be"):
+        compare({"a": [run([0.9])], "b": [run([0.9])]}, level=95)
     for runs in ({"a": [run([0.9])]}, {"a": [run([0.9])], "b": []}, {"a": [run([0.9])], "b": [run([0.9])] * 2}):
         with pytest.raises(ResultsError, match="two names or more"):
             compare(runs)
 
 
-def test_hypervolume_cost_counts_failed_trials_hours():
-    trials = run([0.5, 0.7, 0.9], wall_s=[3600.0, 1800.0, 1800.0], state=["completed", "failed", "completed"])
-    shuffled = trials.iloc[[2, 0, 1]]
-    found = hypervolume_cost(shuffled, gpus=0.5)
-    assert found["number"].tolist() == [0, 1, 2]
-    assert found["hours"].tolist() == [0.5, 0.75, 1.0]
-    first = hypervolume_of(trials.iloc[:1])
-    assert found["hypervolume"].tolist() == pytest.approx([first, first, hypervolume_of(trials)])
+def test_compare_differences_are_of_what_is_attained_at_each_cost():
+    first = [run([0.80, 0.90, 0.95]), run([0.82, 0.88, 0.97])]
+    second = [run([0.70, 0.91], params=(1500, 2000)), run([0.72, 0.93], params=(1500, 3000))]
+    rows = compare({"a": first, "b": second}).differences.set_index("params")
+    assert rows.index.tolist() == [1500, 2000, 3000, 4000]
+    by_hand = {1500: 0.81 - 0.71, 2000: 0.89 - (0.91 + 0.72) / 2, 3000: 0.89 - 0.92, 4000: 0.96 - 0.92}
+    assert rows["difference"].to_dict() == pytest.approx(by_hand)
+    assert (rows["low"] < rows["difference"]).all()
+    assert (rows["difference"] < rows["high"]).all()
+
+
+def test_compare_where_less_is_better_turns_the_sign_of_the_difference_alone():
+    objectives = {"error": "minimize", "size": "minimize"}
+    sides = {name: [pd.DataFrame({"error": [error], "size": [10.0]})] for name, error in (("a", 0.1), ("b", 0.3))}
+    row = compare(sides, objectives=objectives).differences.iloc[0]
+    assert (row["first_value"], row["second_value"]) == pytest.approx((0.1, 0.3))
+    assert row["difference"] == pytest.approx(0.2)
+
+
+def test_compare_by_three_objectives_has_measures_and_no_differences():
+    objectives = {"accuracy": "maximize", "params": "minimize", "macs": "minimize"}
+    sides = {name: [run([0.8, at], macs=[5, 7])] for name, at in (("a", 0.9), ("b", 0.85))}
+    found = compare(sides, objectives=objectives)
+    assert found.differences.empty
+    assert found.measures.set_index("measure").loc["hypervolume", "difference"] > 0
+    assert found.figure().to_dict()["vconcat"]
+
+
+def test_compare_leaves_its_records_unchanged():
+    runs = {"a": [run([0.9, 0.8])], "b": [run([0.7, 0.95])]}
+    before = {name: [each.copy() for each in parts] for name, parts in runs.items()}
+    compare(runs)
+    for name, parts in before.items():
+        pd.testing.assert_frame_equal(runs[name][0], parts[0])
