@@ -218,10 +218,11 @@ def _front(section: Section, run: Run, confirmed: Confirmation | None, why_not: 
     if spread_known(run.trials, objectives=run.objectives):
         sure = confidence(run.trials, objectives=run.objectives)
         front = sure[sure["front"]]
+        certain = int((front["probability"] >= 0.95).sum())
+        others = int((~sure["front"] & (sure["probability"] >= 0.05)).sum())
         section.sentences.append(
-            f"Over the spread of their seeds, {int((front['probability'] >= 0.95).sum())} of the {len(front)} members are "
-            f"on the front with a probability of 0.95 or more; {int((~sure['front'] & (sure['probability'] >= 0.05)).sum())} "
-            "further candidates are with one of 0.05 or more."
+            f"For all that the seeds say, {certain} of the {len(front)} members are on the front with a probability of "
+            f"0.95 or more, and {others} other candidates with one of 0.05 or more."
         )
     spread = [name for name in ("accuracy_std", "probability") if name in front.columns]
     shown = [name for name in [*names, *spread] if name in front.columns and not front[name].isna().all()]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search.cli.console import show_table
 from search.cli.objectives import objectives_of
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ def front_command(
     Where candidates had several seeds, the column probability says how often a trial is on the front when accuracies
     are drawn anew from the spread of their seeds.
     """
-    from rich.console import Console
-
     import results
 
     if csv and as_json:
@@ -63,12 +62,7 @@ def front_command(
     elif as_json:
         typer.echo(results.to_json(shown))
     else:
-        console = Console()
-        if len(shown):
-            console.print(results.front_table(shown))
-        for text in (note, results.count_states(run.trials)):
-            if text:
-                console.print(text, highlight=False)
+        show_table(results.front_table(shown), "\n".join(filter(None, [note, results.count_states(run.trials)])))
     if save is not None:
         results.save_table(results.front_columns(shown) if save.suffix.lower() == ".tex" else shown, save)
     if figure is not None:
