@@ -22,6 +22,7 @@ from results.fronts import (
 from results.growth import growth, hypervolume_cost
 from results.indicators import hypervolume, hypervolume_curve, hypervolume_of
 from results.records import (
+    FURTHER,
     SCHEMA,
     Front,
     Run,
@@ -39,11 +40,12 @@ from results.tables import check_table, front_columns, front_table, save_table, 
 
 if TYPE_CHECKING:
     from results.comparison import Comparison, compare, epsilon
-    from results.figures import front_figure, hypervolume_figure, information_figure, save
+    from results.figures import check_format, front_figure, hypervolume_figure, information_figure, save
     from results.report import write_report
 
 __all__ = [
     "DEFAULT_OBJECTIVES",
+    "FURTHER",
     "SCHEMA",
     "Comparison",
     "Front",
@@ -55,6 +57,7 @@ __all__ = [
     "RunUnreadable",
     "attained",
     "attainment",
+    "check_format",
     "check_table",
     "compare",
     "confidence",
@@ -97,7 +100,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """What takes Altair, or scipy's statistics, along: at its first use."""
-    if name in ("front_figure", "hypervolume_figure", "information_figure", "save"):
+    if name in ("check_format", "front_figure", "hypervolume_figure", "information_figure", "save"):
         from results import figures
 
         return getattr(figures, name)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "compare", "epsilon"]
 
 RESAMPLES, DRAWS = 2_000, 200
+FEW = 20  # draws for surfaces of three objectives, whose corners grow with the square of their number
 POINTS = 9  # costs at which what is attained is compared, at most
 
 Floats = NDArray[np.float64]
@@ -139,7 +140,10 @@ def compare(
         rows["differences"] += [
             {"first": first, "second": second, **row, **ends} for row in pair.attained(objectives, costs)
         ]
-    tables = [attainment(each, objectives=objectives, shares=shares).assign(name=name) for name, each in sets.items()]
+    most = None if repeated or len(objectives) < 3 else FEW
+    tables = [
+        attainment(each[:most], objectives=objectives, shares=shares).assign(name=name) for name, each in sets.items()
+    ]
     surfaces = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
     measures = pd.DataFrame(rows["measures"])
     return Comparison(

@@ -80,7 +80,7 @@ def spread_known(records: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJE
         RecordError: the records have no accuracy though it is an objective, or accuracies that cannot be read.
     """
     done = completed(records)
-    return "accuracy" in objectives and len(done) > 0 and seed_moments(done).pooled_variance()[1] > 0
+    return "accuracy" in objectives and len(done) > 0 and _summary(done).pooled_variance()[1] > 0
 
 
 def drawn_fronts(
@@ -127,14 +127,17 @@ def _uncertain(
 
 
 def _rough_error(done: pd.DataFrame) -> Floats:
-    """Standard errors from the summary columns alone, never too small by much: for leaving out the hopeless."""
-    if "accuracies" in done.columns and "accuracy_std" not in done.columns:
-        moments = seed_moments(done)
-    else:
-        moments = seed_moments(done.drop(columns="accuracies", errors="ignore"))
+    """Standard errors, never too small by much: for leaving out the hopeless."""
+    moments = _summary(done)
     variance, _ = moments.pooled_variance()
     typical = math.sqrt(variance) if math.isfinite(variance) else 0.0
     return np.asarray(np.fmax(moments.std, typical) / np.sqrt(np.maximum(moments.count, 1)))
+
+
+def _summary(done: pd.DataFrame) -> SeedMoments:
+    """Moments over seeds, from the summary columns where there are: single accuracies take time to read."""
+    summed = "accuracy_std" in done.columns and bool(done["accuracy_std"].notna().any())
+    return seed_moments(done.drop(columns="accuracies", errors="ignore") if summed else done)
 
 
 def _plausible(values: Floats, at: int, slack: Floats) -> NDArray[np.bool_]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CURVES_SCHEMA",
+    "FURTHER",
     "SCHEMA",
     "STATES",
     "Column",
@@ -106,7 +107,16 @@ SCHEMA = (
     Column("started_at", "datetime64[us, UTC]", "", "when it started"),
 )
 """Columns of trials.parquet. An option is missing where the activation does not have it; further columns may follow:
-options of other activations, other objectives."""
+those of `FURTHER`, options of other activations, other objectives."""
+
+FURTHER = (
+    Column("accuracies", "string", "shares, 0..1", "a JSON list of each seed's accuracy, in the order of the seeds"),
+    Column("replicas", "string", "", "how several seeds were trained: fused, or separate and why"),
+    Column("frozen", "boolean", "", "LENI: whether its transform stays as it starts"),
+    Column("latency_ms", "Float64", "milliseconds", "of one sample through the network, where it is an objective"),
+    Column("peak_memory", "Int64", "bytes", "most memory of a GPU that the trial held"),
+)
+"""Columns that a run of this program may have beyond `SCHEMA`."""
 
 CURVES_SCHEMA = (
     Column("number", "Int64", "", "the trial"),

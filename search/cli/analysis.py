@@ -70,8 +70,10 @@ def compare_command(
     tpe=A tpe=B random=C random=D compares two searches, with intervals over their repetitions; A B two runs, with
     intervals over the seeds of their candidates.
     """
-    from results import ResultsError, compare, load_all
+    from results import ResultsError, check_format, compare, load_all
 
+    if figure is not None:
+        check_format(figure)
     sides = _sides(runs)
     read = {name: load_all(folders) for name, folders in sides.items()}
     every = [run for group in read.values() for run in group]

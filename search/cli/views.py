@@ -54,6 +54,10 @@ def front_command(
     listed = bool(limits) or within is not None or knee
     if listed and confidence:
         raise typer.BadParameter("give --confidence, or --under, --within, --knee, not both")
+    if save is not None:
+        results.check_table(save)
+    if figure is not None:
+        results.check_format(figure)
     run = results.load(folder)
     by = objectives_of(objectives) or run.objectives
     shown, note = _chosen(run.trials, by, limits, within, knee, confidence)

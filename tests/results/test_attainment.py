@@ -2,9 +2,12 @@
 
 import math
 
+import moocore
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from results.attainment import attained, attainment
 from results.errors import ObjectiveError, ResultsError
@@ -68,3 +71,21 @@ def test_attained_where_more_is_better_on_both_axes():
     np.testing.assert_array_equal(found, [0.2, 0.3, np.nan])
     with pytest.raises(ObjectiveError, match="two objectives"):
         attained(records, [1.0], objectives={"error": "minimize"})
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=6), min_size=1, max_size=6),
+    st.floats(0.01, 1.0),
+)
+@settings(max_examples=60, deadline=None)
+def test_attainment_of_any_runs_is_reached_by_so_many_and_by_none_fewer(sets, share):
+    objectives = {"size": "minimize", "error": "minimize"}
+    runs = [pd.DataFrame(points, columns=list(objectives), dtype=float) for points in sets]
+    surface = attainment(runs, objectives=objectives, shares=[share])
+    expected = brute_surface(runs, share, objectives)
+    np.testing.assert_array_equal(surface[list(objectives)].to_numpy(), expected.to_numpy())
+    sets_of = np.repeat(np.arange(len(runs)), [len(run) for run in runs])
+    wanted = math.ceil(share * len(runs) - 1e-9)
+    reference = moocore.eaf(np.vstack([run.to_numpy() for run in runs]), sets_of,
+                            percentiles=[100 * (wanted - 0.5) / len(runs)])  # fmt: skip
+    assert {tuple(row) for row in surface[list(objectives)].to_numpy()} == {tuple(row[:2]) for row in reference}

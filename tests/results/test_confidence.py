@@ -10,6 +10,7 @@ from scipy import stats
 
 from results.attainment import attainment
 from results.confidence import confidence, drawn_fronts, spread_known
+from results.errors import ResultsError
 from results.fronts import front
 
 
@@ -94,3 +95,42 @@ def test_confidence_of_one_seed_each_is_not_known():
     assert spread_known(records.assign(seeds=[1, 3], accuracy_std=[np.nan, 0.01]))
     assert not spread_known(records.assign(seeds=3, accuracy_std=0.01), objectives={"params": "minimize"})
     assert not spread_known(records.assign(seeds=3, accuracy_std=0.01, state="failed"))
+
+
+def test_confidence_equals_draws_by_hand_over_two_costs_with_ties_and_a_dead_row():
+    objectives = {"accuracy": "maximize", "params": "minimize", "macs": "minimize"}
+    rng = np.random.default_rng(8)
+    records = pd.DataFrame({
+        "accuracy": [*rng.uniform(0.88, 0.92, 11), np.nan], "params": rng.integers(1, 5, 12),
+        "macs": rng.integers(1, 5, 12), "accuracy_std": 0.02, "seeds": 4,
+    })  # fmt: skip
+    found = confidence(records, objectives=objectives, draws=4000)["probability"]
+    alive = records.iloc[:11]
+    hits = np.zeros(11)
+    for _ in range(4000):  # four seeds and the prior's four: Student's with 3 + 4 degrees of freedom
+        level = alive["accuracy"].to_numpy() + 0.02 / 2 * rng.standard_t(7, 11)
+        values = np.column_stack([-level, alive["params"], alive["macs"]])
+        for at, row in enumerate(values):
+            hits[at] += not any((other <= row).all() and (other < row).any() for other in values)
+    assert found.reindex(range(11)).fillna(0.0).to_numpy() == pytest.approx(hits / 4000, abs=0.035)
+    assert 11 not in found.index
+
+
+def test_confidence_of_many_records_needs_no_single_accuracies():
+    """Of a hundred thousand records those that may be on the front have their lists read, no others."""
+    rng = np.random.default_rng(0)
+    params = rng.integers(1_000, 100_000, 100_000)
+    levels = 0.97 - 2 * params**-0.4 + rng.normal(0, 0.01, len(params))
+    params[::2], levels[::2] = 200_000, 0.1
+    texts = np.where(levels == 0.1, "unreadable", json.dumps([0.95, 0.96, 0.97]))
+    records = pd.DataFrame({"accuracy": levels, "params": params, "accuracy_std": 0.004, "seeds": 3})
+    assert spread_known(records.assign(accuracies=texts))
+    found = confidence(records.assign(accuracies=texts), draws=50)
+    assert 10 < len(found) < 2_000
+    assert (found["accuracies"] != "unreadable").all()
+
+
+@pytest.mark.parametrize("draws", [0, -3])
+def test_confidence_without_draws_is_an_error(draws):
+    with pytest.raises(ResultsError, match="draws must be at least 1"):
+        confidence(noisy([0.9], [1]), draws=draws)
