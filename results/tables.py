@@ -50,7 +50,7 @@ def front_table(front: pd.DataFrame) -> Table:
         has them; where it does not fit, names wrap and numbers do not. A last
         column has those other fields in which two rows differ, but for the wall time: `to_csv` has everything.
     """
-    shown = list(front_columns(front).columns)
+    shown = [str(name) for name in front_columns(front).columns if name in _FIRST]
     others = [name for name in front.columns if name not in _FIRST and name not in _NEVER and _varies(front[name])]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in shown:
@@ -68,7 +68,8 @@ def front_table(front: pd.DataFrame) -> Table:
 
 def front_columns(front: pd.DataFrame) -> pd.DataFrame:
     """Of a front what a reader looks for first, where it has it; all that has a value where it has none of that."""
-    named = [name for name in _FIRST if name in front.columns and not front[name].isna().all()]
+    first = [part for name in _FIRST for part in ((name, "accuracy_std") if name == "accuracy" else (name,))]
+    named = [name for name in first if name in front.columns and not front[name].isna().all()]
     filled = pd.DataFrame(front).dropna(axis="columns", how="all")
     return pd.DataFrame(front)[named] if named else filled.drop(columns=list(_NEVER), errors="ignore")
 

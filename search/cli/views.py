@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["data_command", "front_command", "spaces_command"]
 
 
+LIKELY = 0.05  # probability from which --confidence lists a candidate that is not on the front
+
+
 def front_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, finished or not.")],
     csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
@@ -38,7 +41,7 @@ def front_command(
     knee: Annotated[bool, typer.Option("--knee", help="Where a little more stops buying much.")] = False,
     confidence: Annotated[
         bool,
-        typer.Option("--confidence", help="All that may be on the front, how probably, and its band in the figure."),
+        typer.Option("--confidence", help="All that may well be on the front, how probably; its band in the figure."),
     ] = False,
 ) -> None:
     """The front of a run: the completed trials that no other beats in all objectives; or the one network to take.
@@ -95,7 +98,9 @@ def _chosen(
         return results.front(trials, objectives=by), ""
     found = results.confidence(trials, objectives=by)
     if confidence:
-        return found, "probability: of being on the front, for all that the spread over seeds says"
+        likely = found[found["front"] | (found["probability"] >= LIKELY)]
+        note = "probability: of being on the front, for all that the seeds say"
+        return likely, f"{note}; {len(found) - len(likely):,} others have less than {LIKELY}"
     return found[found["front"]].drop(columns="front"), ""
 
 

@@ -131,6 +131,6 @@ def test_save_table_mistakes_are_said_in_a_sentence(tmp_path):
 
 def test_front_columns_are_those_that_have_a_value():
     frame = to_frame(ROWS).assign(probability=0.5, macs=pd.array([None, None], dtype="Int64"))
-    names = ["number", "accuracy", "probability", "params", "activation", "placement", "widths"]
+    names = ["number", "accuracy", "accuracy_std", "probability", "params", "activation", "placement", "widths"]
     assert front_columns(frame).columns.tolist() == names
     assert front_columns(pd.DataFrame({"loss": [0.1], "state": ["completed"]})).columns.tolist() == ["loss"]
