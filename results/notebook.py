@@ -23,7 +23,8 @@ def notebook_html(sentences: Iterable[str], tables: Iterable[pd.DataFrame], char
         chart: any Altair chart, or None.
     """
     parts = [f"<p>{html.escape(text)}</p>" for text in sentences]
-    parts += [table.to_html(index=False, max_rows=ROWS, na_rep="", border=0) for table in tables if len(table)]
+    shown = [table.to_html(index=False, max_rows=ROWS, na_rep="", border=0) for table in tables if len(table)]
+    parts += [text.replace("<td>&lt;NA&gt;</td>", "<td></td>") for text in shown]  # nullable dtypes heed no na_rep
     if chart is not None:
         from results.figures.inline import inline  # Altair takes a while to import
 
