@@ -113,17 +113,10 @@ def compare(
         ObjectiveError: as `results.front`, or an objective without a scale.
         ResultsError: fewer than two kinds, one run beside several, a run without a front, or a level that is none.
     """
-    counts = {len(each) for each in runs.values()}
-    if len(runs) < 2 or 0 in counts or (1 in counts and len(counts) > 1):
-        raise ResultsError("a comparison needs two names or more, all with one run or all with at least two")
-    if not 0 < level < 1:
-        raise ResultsError(f"level must be in (0, 1), such as 0.95, got {level}")
-    for name, each in runs.items():
-        if any(front(records, objectives=objectives).empty for records in each):
-            raise ResultsError(f"a run of {name} has no completed trial to compare")
+    _check(runs, objectives, level)
     every = pd.concat([frame for each in runs.values() for frame in each], ignore_index=True)
     scale = {**observed_bounds(every, objectives=objectives), **(bounds or {})}
-    repeated = min(counts) > 1
+    repeated = min(len(each) for each in runs.values()) > 1
     sets = {
         name: list(each) if repeated else drawn_fronts(each[0], objectives=objectives, draws=DRAWS, seed=seed + at)
         for at, (name, each) in enumerate(runs.items())
@@ -150,7 +143,7 @@ def compare(
         measures,
         pd.DataFrame(rows["differences"]),
         surfaces[["name", "share", *objectives]],
-        _growth(runs, every, objectives, scale),
+        _growth(runs, objectives, scale),
         tuple(_sentences(measures)),
         objectives,
     )
@@ -179,6 +172,18 @@ def epsilon(first: Floats, second: Floats) -> float:
     if not len(first):
         return np.inf
     return float((first[:, None] - second[None]).max(axis=2).min(axis=0).max())
+
+
+def _check(runs: Mapping[str, Sequence[pd.DataFrame]], objectives: Objectives, level: float) -> None:
+    """What `compare` needs, or a sentence."""
+    counts = {len(each) for each in runs.values()}
+    if len(runs) < 2 or 0 in counts or (1 in counts and len(counts) > 1):
+        raise ResultsError("a comparison needs two names or more, all with one run or all with at least two")
+    if not 0 < level < 1:
+        raise ResultsError(f"level must be in (0, 1), such as 0.95, got {level}")
+    for name, each in runs.items():
+        if any(front(records, objectives=objectives).empty for records in each):
+            raise ResultsError(f"a run of {name} has no completed trial to compare")
 
 
 @dataclass(frozen=True)
@@ -276,11 +281,10 @@ def _costs(
     return np.asarray(found)
 
 
-def _growth(
-    runs: Mapping[str, Sequence[pd.DataFrame]], every: pd.DataFrame, objectives: Objectives, bounds: Bounds
-) -> pd.DataFrame:
+def _growth(runs: Mapping[str, Sequence[pd.DataFrame]], objectives: Objectives, bounds: Bounds) -> pd.DataFrame:
     """Over trials, and over hours where all runs have them."""
-    timed = "wall_s" in every.columns and bool(every["wall_s"].notna().any())
+    every = [records for each in runs.values() for records in each]
+    timed = all("wall_s" in records.columns and records["wall_s"].notna().any() for records in every)
     parts = [growth(runs, over=over, objectives=objectives, bounds=bounds) for over in (OVER if timed else OVER[:1])]
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 

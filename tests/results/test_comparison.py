@@ -46,7 +46,7 @@ def test_compare_repeated_runs_equals_their_means():
 
 def test_compare_intervals_cover_the_truth_over_runs():
     covered = []
-    for seed in range(150):
+    for seed in range(80):
         rng = np.random.default_rng(seed)
         sides = [[run(level + rng.normal(0, 0.01, 1), params=(1,)) for _ in range(6)] for level in (0.9, 0.88)]
         row = compare({"a": sides[0], "b": sides[1]}, seed=seed).measures.iloc[0]
@@ -116,3 +116,26 @@ def test_compare_leaves_its_records_unchanged():
     compare(runs)
     for name, parts in before.items():
         pd.testing.assert_frame_equal(runs[name][0], parts[0])
+
+
+def test_compare_has_no_growth_over_hours_where_a_run_has_none():
+    timed, plain = run([0.9, 0.95], wall_s=60.0), run([0.8, 0.9])
+    assert set(compare({"a": [timed], "b": [plain]}).growth["over"]) == {"trials"}
+    assert set(compare({"a": [timed], "b": [timed]}).growth["over"]) == {"trials", "hours"}
+
+
+def test_compare_intervals_over_seeds_cover_what_the_candidates_are_worth():
+    covered = []
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        sides, worth = {}, []
+        for name, size in (("a", 30), ("b", 10)):
+            params = rng.integers(1000, 60_000, size)
+            levels = 0.97 - 2 * params**-0.4 + rng.normal(0, 0.008, size)
+            seen = levels[:, None] + rng.normal(0, 0.004, (size, 3))
+            records = pd.DataFrame({"accuracy": levels, "params": params})
+            worth.append(hypervolume_of(records))
+            sides[name] = [records.assign(accuracy=seen.mean(1), accuracy_std=seen.std(1, ddof=1), seeds=3)]
+        row = compare(sides, seed=seed).measures.iloc[0]
+        covered.append(row["low"] <= worth[0] - worth[1] <= row["high"])
+    assert sum(covered) >= 13
