@@ -6,56 +6,108 @@ results.save(run.figure(), "front.html")
 
 from typing import TYPE_CHECKING, Any
 
+from results.attainment import attained, attainment
+from results.confidence import confidence, drawn_fronts, spread_known
 from results.errors import ObjectiveError, RecordError, ResultsError, RunUnreadable
-from results.fronts import DEFAULT_OBJECTIVES, Objectives, crowding, front, is_non_dominated, minimised, ranks
+from results.fronts import (
+    DEFAULT_OBJECTIVES,
+    Objectives,
+    crowding,
+    front,
+    is_non_dominated,
+    minimised,
+    ranks,
+    wanted_and_costs,
+)
+from results.growth import growth, hypervolume_cost
 from results.indicators import hypervolume, hypervolume_curve, hypervolume_of
-from results.records import SCHEMA, Run, count_states, load, schema_version, to_curves, to_frame, write
-from results.tables import front_table, to_csv, to_json
+from results.records import (
+    FURTHER,
+    SCHEMA,
+    Front,
+    Run,
+    count_states,
+    load,
+    load_all,
+    schema_version,
+    to_curves,
+    to_frame,
+    together,
+    write,
+)
+from results.shortlist import shortlist
+from results.tables import check_table, front_columns, front_table, save_table, to_csv, to_json, to_latex
 
 if TYPE_CHECKING:
-    from results.figures import front_figure, hypervolume_figure, information_figure, save
+    from results.comparison import Comparison, compare, epsilon
+    from results.figures import check_format, front_figure, hypervolume_figure, information_figure, save
     from results.report import write_report
 
 __all__ = [
     "DEFAULT_OBJECTIVES",
+    "FURTHER",
     "SCHEMA",
+    "Comparison",
+    "Front",
     "ObjectiveError",
     "Objectives",
     "RecordError",
     "ResultsError",
     "Run",
     "RunUnreadable",
+    "attained",
+    "attainment",
+    "check_format",
+    "check_table",
+    "compare",
+    "confidence",
     "count_states",
     "crowding",
+    "drawn_fronts",
+    "epsilon",
     "front",
+    "front_columns",
     "front_figure",
     "front_table",
+    "growth",
     "hypervolume",
+    "hypervolume_cost",
     "hypervolume_curve",
     "hypervolume_figure",
     "hypervolume_of",
     "information_figure",
     "is_non_dominated",
     "load",
+    "load_all",
     "minimised",
     "ranks",
     "save",
+    "save_table",
     "schema_version",
+    "shortlist",
+    "spread_known",
     "to_csv",
     "to_curves",
     "to_frame",
     "to_json",
+    "to_latex",
+    "together",
+    "wanted_and_costs",
     "write",
     "write_report",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """The figures and the report, whose import takes Altair along, at their first use."""
-    if name in ("front_figure", "hypervolume_figure", "information_figure", "save"):
+    """What takes Altair, or scipy's statistics, along: at its first use."""
+    if name in ("check_format", "front_figure", "hypervolume_figure", "information_figure", "save"):
         from results import figures
 
         return getattr(figures, name)
+    if name in ("Comparison", "compare", "epsilon"):
+        from results import comparison
+
+        return getattr(comparison, name)
     if name == "write_report":
         from results.report import write_report
 

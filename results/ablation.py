@@ -12,7 +12,6 @@ factors. What the plan cannot tell apart from other effects is left out and name
 
 from __future__ import annotations
 
-import html
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -25,8 +24,10 @@ from numpy.typing import NDArray
 
 from results.errors import RecordError
 from results.fronts import completed
+from results.notebook import notebook_html
 from results.seeds import seed_accuracies, seed_moments
-from results.statistics import holm, paired, smallest_p
+from results.sign_flips import smallest_p
+from results.statistics import holm, paired
 
 if TYPE_CHECKING:
     from altair import LayerChart
@@ -79,9 +80,7 @@ class Ablation:
         return "\n".join(self.sentences)
 
     def _repr_html_(self) -> str:
-        words = "".join(f"<p>{html.escape(text)}</p>" for text in (*self.sentences, *self.left_out))
-        tables = [frame.to_html(index=False, escape=True) for frame in (self.effects, self.interactions) if len(frame)]
-        return words + "".join(tables)
+        return notebook_html((*self.sentences, *self.left_out), (self.effects, self.interactions), self.figure())
 
 
 def ablation(

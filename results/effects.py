@@ -13,6 +13,7 @@ from rich import box
 from rich.table import Table
 
 from results.ablation import Ablation
+from results.tables import booktabs
 
 __all__ = ["effects_latex", "effects_markdown", "effects_table", "effects_text"]
 
@@ -109,12 +110,5 @@ def _markdown(frame: pd.DataFrame) -> str:
 
 
 def _latex(frame: pd.DataFrame, caption: str, label: str) -> str:
-    sides = "".join("l" if name in ("change", "verdict") else "r" for name in frame.columns)
-    text: str = frame.fillna("").to_latex(
-        index=False, escape=True, column_format=sides, caption=_escaped(caption), label=label, position="tbp"
-    )
-    return text.replace(MINUS, "$-$")
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "&%$#_{}" else letter for letter in text)
+    return booktabs(frame, [name for name in frame.columns if name not in ("change", "verdict")], caption=caption,
+                    label=label)  # fmt: skip

@@ -28,10 +28,12 @@ __all__ = [
     "check_objectives",
     "completed",
     "crowding",
+    "dominated",
     "front",
     "is_non_dominated",
     "minimised",
     "ranks",
+    "wanted_and_costs",
 ]
 
 Objectives = Mapping[str, str]
@@ -42,6 +44,8 @@ DEFAULT_OBJECTIVES: Objectives = MappingProxyType({"accuracy": "maximize", "para
 
 COMPLETED = "completed"
 """The one state whose records enter a front."""
+
+_BLOCK = 4_000_000  # numbers compared at once
 
 _SIGNS = MappingProxyType({"minimize": 1.0, "maximize": -1.0})
 
@@ -57,6 +61,17 @@ def check_objectives(objectives: Objectives) -> None:
     for name, direction in objectives.items():
         if not isinstance(direction, str) or direction not in _SIGNS:
             raise ObjectiveError(f"objective {name} must be 'maximize' or 'minimize', got {direction!r}")
+
+
+def wanted_and_costs(objectives: Objectives) -> tuple[str, tuple[str, ...]]:
+    """What is wanted, and what it costs: accuracy, else the first objective, and the others in their order.
+
+    Raises:
+        ObjectiveError: as `check_objectives`.
+    """
+    check_objectives(objectives)
+    wanted = "accuracy" if "accuracy" in objectives else next(iter(objectives))
+    return wanted, tuple(name for name in objectives if name != wanted)
 
 
 def minimised(records: pd.DataFrame | ArrayLike, objectives: Objectives = DEFAULT_OBJECTIVES) -> NDArray[np.float64]:
@@ -106,6 +121,39 @@ def is_non_dominated(values: ArrayLike) -> NDArray[np.bool_]:
     result = np.zeros(len(matrix), dtype=bool)
     if comparable.any():
         result[comparable] = moocore.is_nondominated(_ordinal(matrix[comparable]), keep_weakly=True)
+    return result
+
+
+def dominated(values: ArrayLike, by: ArrayLike) -> NDArray[np.bool_]:
+    """Which rows some row of another set dominates.
+
+    Args:
+        values: (n, m), minimised.
+        by: (k, m), minimised; only its front counts.
+
+    Returns:
+        (n,) of bool; False for rows with NaN.
+
+    Raises:
+        ObjectiveError: one is not a matrix of at least one column, or they have different columns.
+    """
+    matrix, other = _matrix(values), _matrix(by)
+    if matrix.shape[1] != other.shape[1]:
+        raise ObjectiveError(f"both sets must have the same objectives, got {matrix.shape[1]} and {other.shape[1]}")
+    best = np.unique(other[is_non_dominated(other)], axis=0)
+    result = np.zeros(len(matrix), dtype=np.bool_)
+    rows = np.flatnonzero(_comparable(matrix))
+    if not len(best) or not len(rows):
+        return result
+    if matrix.shape[1] == 2:  # sorted by the first objective, the front falls in the second: its last one counts
+        last = np.searchsorted(best[:, 0], matrix[rows, 0], side="right") - 1
+        found, nearest = last >= 0, best[np.maximum(last, 0)]
+        result[rows] = found & np.all(nearest <= matrix[rows], axis=1) & np.any(nearest < matrix[rows], axis=1)
+        return result
+    step = max(1, _BLOCK // best.size)
+    for start in range(0, len(rows), step):
+        part = matrix[rows[start : start + step], None]
+        result[rows[start : start + step]] = np.any(np.all(best <= part, axis=2) & np.any(best < part, axis=2), axis=1)
     return result
 
 

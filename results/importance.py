@@ -24,6 +24,7 @@ from optuna.importance import FanovaImportanceEvaluator
 from results.errors import RecordError
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, completed, minimised
 from results.indicators import observed_bounds, unit_values
+from results.notebook import notebook_html
 from results.records import SCHEMA
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ MEASURED = frozenset(
      "device", "error", "started_at", "latency_ms", "peak_memory", "replicas", "test_accuracy", "test_accuracy_std",
      "test_accuracies", "run"}
 )  # fmt: skip
-CHOSEN = frozenset(column.name for column in SCHEMA) - MEASURED
+CHOSEN = (frozenset(column.name for column in SCHEMA) | {"frozen"}) - MEASURED  # an option younger than the schema
 FEW = 4  # completed trials that a dimension needs each, at least, for a share that means something
 LEAST = 4  # completed trials in all, below which nothing is computed
 ABSENT = "-"
@@ -63,7 +64,7 @@ class Importance:
         return importance_figure(self.frame)
 
     def _repr_html_(self) -> str:
-        return "".join(f"<p>{text}</p>" for text in self.sentences) + self.frame.to_html(index=False)
+        return notebook_html(self.sentences, [self.frame], self.figure())
 
 
 def importance(

@@ -10,48 +10,51 @@ metadata, and `environment.json`. This room reads these three and nothing else:
 
 from __future__ import annotations
 
-import html
 import io
 import json
-import os
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from results.errors import ObjectiveError, RecordError, RunUnreadable
+from results.files import replace_file
 from results.fronts import COMPLETED, DEFAULT_OBJECTIVES, Objectives, check_objectives, front
+from results.tables import front_columns
 
 if TYPE_CHECKING:
     from altair import LayerChart
 
 __all__ = [
     "CURVES_SCHEMA",
+    "FURTHER",
     "SCHEMA",
     "STATES",
     "Column",
+    "Front",
     "Run",
     "count_states",
     "load",
-    "replace_file",
+    "load_all",
     "schema_version",
     "to_curves",
     "to_frame",
+    "together",
     "write",
 ]
 
 schema_version = 1
-"""Of both parquet files; another one is refused, never guessed at."""
+"""Of both parquet files, in their metadata. An older one is read, what it lacks is missing; a newer one is refused."""
 
 STATES = (COMPLETED, "stopped", "failed", "infeasible", "extended")
 """What can become of a trial. The accuracy of a stopped one is a reading at less than the full budget."""
 
 _VERSION_KEY = b"schema_version"
+_REQUIRED = frozenset({"number", "state", "seed", "epoch"})
 _DTYPES = {
     pa.bool_(): pd.BooleanDtype(),
     pa.int64(): pd.Int64Dtype(),
@@ -104,7 +107,16 @@ SCHEMA = (
     Column("started_at", "datetime64[us, UTC]", "", "when it started"),
 )
 """Columns of trials.parquet. An option is missing where the activation does not have it; further columns may follow:
-options of other activations, other objectives."""
+those of `FURTHER`, options of other activations, other objectives."""
+
+FURTHER = (
+    Column("accuracies", "string", "shares, 0..1", "a JSON list of each seed's accuracy, in the order of the seeds"),
+    Column("replicas", "string", "", "how several seeds were trained: fused, or separate and why"),
+    Column("frozen", "boolean", "", "LENI: whether its transform stays as it starts"),
+    Column("latency_ms", "Float64", "milliseconds", "of one sample through the network, where it is an objective"),
+    Column("peak_memory", "Int64", "bytes", "most memory of a GPU that the trial held"),
+)
+"""Columns that a run of this program may have beyond `SCHEMA`."""
 
 CURVES_SCHEMA = (
     Column("number", "Int64", "", "the trial"),
@@ -139,8 +151,8 @@ class Run:
         return objectives
 
     def front(self) -> pd.DataFrame:
-        """The completed trials that no other dominates, see `results.front`."""
-        return front(self.trials, objectives=self.objectives)
+        """The completed trials that no other dominates, see `results.front`; in a notebook with its figure."""
+        return Front(front(self.trials, objectives=self.objectives)).of(self)
 
     def figure(self) -> LayerChart:
         """The front as an Altair chart, see `results.front_figure`."""
@@ -152,10 +164,32 @@ class Run:
         return f"Run({str(self.folder)!r}, {count_states(self.trials)})"
 
     def _repr_html_(self) -> str:
+        from results.notebook import notebook_html  # it takes Altair along
+
         best = self.front()
         text = f"{self.folder}: {count_states(self.trials)}; front of {len(best)}"
-        shown = best.dropna(axis="columns", how="all").drop(columns=["state", "started_at", "wall_s"], errors="ignore")
-        return f"<p>{html.escape(text)}</p>{shown.to_html(index=False)}"
+        return notebook_html([text], [front_columns(best)], self.figure())
+
+
+class Front(pd.DataFrame):
+    """The front of a run: a frame that a notebook shows as table and figure. What is made of it is a plain frame."""
+
+    _metadata: ClassVar[list[str]] = ["_run"]
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def of(self, run: Run) -> Front:
+        """Itself, with the run whose figure it shows."""
+        object.__setattr__(self, "_run", run)
+        return self
+
+    def _repr_html_(self) -> str:
+        from results.notebook import notebook_html  # it takes Altair along
+
+        run: Run | None = getattr(self, "_run", None)
+        return notebook_html([], [front_columns(self)], None if run is None else run.figure())
 
 
 def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -233,36 +267,42 @@ def load(folder: str | Path) -> Run:
     )
 
 
+def load_all(folders: Iterable[str | Path]) -> list[Run]:
+    """Read several runs; all of their trials in one frame is `together`.
+
+    Raises:
+        RunUnreadable: as `load`, of the first that cannot be read.
+    """
+    return [load(folder) for folder in folders]
+
+
+def together(runs: Iterable[Run]) -> pd.DataFrame:
+    """The trials of several runs in one frame, each with its run.
+
+    Args:
+        runs: as `load` or `load_all` gives them.
+
+    Returns:
+        run (string: the folder's name, or the whole path where two have the same name), then the columns of `SCHEMA`,
+        then further ones of any of the runs in order of appearance, missing where a run does not have them.
+    """
+    listed = list(runs)
+    names = [run.folder.resolve().name for run in listed]
+    called = [name if names.count(name) == 1 else str(run.folder) for name, run in zip(names, listed, strict=True)]
+    parts = [
+        run.trials.assign(run=pd.array([name] * len(run.trials), dtype="string"))
+        for name, run in zip(called, listed, strict=True)
+    ]
+    frame = pd.concat(parts, ignore_index=True) if parts else to_frame([]).assign(run=pd.array([], dtype="string"))
+    return frame[["run", *(name for name in frame.columns if name != "run")]]
+
+
 def count_states(trials: pd.DataFrame) -> str:
     """In words how many trials ended how: "24 trials: 22 completed, 1 stopped, 1 failed"."""
     total = f"{len(trials):,} trial{'' if len(trials) == 1 else 's'}"
     counts = trials["state"].value_counts() if "state" in trials.columns else {COMPLETED: len(trials)}
     parts = [f"{counts[state]:,} {state}" for state in STATES if counts.get(state)]
     return f"{total}: {', '.join(parts)}" if parts else total
-
-
-def replace_file(path: str | Path, content: bytes) -> None:
-    """Put a file in place whole or not at all, also if the machine stops in between.
-
-    Raises:
-        OSError: the file cannot be written; what was there before is untouched.
-    """
-    target = Path(path)
-    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    try:
-        with draft.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        handle = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)  # the new name is on disk too
-        finally:
-            os.close(handle)
 
 
 def _to_frame(rows: Iterable[Mapping[str, Any]], schema: tuple[Column, ...], required: tuple[str, ...]) -> pd.DataFrame:
@@ -343,9 +383,15 @@ def _read(path: Path, schema: tuple[Column, ...]) -> pd.DataFrame:
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise RunUnreadable(f"{path} is not a whole parquet file, write it again from study.db: {reason}") from error
-    if version != str(schema_version):
-        raise RunUnreadable(f"{path} has schema version {version}, this program reads version {schema_version}")
+    older = version.isdecimal() and 0 < int(version) < schema_version
+    if version != str(schema_version) and not older:
+        raise RunUnreadable(
+            f"{path} has schema version {version}, this program reads version {schema_version} and older ones"
+        )
     missing = [column.name for column in schema if column.name not in frame.columns]
+    if older:  # columns that came later are missing values, but for what every row must have
+        frame = frame.assign(**{name: pd.Series([pd.NA] * len(frame), dtype=object) for name in missing})
+        missing = [name for name in missing if name in _REQUIRED]
     if missing:
         raise RunUnreadable(f"{path} lacks {', '.join(missing)}, columns of schema version {schema_version}")
     try:

@@ -23,16 +23,20 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from results.answer import answer, question
+from results.attainment import attainment
 from results.checklist import Known, checklist
 from results.compensation import Compensation, compensation
+from results.confidence import confidence, drawn_fronts, spread_known
 from results.confirmation import Confirmation, read_confirmation
 from results.errors import ResultsError
 from results.figures.confirmation import confirmation_figure
 from results.figures.curves import curves_figure
 from results.figures.front import front_figure, hypervolume_figure
 from results.figures.inline import Inline, inline
+from results.files import replace_file
+from results.growth import OVER
 from results.indicators import observed_bounds
-from results.records import Run, count_states, load, replace_file
+from results.records import Run, count_states, load
 from results.reportable import Cost, cell, cost_of, failures
 
 __all__ = ["report", "write_report"]
@@ -207,16 +211,29 @@ def _front(section: Section, run: Run, confirmed: Confirmation | None, why_not: 
         return
     section.figures.append(inline(_searched(run), name="front"))
     bounds = observed_bounds(run.trials, objectives=run.objectives)
-    growth = hypervolume_figure(run.trials, objectives=run.objectives, bounds=bounds)
-    section.figures.append(inline(growth, name="growth"))
+    for over in OVER if run.trials["wall_s"].notna().any() else OVER[:1]:
+        growth = hypervolume_figure(run.trials, objectives=run.objectives, bounds=bounds, over=over)
+        section.figures.append(inline(growth, name=f"growth-{over}"))
     front = run.front()
-    spread = [name for name in ("accuracy_std",) if name in front.columns]
+    if spread_known(run.trials, objectives=run.objectives):
+        sure = confidence(run.trials, objectives=run.objectives)
+        front = sure[sure["front"]]
+        certain = int((front["probability"] >= 0.95).sum())
+        others = int((~sure["front"] & (sure["probability"] >= 0.05)).sum())
+        section.sentences.append(
+            f"For all that the seeds say, {certain} of the {len(front)} members are on the front with a probability of "
+            f"0.95 or more, and {others} other candidates with one of 0.05 or more."
+        )
+    spread = [name for name in ("accuracy_std", "probability") if name in front.columns]
     shown = [name for name in [*names, *spread] if name in front.columns and not front[name].isna().all()]
     section.table("The front as searched", front[shown])
 
 
 def _searched(run: Run) -> Any:
-    return front_figure(run.trials, objectives=run.objectives, title="The front as searched")
+    surfaces = None
+    if len(run.objectives) == 2 and spread_known(run.trials, objectives=run.objectives):
+        surfaces = attainment(drawn_fronts(run.trials, objectives=run.objectives), objectives=run.objectives)
+    return front_figure(run.trials, objectives=run.objectives, title="The front as searched", surfaces=surfaces)
 
 
 def _compared(run: Run) -> Compensation | str:

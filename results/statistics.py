@@ -13,16 +13,15 @@ Accuracies are shares, 0..1, and so are their differences; tables turn them into
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 from results.errors import ResultsError
+from results.power import noncentrality, pairs_needed, pairs_needed_non_inferiority
+from results.sign_flips import EXACT, deviation, known_differences, sign_flip_p, smallest_p, subset_means
 
 __all__ = [
     "Claim",
@@ -32,19 +31,12 @@ __all__ = [
     "mean_interval",
     "non_inferiority",
     "paired",
-    "pairs_needed",
-    "pairs_needed_non_inferiority",
-    "power",
-    "sign_flip_p",
-    "smallest_p",
     "superiority",
 ]
 
 FEW = 12  # pairs up to which the sign-flip interval is listed out; the bootstrap needs more
-EXACT = 16  # pairs up to which all sign flips are listed
 FINE = 3  # outcomes that must lie in a tail for its level to be met within a third
-FLIPS, RESAMPLES = 100_000, 4_999
-MANY = 10_000  # pairs beyond which an answer to "how many more" is of no use
+RESAMPLES = 4_999
 
 
 @dataclass(frozen=True)
@@ -145,7 +137,7 @@ def paired(
         raise ResultsError(f"paired values must be two lists of one length, got shapes {a.shape} and {b.shape}")
     if tests < 1:
         raise ResultsError(f"tests must be at least 1, got {tests}")
-    differences = _differences(a - b)
+    differences = known_differences(a - b)
     return Paired(
         n=len(differences),
         difference=mean_interval(differences, level=level, seed=seed),
@@ -176,57 +168,10 @@ def mean_interval(differences: ArrayLike, *, level: float = 0.95, method: str = 
     Source: Hartigan, JASA 64, 1969 (subset means); Efron, JASA 82, 1987 (BCa), with the tails widened for few data as
     Hesterberg, The American Statistician 69, 2015, section 5.3 does it.
     """
-    values, tail = _differences(differences), _tail(level)
+    values, tail = known_differences(differences), _tail(level)
     chosen = _method(len(values), tail, method)
     low, high = _ends(values, tail, chosen, seed)
     return Interval(float(values.mean()), low, high, level, chosen)
-
-
-def sign_flip_p(differences: ArrayLike, *, alternative: str = "two-sided", seed: int = 0) -> float:
-    """The p-value of "differences are symmetric about zero".
-
-    All 2^n flips are listed up to 16 pairs; beyond that 100,000 are drawn and the p is that of a Monte Carlo test,
-    which is valid too.
-
-    Args:
-        differences: (n,), missing values are left out.
-        alternative: "two-sided", or "greater": A is better.
-        seed: of the draws.
-
-    Returns:
-        In (0, 1].
-
-    Raises:
-        ResultsError: no difference is left, or the alternative is unknown.
-
-    Source: Fisher, The Design of Experiments, 1935, section 21.
-    """
-    values = _differences(differences)
-    if alternative not in ("two-sided", "greater"):
-        raise ResultsError(f"alternative must be 'two-sided' or 'greater', got {alternative!r}")
-    exact = len(values) <= EXACT
-    sums = _flipped_sums(values) if exact else _drawn_sums(values, seed)
-    observed = float(values.sum())
-    # Rounding must not take the observed arrangement, or its mirror image, out of its own tail.
-    slack = 1e-9 * float(np.abs(values).sum())
-    if alternative == "greater":
-        beyond = int(np.count_nonzero(sums >= observed - slack))
-    else:
-        beyond = int(np.count_nonzero(np.abs(sums) >= abs(observed) - slack))
-    return beyond / len(sums) if exact else (beyond + 1) / (len(sums) + 1)
-
-
-def smallest_p(n: int, *, alternative: str = "two-sided") -> float:
-    """The least p that the sign-flip test can give with n pairs: 0.25 with three, 0.031 with six.
-
-    Raises:
-        ResultsError: n is not positive, or the alternative is unknown.
-    """
-    if n < 1:
-        raise ResultsError(f"a test needs at least one pair, got {n}")
-    if alternative not in ("two-sided", "greater"):
-        raise ResultsError(f"alternative must be 'two-sided' or 'greater', got {alternative!r}")
-    return min(1.0, (2.0 if alternative == "two-sided" else 1.0) * 0.5**n)
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -276,17 +221,17 @@ def superiority(differences: ArrayLike, *, level: float = 0.95, method: str = "n
 
     Source: Bouthillier et al., MLSys 2021, section 4 (the measure); Reiser and Guttman, Technometrics 28, 1986.
     """
-    values, tail = _differences(differences), _tail(level)
+    values, tail = known_differences(differences), _tail(level)
     n, mean = len(values), float(values.mean())
     if method == "count":
         return _wilson(float(np.mean((values > 0) + 0.5 * (values == 0))), n, level)
     if method != "normal":
         raise ResultsError(f"method must be 'normal' or 'count', got {method!r}")
-    spread = _spread(values)
+    spread = deviation(values)
     if spread == 0.0:
         return Interval(0.5 + 0.5 * float(np.sign(mean)), 0.0, 1.0, level, method)
     t = mean / spread * math.sqrt(n)
-    low, high = (_noncentrality(t, n, share) / math.sqrt(n) for share in (tail, 1.0 - tail))
+    low, high = (noncentrality(t, n, share) / math.sqrt(n) for share in (tail, 1.0 - tail))
     found = special.ndtr([mean / spread, low, high])
     return Interval(float(found[0]), float(found[1]), float(found[2]), level, method)
 
@@ -309,7 +254,7 @@ def non_inferiority(
     Raises:
         ResultsError: no difference is left, or the margin is not positive.
     """
-    values = _differences(differences)
+    values = known_differences(differences)
     if not (margin > 0 and math.isfinite(margin)):
         raise ResultsError(f"margin must be a share above 0, such as 0.002 for 0.2 points, got {margin}")
     tail = 2.0 * _tail(level)
@@ -318,100 +263,6 @@ def non_inferiority(
     mean = float(values.mean())
     needed = pairs_needed_non_inferiority(values, margin=margin, alpha=tail, aim=aim)
     return Claim(len(values), mean, bound, margin, p, bool(bound > -margin), needed, method)
-
-
-def power(n: int, effect: float, *, alpha: float = 0.05, one_sided: bool = False) -> float:
-    """How likely n pairs show a true difference.
-
-    Args:
-        n: pairs.
-        effect: true mean difference over the standard deviation of differences.
-        alpha: level of the test.
-        one_sided: whether only "A is better" counts.
-
-    Returns:
-        In 0..1, of the t test, to which the sign-flip test comes close; 0 where the sign-flip test of n pairs cannot
-        reach alpha at all.
-
-    Raises:
-        ResultsError: n or alpha cannot be.
-    """
-    if n < 1 or not 0 < alpha < 1:
-        raise ResultsError(f"power needs a pair and a level in (0, 1), got n={n} and alpha={alpha}")
-    if n < 2 or smallest_p(n, alternative="greater" if one_sided else "two-sided") > alpha * (1 + 1e-9):
-        return 0.0
-    critical = float(stats.t.isf(alpha if one_sided else alpha / 2, n - 1))
-    shift = effect * math.sqrt(n)
-    upper = 1.0 - _noncentral_cdf(critical, n, shift)
-    return float(min(max(upper if one_sided else upper + _noncentral_cdf(-critical, n, shift), 0.0), 1.0))
-
-
-def pairs_needed(differences: ArrayLike, *, alpha: float = 0.05, aim: float = 0.8) -> int | None:
-    """Pairs that would show a true difference of the size and spread seen here; a plan, not a promise.
-
-    Args:
-        differences: (n,) as seen so far.
-        alpha: two-sided level; divide it by the number of tests that share it.
-        aim: power, in (0, 1).
-
-    Returns:
-        The least number of pairs, all in all; None for fewer than two differences, no difference, or beyond 10,000.
-
-    Raises:
-        ResultsError: no difference is left.
-    """
-    values = _differences(differences)
-    return _needed(float(values.mean()), _spread(values), len(values), alpha, aim, one_sided=False)
-
-
-def pairs_needed_non_inferiority(
-    differences: ArrayLike, *, margin: float, alpha: float = 0.05, aim: float = 0.8
-) -> int | None:
-    """Pairs that would settle non-inferiority if difference and spread are as seen here; see `pairs_needed`."""
-    values = _differences(differences)
-    room = float(values.mean()) + margin
-    if room <= 0:
-        return None
-    return _needed(room, _spread(values), len(values), alpha, aim, one_sided=True)
-
-
-def _needed(mean: float, spread: float, n: int, alpha: float, aim: float, *, one_sided: bool) -> int | None:
-    """The least n whose power is enough, by bisection."""
-    if n < 2 or mean == 0.0 or not 0 < aim < 1:
-        return None
-    least = math.ceil(math.log2(1.0 / alpha) + (0 if one_sided else 1) - 1e-9)
-    if spread == 0.0:
-        return least
-    effect = abs(mean) / spread
-    if power(MANY, effect, alpha=alpha, one_sided=one_sided) < aim:
-        return None
-    low, high = max(least, 2) - 1, MANY  # power is too small at low, enough at high
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = power(middle, effect, alpha=alpha, one_sided=one_sided) >= aim
-        low, high = (low, middle) if enough else (middle, high)
-    return high
-
-
-def _differences(values: ArrayLike) -> NDArray[np.float64]:
-    """The values that are there."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1:
-        raise ResultsError(f"differences must be a list of numbers, got shape {array.shape}")
-    array = array[~np.isnan(array)]
-    if not len(array):
-        raise ResultsError("there is no pair without a missing value to compare")
-    if not np.isfinite(array).all():
-        raise ResultsError("differences must be finite, got an infinite one")
-    return array
-
-
-def _spread(values: NDArray[np.float64]) -> float:
-    """Standard deviation (n - 1); exactly 0 where only rounding tells values apart."""
-    if len(values) < 2:
-        return 0.0
-    spread = float(values.std(ddof=1))
-    return spread if spread > 1e-12 * max(1e-3, float(np.abs(values).max())) else 0.0
 
 
 def _tail(level: float) -> float:
@@ -435,13 +286,13 @@ def _method(n: int, tail: float, method: str) -> str:
 
 def _ends(values: NDArray[np.float64], tail: float, method: str, seed: int) -> tuple[float, float]:
     """Both ends of an interval of the mean, with `tail` beyond each."""
-    n, mean, spread = len(values), float(values.mean()), _spread(values)
+    n, mean, spread = len(values), float(values.mean()), deviation(values)
     if n == 1:
         return -math.inf, math.inf
     if spread == 0.0 and method != "sign-flip":
         return mean, mean
     if method == "sign-flip":
-        means = np.sort(_subset_means(values))
+        means = np.sort(subset_means(values))
         beyond = math.floor(tail * 2**n + 1e-9)
         return (float(means[beyond - 1]), float(means[-beyond])) if beyond else (-math.inf, math.inf)
     half = float(stats.t.isf(tail, n - 1))
@@ -459,36 +310,12 @@ def _greater_p(values: NDArray[np.float64], method: str, seed: int) -> float:
     """One-sided p of "the mean is not above zero", by the method of the bound (of a bootstrap the t test)."""
     if method == "sign-flip":
         return sign_flip_p(values, alternative="greater", seed=seed)
-    n, mean, spread = len(values), float(values.mean()), _spread(values)
+    n, mean, spread = len(values), float(values.mean()), deviation(values)
     if n == 1:
         return 1.0
     if spread == 0.0:
         return 0.0 if mean > 0 else 1.0
     return float(stats.t.sf(mean / spread * math.sqrt(n), n - 1))
-
-
-def _subset_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of all 2^n - 1 subsets with a member."""
-    sums, counts = np.zeros(1), np.zeros(1)
-    for value in values:
-        sums, counts = np.concatenate([sums, sums + value]), np.concatenate([counts, counts + 1.0])
-    return np.asarray(sums[1:] / counts[1:])
-
-
-def _flipped_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums under all 2^n choices of signs."""
-    sums = np.zeros(1)
-    for value in values:
-        sums = np.concatenate([sums + value, sums - value])
-    return sums
-
-
-def _drawn_sums(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Sums under random signs, in pieces that fit in memory."""
-    rng, piece = np.random.default_rng(seed), max(1, 2_000_000 // len(values))
-    counts = [min(piece, FLIPS - start) for start in range(0, FLIPS, piece)]
-    parts = [(2.0 * rng.integers(0, 2, size=(count, len(values)), dtype=np.int8) - 1.0) @ values for count in counts]
-    return np.concatenate(parts)
 
 
 def _wilson(share: float, n: int, level: float) -> Interval:
@@ -497,26 +324,3 @@ def _wilson(share: float, n: int, level: float) -> Interval:
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return Interval(share, max(centre - half, 0.0), min(centre + half, 1.0), level, "count")
-
-
-@lru_cache(maxsize=256)
-def _chi_nodes(freedom: int) -> NDArray[np.float64]:
-    """sqrt(chi squared / freedom) at the middles of 2,000 equal shares of its distribution."""
-    shares = (np.arange(2000) + 0.5) / 2000
-    return cast(NDArray[np.float64], np.sqrt(stats.chi2.ppf(shares, freedom) / freedom))
-
-
-def _noncentral_cdf(t: float, n: int, shift: float) -> float:
-    """P(T <= t) of n pairs at noncentrality `shift`; scipy's own fails far out."""
-    return float(special.ndtr(t * _chi_nodes(n - 1) - shift).mean())
-
-
-def _noncentrality(t: float, n: int, share: float) -> float:
-    """The shift at which a share 1 - `share` of all T lies below t."""
-    nodes = t * _chi_nodes(n - 1)
-    edges = (float(nodes.min()) - 10.0, float(nodes.max()) + 10.0)
-
-    def excess(shift: float) -> float:
-        return float(special.ndtr(nodes - shift).mean()) - (1.0 - share)
-
-    return float(optimize.brentq(cast(Callable[[float], float], excess), *edges, xtol=1e-10))

@@ -1,9 +1,12 @@
-"""Tables: a front for the terminal, and any frame as CSV or JSON in full precision."""
+"""Tables: a front for the terminal, and any frame as CSV, JSON, parquet, or LaTeX with booktabs."""
 
 from __future__ import annotations
 
+import io
 import json
 import math
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +15,26 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["front_table", "to_csv", "to_json"]
+from results.errors import ResultsError
+from results.files import replace_file
 
-_FIRST = ("number", "accuracy", "params", "macs", "activation", "placement", "widths")
-_NUMBERS = frozenset({"number", "accuracy", "params", "macs"})
+__all__ = [
+    "SUFFIXES",
+    "booktabs",
+    "check_table",
+    "front_columns",
+    "front_table",
+    "save_table",
+    "to_csv",
+    "to_json",
+    "to_latex",
+]
+
+SUFFIXES = (".csv", ".json", ".parquet", ".tex")
+"""Of files that `save_table` writes."""
+
+_FIRST = ("why", "number", "accuracy", "probability", "front", "params", "macs", "activation", "placement", "widths")
+_NUMBERS = frozenset({"number", "accuracy", "probability", "params", "macs"})
 _NEVER = frozenset({"state", "error", "started_at", "accuracy_std", "accuracies", "wall_s", "peak_memory"})
 
 
@@ -26,11 +45,12 @@ def front_table(front: pd.DataFrame) -> Table:
         front: records, as `results.front` gives them.
 
     Returns:
-        A rich table: number, accuracy (with its standard deviation over seeds), params, macs (in millions), activation,
-        placement and widths where the front has them; where it does not fit, names wrap and numbers do not. A last
+        A rich table: why (of a shortlist), number, accuracy (with its standard deviation over seeds), probability and
+        front (of `results.confidence`), params, macs (in millions), activation, placement and widths where the front
+        has them; where it does not fit, names wrap and numbers do not. A last
         column has those other fields in which two rows differ, but for the wall time: `to_csv` has everything.
     """
-    shown = [name for name in _FIRST if name in front.columns and not front[name].isna().all()]
+    shown = [str(name) for name in front_columns(front).columns if name in _FIRST]
     others = [name for name in front.columns if name not in _FIRST and name not in _NEVER and _varies(front[name])]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in shown:
@@ -44,6 +64,14 @@ def front_table(front: pd.DataFrame) -> Table:
         told = [f"{name}={_cell(name, record)}" for name in others if record[name] is not None]
         table.add_row(*map(escape, [*cells, ", ".join(told)] if others else cells))
     return table
+
+
+def front_columns(front: pd.DataFrame) -> pd.DataFrame:
+    """Of a front what a reader looks for first, where it has it; all that has a value where it has none of that."""
+    first = [part for name in _FIRST for part in ((name, "accuracy_std") if name == "accuracy" else (name,))]
+    named = [name for name in first if name in front.columns and not front[name].isna().all()]
+    filled = pd.DataFrame(front).dropna(axis="columns", how="all")
+    return pd.DataFrame(front)[named] if named else filled.drop(columns=list(_NEVER), errors="ignore")
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -73,6 +101,86 @@ def to_json(frame: pd.DataFrame) -> str:
     return json.dumps([dict(zip(columns, row, strict=True)) for row in rows], allow_nan=False, ensure_ascii=False)
 
 
+def to_latex(frame: pd.DataFrame, *, caption: str = "", label: str = "") -> str:
+    """A frame as a LaTeX table for the package booktabs, values in as many digits as `front_table` gives them.
+
+    Args:
+        frame: any frame; a standard deviation in accuracy_std stands beside the accuracy.
+        caption: plain text; none for none.
+        label: for references.
+    """
+    rows = [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
+    names = [str(name) for name in frame.columns if str(name) != "accuracy_std" or "accuracy" not in frame.columns]
+    texts = pd.DataFrame([[_cell(name, row) for name in names] for row in rows], columns=names, dtype=object)
+    numbers = {name for name in names if pd.api.types.is_numeric_dtype(frame[name]) and not _is_truth(frame[name])}
+    return booktabs(texts, numbers, caption=caption, label=label)
+
+
+def booktabs(texts: pd.DataFrame, numbers: Collection[str], *, caption: str, label: str) -> str:
+    """A frame of texts as a LaTeX table.
+
+    Args:
+        texts: what the cells say, plain.
+        numbers: columns set to the right.
+        caption: plain text; none for none.
+        label: for references; none for none.
+    """
+    sides = "".join("r" if name in numbers else "l" for name in texts.columns)
+    found: str = texts.fillna("").to_latex(
+        index=False,
+        escape=True,
+        column_format=sides,
+        label=label or None,
+        position="tbp",
+        caption=_escaped(caption) or None,
+    )
+    return found.replace("\N{MINUS SIGN}", "$-$").replace("±", "$\\pm$")
+
+
+def check_table(path: str | Path) -> str:
+    """The suffix of a file that a table can be saved to, in lower case.
+
+    Raises:
+        ResultsError: the suffix is another one.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ResultsError(f"a table is saved as one of {', '.join(SUFFIXES)}, got {Path(path).name}")
+    return suffix
+
+
+def save_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a frame; the suffix says how: .csv, .json, .parquet (dtypes kept), .tex (booktabs).
+
+    Args:
+        frame: any frame.
+        path: the file; what was there stays until the new one is complete.
+
+    Raises:
+        ResultsError: the suffix is another one, or the file cannot be written.
+    """
+    suffix = check_table(path)
+    if suffix == ".parquet":
+        stream = io.BytesIO()
+        pd.DataFrame(frame).to_parquet(stream, index=False)
+        content = stream.getvalue()
+    else:
+        made = {".csv": to_csv, ".json": to_json, ".tex": to_latex}[suffix](frame)
+        content = (made if made.endswith("\n") else made + "\n").encode()
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "&%$#_{}" else letter for letter in text)
+
+
+def _is_truth(column: pd.Series[Any]) -> bool:
+    return bool(pd.api.types.is_bool_dtype(column))
+
+
 def _varies(column: pd.Series[Any]) -> bool:
     """Whether two rows have different values; a row without a value differs from none."""
     return column.nunique() > 1
@@ -86,6 +194,10 @@ def _cell(name: str, record: dict[str, Any]) -> str:
     if name == "accuracy":
         spread = record.get("accuracy_std")
         return f"{value:.4f}" + (f" ± {spread:.4f}" if spread else "")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "probability":
+        return f"{value:.2f}"
     if name == "macs":
         return f"{value / 1e6:,.3f}M"
     if name == "params":

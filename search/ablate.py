@@ -23,7 +23,7 @@ import results
 from leni.errors import CandidateError, FolderError, SpecError
 from results.ablation import PREFIX, Ablation, ablation
 from results.effects import effects_latex, effects_markdown, effects_text
-from results.statistics import smallest_p
+from results.sign_flips import smallest_p
 from search.fixed import HOW, fixed_spec, fresh_seed, train_fixed
 from search.folder import RunFolder, next_free, write_text
 from search.plan import slots_here, trial_seconds

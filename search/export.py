@@ -22,7 +22,7 @@ from torch import Tensor
 
 import results
 from leni.errors import FolderError, SpecError
-from results.records import replace_file
+from results.files import replace_file
 from results.statistics import mean_interval
 from search.card import card_text
 from search.exporting import FORMATS, predictions, written

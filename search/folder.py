@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from leni.errors import FolderError
-from results.records import replace_file
+from results.files import replace_file
 
 __all__ = ["RunFolder", "environment", "next_free", "write_environment", "write_text"]
 

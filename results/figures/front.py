@@ -10,6 +10,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from results.errors import ResultsError
+from results.figures.attainment import band_of
 from results.figures.theme import (
     COLOURS,
     FAINT,
@@ -25,6 +27,7 @@ from results.figures.theme import (
     tooltips,
 )
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, check_objectives, completed, front, minimised
+from results.growth import OVER, hypervolume_cost
 from results.indicators import Bounds, hypervolume_curve
 from results.records import count_states
 
@@ -55,6 +58,7 @@ def front_figure(
     objectives: Objectives = DEFAULT_OBJECTIVES,
     title: str | None = None,
     subtitle: str | None = None,
+    surfaces: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
     """Every completed trial, the front among them, and the step line of what the front attains.
 
@@ -69,6 +73,8 @@ def front_figure(
         objectives: column -> direction.
         title: None for one made of the objectives.
         subtitle: a line of your own above the counts.
+        surfaces: of two objectives, what `results.attainment` gives of `drawn_fronts`: the quartiles are the edges of a
+            band behind the points, where the front may lie for all that the seeds say.
 
     Returns:
         An Altair chart; a sentence instead of points if no trial has completed.
@@ -81,7 +87,10 @@ def front_figure(
     heading = title or f"{info.y.title[:1].upper()}{info.y.title[1:]} against {info.x.title}"
     if info.points.empty:
         return nothing(_NOTHING, heading, [*lines, *info.notes])
-    return _draw_front(info, heading, [*lines, *info.notes])
+    band = band_of(surfaces, info.x, info.y, objectives) if surfaces is not None else None
+    if band is not None and len(band):
+        lines.append("band: attained by 25 % to 75 % of draws of the accuracies, from the spread of their seeds")
+    return _draw_front(info, heading, [*lines, *info.notes], band)
 
 
 def hypervolume_figure(
@@ -89,23 +98,29 @@ def hypervolume_figure(
     *,
     objectives: Objectives = DEFAULT_OBJECTIVES,
     bounds: Bounds | None = None,
+    over: str = "trials",
     title: str | None = None,
 ) -> alt.LayerChart:
-    """Hypervolume against the number of completed trials.
+    """Hypervolume against the number of completed trials, or against what all trials took.
 
     Args:
         trials: records, as `results.load` gives them.
         objectives: column -> direction.
         bounds: see `results.hypervolume_of`, which has the scale and the reference.
+        over: "trials", or "hours" of all trials, added up.
         title: None for "Hypervolume".
 
     Returns:
         An Altair chart; a sentence instead of a line if no trial has completed.
 
     Raises:
-        ObjectiveError: as `results.hypervolume_of`.
+        ObjectiveError: as `results.hypervolume_of`, or there is no column wall_s.
+        ResultsError: over is neither.
     """
-    curve = _changes(hypervolume_curve(trials, objectives=objectives, bounds=bounds))
+    if over not in OVER:
+        raise ResultsError(f"hypervolume grows over one of {', '.join(OVER)}, got {over!r}")
+    compute, x = (hypervolume_curve, "completed") if over == "trials" else (hypervolume_cost, "hours")
+    curve = _changes(compute(trials, objectives=objectives, bounds=bounds))
     heading = title or "Hypervolume"
     notes = [count_states(trials), f"of {', '.join(objectives)} on a fixed scale, share of the unit cube"]
     if curve.empty:
@@ -114,9 +129,13 @@ def hypervolume_figure(
         interpolate="step-after", color=COLOURS["leni"], point=alt.OverlayMarkDef(opacity=0, size=90)
     )
     encoded = line.encode(
-        alt.X("completed:Q", title="completed trials", axis=alt.Axis(tickMinStep=1, format=",d")),
+        alt.X(
+            f"{x}:Q",
+            title=column_title(x),
+            axis=alt.Axis(tickMinStep=1, format=",d") if over == "trials" else alt.Undefined,
+        ),
         alt.Y("hypervolume:Q", title="hypervolume", scale=alt.Scale(zero=False)),
-        tooltip=[alt.Tooltip("completed:Q"), alt.Tooltip("number:Q"), alt.Tooltip("hypervolume:Q", format=".5f")],
+        tooltip=[alt.Tooltip(f"{x}:Q"), alt.Tooltip("number:Q"), alt.Tooltip("hypervolume:Q", format=".5f")],
     )
     return dress(plane([encoded]), heading, notes, curve=curve)
 
@@ -226,14 +245,17 @@ def step_line(points: pd.DataFrame, x: Axis, y: Axis, objectives: Objectives) ->
     return pd.DataFrame(rows, columns=["x", "y"]).assign(order=range(len(rows)))
 
 
-def _draw_front(info: _FrontInfo, title: str, notes: list[str]) -> alt.LayerChart:
+def _draw_front(info: _FrontInfo, title: str, notes: list[str], band: pd.DataFrame | None) -> alt.LayerChart:
     """The chart of a front that has points."""
     x, y = channel(alt.X, "x", info.x), channel(alt.Y, "y", info.y)
     colour, shape = _look(info.points)
     few = len(info.points) <= _MANY
     trials = alt.Chart(alt.NamedData("trials")).encode(x, y, colour, tooltip=_tooltip(info.points))
     line = alt.Chart(alt.NamedData("steps")).mark_line(color=INK, strokeWidth=1.2, clip=True)
+    drawn = pd.DataFrame(columns=["x", "low", "high"]) if band is None else band
     layers = [
+        alt.Chart(alt.NamedData("band")).mark_area(color=INK, opacity=0.13, clip=True, interpolate="step-after").encode(
+            x, channel(alt.Y, "low", info.y), alt.Y2("high:Q")),
         line.encode(x, y, order="order:Q"),
         trials.transform_filter("isValid(datum.y_low)" if few else "isValid(datum.y_low) && datum.on_front")
         .mark_rule(clip=True, strokeWidth=1.8)
@@ -247,7 +269,10 @@ def _draw_front(info: _FrontInfo, title: str, notes: list[str]) -> alt.LayerChar
         trials.encode(shape).transform_filter("datum.on_front").mark_point(
             filled=True, size=110 if few else 60, opacity=1, stroke=INK, strokeWidth=0.8),
     ]  # fmt: skip
-    return dress(plane(layers), title, notes, trials=info.points, steps=info.steps)
+    if drawn.empty:
+        layers = layers[1:]
+    data = {"trials": info.points, "steps": info.steps, **({} if drawn.empty else {"band": drawn})}
+    return dress(plane(layers), title, notes, **data)
 
 
 def _look(points: pd.DataFrame) -> tuple[alt.Color, alt.Shape]:

@@ -7,6 +7,7 @@ made for colour-blind readers. An activation has the same colour in every figure
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import re
 import zlib
@@ -21,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from results.errors import ResultsError
-from results.records import replace_file
+from results.files import replace_file
 
 __all__ = [
     "COLOURS",
@@ -44,6 +45,7 @@ __all__ = [
     "plane",
     "round_ticks",
     "save",
+    "series_colours",
     "tooltips",
 ]
 
@@ -69,6 +71,8 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "macs": "multiply-adds a sample",
         "wall_s": "wall time of a trial (s)",
         "number": "trial",
+        "hours": "hours of all trials",
+        "completed": "completed trials",
     }
 )
 
@@ -126,6 +130,12 @@ def activation_colours(names: Iterable[str]) -> dict[str, str]:
     return {name: colours[name] for name in present}
 
 
+def series_colours(names: Iterable[str]) -> dict[str, str]:
+    """Colours of things that are not activations, such as runs, in the order given; beyond six they come again."""
+    palette = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+    return {name: palette[at % len(palette)] for at, name in enumerate(dict.fromkeys(names))}
+
+
 def check_format(path: str | Path) -> str:
     """The suffix of a file that a figure can be saved to, in lower case; so that nobody waits for one that cannot.
 
@@ -171,11 +181,29 @@ def cost_axis(points: pd.DataFrame, column: str) -> Axis:
 
 
 def round_ticks(low: float, high: float) -> tuple[float, ...] | None:
-    """1, 2, 5 times powers of ten between two positive numbers; powers alone over many decades; None if too few."""
+    """Ticks between two positive numbers, of a logarithmic axis.
+
+    1, 2, 5 times powers of ten, or powers alone over many decades. Where fewer than three of them lie within, multiples
+    of one such number, three to seven of them: Vega's own ticks lose their labels on so narrow a range. None where
+    the two numbers are one.
+    """
+    if not low < high:
+        return None
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if high / low < 10**4.5 else (1,)
     ticks = tuple(step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high)
-    return ticks if len(ticks) > 1 else None
+    return ticks if len(ticks) > 2 else _even_ticks(low, high)
+
+
+def _even_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Multiples of 1, 2 or 5 times a power of ten: of the widest such step that leaves at least three of them."""
+    step = 10.0 ** math.ceil(math.log10(high - low))
+    for factor in itertools.cycle((2.0, 2.5, 2.0)):  # 10, 5, 2, 1
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first >= 2:
+            return tuple(step * count for count in range(first, last + 1))
+        step /= factor
+    raise AssertionError("steps go to zero")  # pragma: no cover
 
 
 def channel(kind: Any, field: str, axis: Axis) -> Any:

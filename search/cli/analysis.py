@@ -1,4 +1,4 @@
-"""Commands that say what a run means: compensation, importance.
+"""Commands that say what a run means: compensation, importance, and compare for several.
 
 What is heavy (pandas, Altair, Optuna) is imported when a command needs it, so that --help answers at once.
 """
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search.cli.console import show_table
+from search.cli.objectives import objectives_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["compensation_command", "importance_command"]
+__all__ = ["compare_command", "compensation_command", "importance_command"]
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 Figure = Annotated[Path | None, typer.Option(help="Draw it: .html, .png, .svg or .pdf.")]
@@ -47,6 +48,65 @@ def importance_command(folder: Folder, figure: Figure = None, as_json: AsJson = 
     run = load(folder)
     found = importance(run.trials, objectives=run.objectives)
     _say(found, {"shares": found.frame}, figure, as_json)
+
+
+def compare_command(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]DIR ...", help="Folders of runs; those of one name are repetitions of one search."
+        ),
+    ],
+    objectives: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:max|min", help="Others than the runs' own, with commas.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    figure: Figure = None,
+    as_json: AsJson = False,
+) -> None:
+    """Two or more runs against each other: hypervolume, epsilon indicator, and what is attained at equal cost.
+
+    tpe=A tpe=B random=C random=D compares two searches, with intervals over their repetitions; A B two runs, with
+    intervals over the seeds of their candidates.
+    """
+    from results import ResultsError, check_format, compare, load_all
+
+    if figure is not None:
+        check_format(figure)
+    sides = _sides(runs)
+    read = {name: load_all(folders) for name, folders in sides.items()}
+    every = [run for group in read.values() for run in group]
+    by = objectives_of(objectives) or dict(every[0].objectives)
+    if not objectives and (other := next((run for run in every if dict(run.objectives) != by), None)):
+        raise ResultsError(
+            f"{every[0].folder} and {other.folder} had other objectives: say which count with --objectives"
+        )
+    trials = {name: [run.trials for run in group] for name, group in read.items()}
+    found = compare(trials, objectives=by, level=level, seed=seed)
+    _say(found, {"measures": found.measures, "differences": found.differences}, figure, as_json)
+
+
+def _sides(texts: list[str]) -> dict[str, list[Path]]:
+    """Folders by name; without a name each is its own, named by what tells it from the others."""
+    named: dict[str, list[Path]] = {}
+    plain: list[Path] = []
+    for text in texts:
+        name, equals, folder = text.partition("=")
+        if equals and name and folder and not Path(text).exists():
+            named.setdefault(name, []).append(Path(folder))
+        else:
+            plain.append(Path(text))
+    short = [folder.resolve().name for folder in plain]
+    for place, name in zip(plain, short, strict=True):
+        chosen = str(place) if short.count(name) > 1 or name in named else name
+        if chosen in named:
+            raise typer.BadParameter(f"{place} is there twice")
+        named[chosen] = [place]
+    places = [place.resolve() for group in named.values() for place in group]
+    if len(set(places)) < len(places):
+        raise typer.BadParameter(f"{max(places, key=places.count)} is there twice")
+    return named
 
 
 def _say(found: Any, tables: dict[str, pd.DataFrame], figure: Path | None, as_json: bool) -> None:

@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("run")(runs.run_command)
 app.command("resume")(runs.resume_command)
 app.command("front")(views.front_command)
+app.command("compare")(analysis.compare_command)
 app.command("compensation")(analysis.compensation_command)
 app.command("importance")(analysis.importance_command)
 app.command("spaces")(views.spaces_command)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search.cli.console import show_table
+from search.cli.objectives import names_of, objectives_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from search.decide.comparison import Compared
 
 __all__ = ["simulate_command"]
-
-WAYS = {"max": "maximize", "min": "minimize", "maximize": "maximize", "minimize": "minimize"}
 
 
 def simulate_command(
@@ -66,9 +65,9 @@ def simulate_command(
     from search.decide.simulate import Setting
     from search.decide.table import read_table
 
-    read = read_table(table, parameters=_names(params), objectives=_objectives(objectives), curve=curve, time=time)
-    setting = Setting(trials, workers, tuple(_names(known)), tuple(_names(log)), _bounds(bounds))
-    samplers, stoppers = _names(sampler) or ["known-cost"], _names(stopper) or ["none"]
+    read = read_table(table, parameters=names_of(params), objectives=objectives_of(objectives), curve=curve, time=time)
+    setting = Setting(trials, workers, tuple(names_of(known)), tuple(names_of(log)), _bounds(bounds))
+    samplers, stoppers = names_of(sampler) or ["known-cost"], names_of(stopper) or ["none"]
     processes = min(os.cpu_count() or 1, repeats * len(samplers) * len(stoppers)) if jobs is None else jobs
     with _progress(max(0, repeats) * len(samplers) * len(stoppers), quiet=quiet) as done:
         found = compare(
@@ -92,29 +91,10 @@ def _check_figure(path: Path) -> None:
         raise typer.BadParameter(f"--figure: there is no folder {path.absolute().parent}")
 
 
-def _names(texts: Sequence[str] | None) -> list[str]:
-    """Names from an option with commas that may be repeated, each once."""
-    names = [name.strip() for text in texts or () for name in text.split(",")]
-    return list(dict.fromkeys(name for name in names if name))
-
-
-def _objectives(texts: Sequence[str]) -> dict[str, str]:
-    """NAME:max or NAME:min, with commas."""
-    found: dict[str, str] = {}
-    for text in _names(texts):
-        name, colon, way = text.rpartition(":")
-        if not colon or not name or way not in WAYS:
-            raise typer.BadParameter(f"--objectives must be written NAME:max or NAME:min, got {text!r}")
-        if name in found:
-            raise typer.BadParameter(f"--objectives has {name} twice")
-        found[name] = WAYS[way]
-    return found
-
-
 def _bounds(texts: Sequence[str] | None) -> dict[str, tuple[float, float]]:
     """NAME=LOW:HIGH, with commas."""
     found = {}
-    for text in _names(texts):
+    for text in names_of(texts):
         name, equals, ends = text.partition("=")
         low, colon, high = ends.partition(":")
         try:

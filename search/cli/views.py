@@ -2,40 +2,121 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from search.cli.console import show_table
+from search.cli.objectives import objectives_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from results import Objectives
 
 __all__ = ["data_command", "front_command", "spaces_command"]
 
 
+LIKELY = 0.05  # probability from which --confidence lists a candidate that is not on the front
+
+
 def front_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, finished or not.")],
     csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a trial.")] = False,
     figure: Annotated[Path | None, typer.Option(help="Draw it too: a .html, .png, .svg or .pdf file.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Save it too: a .csv, .json, .parquet or .tex file.")] = None,
+    objectives: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:max|min", help="Others than the run's own, with commas.")
+    ] = None,
+    under: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]MOST", help="The best with at most so many parameters, or so much of a column."),
+    ] = None,
+    within: Annotated[
+        float | None, typer.Option(help="The cheapest within this of the best; 0.005: 0.5 points.")
+    ] = None,
+    knee: Annotated[bool, typer.Option("--knee", help="Where a little more stops buying much.")] = False,
+    confidence: Annotated[
+        bool,
+        typer.Option("--confidence", help="All that may well be on the front, how probably; its band in the figure."),
+    ] = False,
 ) -> None:
-    """The front of a run: the completed trials that no other beats in both accuracy and parameters."""
-    from rich.console import Console
+    """The front of a run: the completed trials that no other beats in all objectives; or the one network to take.
 
-    from results import count_states, front_table, load, save, to_csv, to_json
+    Where candidates had several seeds, the column probability says how often a trial is on the front when accuracies
+    are drawn anew from the spread of their seeds.
+    """
+    import results
 
     if csv and as_json:
         raise typer.BadParameter("give --csv or --json, not both")
-    finished = load(folder)
-    front = finished.front()
-    if csv:
-        typer.echo(to_csv(front), nl=False)
-    elif as_json:
-        typer.echo(to_json(front))
-    else:
-        console = Console()
-        if len(front):
-            console.print(front_table(front))
-        console.print(count_states(finished.trials), highlight=False)
+    limits = _limits(under)
+    listed = bool(limits) or within is not None or knee
+    if listed and confidence:
+        raise typer.BadParameter("give --confidence, or --under, --within, --knee, not both")
+    if save is not None:
+        results.check_table(save)
     if figure is not None:
-        save(finished.figure(), figure)
+        results.check_format(figure)
+    run = results.load(folder)
+    by = objectives_of(objectives) or run.objectives
+    shown, note = _chosen(run.trials, by, limits, within, knee, confidence)
+    if csv:
+        typer.echo(results.to_csv(shown), nl=False)
+    elif as_json:
+        typer.echo(results.to_json(shown))
+    else:
+        show_table(results.front_table(shown), "\n".join(filter(None, [note, results.count_states(run.trials)])))
+    if save is not None:
+        results.save_table(results.front_columns(shown) if save.suffix.lower() == ".tex" else shown, save)
+    if figure is not None:
+        surfaces = None
+        if confidence and len(by) == 2:
+            surfaces = results.attainment(results.drawn_fronts(run.trials, objectives=by), objectives=by)
+        title = run.folder.name
+        results.save(results.front_figure(run.trials, objectives=by, title=title, surfaces=surfaces), figure)
+
+
+def _chosen(
+    trials: pd.DataFrame, by: Objectives, limits: dict[str, float], within: float | None, knee: bool, confidence: bool
+) -> tuple[pd.DataFrame, str]:
+    """What front_command shows, and a sentence below it."""
+    import results
+
+    if limits or within is not None or knee:
+        costs = [name for name in by if name != results.wanted_and_costs(by)[0]]
+        named = {name or (costs[0] if costs else ""): most for name, most in limits.items()}
+        found = results.shortlist(trials, objectives=by, under=named or None, within=within, knee=knee)
+        return found, "" if len(found) else "No completed trial is within these limits."
+    known = results.spread_known(trials, objectives=by)
+    if confidence and not known:
+        raise typer.BadParameter("--confidence needs candidates of two seeds or more, this run knows of no spread")
+    if not known:
+        return results.front(trials, objectives=by), ""
+    found = results.confidence(trials, objectives=by)
+    if confidence:
+        likely = found[found["front"] | (found["probability"] >= LIKELY)]
+        note = "probability: of being on the front, for all that the seeds say"
+        return likely, f"{note}; {len(found) - len(likely):,} others have less than {LIKELY}"
+    return found[found["front"]].drop(columns="front"), ""
+
+
+def _limits(texts: Sequence[str] | None) -> dict[str, float]:
+    """MOST or NAME=MOST, with commas; a limit without a name, of the first cost, is under the empty name."""
+    found: dict[str, float] = {}
+    for text in (part for given in texts or () for part in given.split(",")):
+        name, _, most = text.strip().rpartition("=")
+        try:
+            value = float(most)
+        except ValueError:
+            raise typer.BadParameter(f"--under must be a number or NAME=NUMBER, got {text!r}") from None
+        if name in found:
+            raise typer.BadParameter(f"--under has two limits of {name or 'the first cost'}")
+        found[name] = value
+    return found
 
 
 def spaces_command(

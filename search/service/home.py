@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from results.records import replace_file
+from results.files import replace_file
 from search.folder import RunFolder
 
 __all__ = ["Home"]

@@ -10,7 +10,8 @@ import pytest
 
 from results.ablation import PREFIX, ablation
 from results.errors import RecordError
-from results.statistics import mean_interval, sign_flip_p
+from results.sign_flips import sign_flip_p
+from results.statistics import mean_interval
 
 
 def cell(accuracies, *, params=100, state="completed", error=None, **levels):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from results.errors import ObjectiveError
-from results.fronts import crowding, front, is_non_dominated, minimised, ranks
+from results.fronts import crowding, dominated, front, is_non_dominated, minimised, ranks
 
 BOTH = {"accuracy": "maximize", "params": "minimize"}
 
@@ -177,3 +177,14 @@ def test_front_is_a_copy():
     found = front(frame, objectives=BOTH)
     found.loc[0, "params"] = 99
     assert frame["params"].tolist() == [3]
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+def test_dominated_random_sets_equals_brute_force(objectives):
+    sets = random_sets(160, objectives, seed=20 + objectives)
+    for values, by in zip(sets[::2], sets[1::2], strict=True):
+        known = by[~np.isnan(by).any(axis=1)]
+        expected = [not np.isnan(row).any() and any(dominates(other, row) for other in known) for row in values]
+        np.testing.assert_array_equal(dominated(values, by), np.array(expected, dtype=bool))
+    with pytest.raises(ObjectiveError, match="same objectives"):
+        dominated([[1.0]], [[1.0, 2.0]])

@@ -53,6 +53,12 @@ def test_constant_dimensions_and_failed_trials_play_no_part():
     assert set(found["trials"]) == {60}
 
 
+def test_whether_the_transform_is_frozen_is_a_dimension():
+    frame = records().assign(frozen=pd.array([number // 2 % 2 == 0 for number in range(60)], dtype="boolean"))
+    frame["accuracy"] = frame["accuracy"] - 0.4 * frame["frozen"].astype(float)
+    assert shares(importance(frame).frame, "accuracy")["frozen"] > 0.3
+
+
 def test_few_trials_are_said_to_be_few():
     few = importance(records(8))
     assert any("too few to trust" in text for text in few.sentences)

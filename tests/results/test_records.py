@@ -6,9 +6,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from results import records
+from results import files, records
 from results.errors import RecordError, RunUnreadable
-from results.records import CURVES_SCHEMA, SCHEMA, count_states, load, replace_file, to_curves, to_frame, write
+from results.records import CURVES_SCHEMA, SCHEMA, count_states, load, load_all, to_curves, to_frame, together, write
 
 WARSAW = datetime.timezone(datetime.timedelta(hours=1))
 ROWS = [
@@ -120,30 +120,11 @@ def test_write_failing_leaves_the_old_file_and_no_other(folder, monkeypatch):
     def full(handle):
         raise OSError("no space left")
 
-    monkeypatch.setattr(records.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="no space"):
         write(to_frame([]), folder / "trials.parquet")
     assert (folder / "trials.parquet").read_bytes() == old
     assert sorted(path.name for path in folder.iterdir()) == before
-
-
-def test_replace_file_that_cannot_be_put_in_place_leaves_the_old(tmp_path, monkeypatch):
-    (tmp_path / "a.txt").write_bytes(b"old")
-
-    def refuse(path, target):
-        raise OSError("in use")
-
-    monkeypatch.setattr(records.Path, "replace", refuse)
-    with pytest.raises(OSError, match="in use"):
-        replace_file(tmp_path / "a.txt", b"new")
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
-
-
-def test_replace_file_puts_new_content_in_place(tmp_path):
-    for content in (b"first", b"second"):
-        replace_file(tmp_path / "a.txt", content)
-        assert (tmp_path / "a.txt").read_bytes() == content
-    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("name", ["trials.parquet", "curves.parquet", "environment.json"])
@@ -192,6 +173,35 @@ def test_load_other_schema_version_is_refused(folder, monkeypatch, version):
         load(folder)
 
 
+def test_load_older_schema_version_has_later_columns_missing(folder, monkeypatch):
+    write(to_frame(ROWS).drop(columns=["macs", "started_at"]), folder / "trials.parquet")
+    write(to_frame(ROWS).drop(columns="state"), folder / "stateless.parquet")
+    monkeypatch.setattr(records, "schema_version", 2)
+    trials = load(folder).trials
+    assert trials[["macs", "started_at"]].isna().all(axis=None)
+    assert [str(dtype) for dtype in trials[["macs", "started_at"]].dtypes] == ["Int64", "datetime64[us, UTC]"]
+    pd.testing.assert_series_equal(trials["params"], to_frame(ROWS).sort_values("number", ignore_index=True)["params"])
+    (folder / "stateless.parquet").replace(folder / "trials.parquet")
+    with pytest.raises(RunUnreadable, match="lacks state"):
+        load(folder)
+
+
+def test_several_runs_in_one_frame_are_told_apart(tmp_path):
+    folders = [tmp_path / "a" / "one", tmp_path / "b" / "one", tmp_path / "b" / "two"]
+    for at, place in enumerate(folders):
+        place.mkdir(parents=True)
+        write(to_frame([{**ROWS[0], **({"lpips": 2.5} if at == 1 else {})}]), place / "trials.parquet")
+        write(to_curves([]), place / "curves.parquet")
+        (place / "environment.json").write_text("{}")
+    frame = together(load_all(folders))
+    assert frame["run"].tolist() == [str(folders[0]), str(folders[1]), "two"]
+    assert frame["lpips"].fillna(0.0).tolist() == [0.0, 2.5, 0.0]
+    assert frame.dtypes[[column.name for column in SCHEMA]].astype(str).tolist() == [c.dtype for c in SCHEMA]
+    assert together([]).columns[0] == "run"
+    with pytest.raises(RunUnreadable, match="is not a folder"):
+        load_all([folders[0], tmp_path / "none"])
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -227,12 +237,16 @@ def test_count_states_names_each_state_that_occurs():
 
 
 def test_run_in_a_notebook_shows_its_front_and_escapes_names(folder):
-    write(to_frame([{**ROWS[0], "device": "<b>"}, ROWS[1]]), folder / "trials.parquet")
+    write(to_frame([{**ROWS[0], "placement": "<b>"}, ROWS[1]]), folder / "trials.parquet")
     run = load(folder.rename(folder.with_name("<i>")))
     page = run._repr_html_()
     assert "2 trials: 1 completed, 1 failed; front of 1" in page
     assert "4-8-16" in page
     assert "&lt;b&gt;" in page
+    assert "<svg" in page
+    assert "<script" not in page
+    assert "<svg" in run.front()._repr_html_()
+    assert type(run.front()[["params"]]) is pd.DataFrame
     assert "<b>" not in page
     assert "<i>" not in page
     assert "1 completed" in repr(run)

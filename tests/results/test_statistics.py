@@ -1,60 +1,18 @@
 """Statistics against closed forms, brute force, statsmodels, and simulations whose truth is known."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
 from results.errors import ResultsError
-from results.statistics import (
-    holm,
-    mean_interval,
-    non_inferiority,
-    paired,
-    pairs_needed,
-    power,
-    sign_flip_p,
-    smallest_p,
-    superiority,
-)
+from results.sign_flips import sign_flip_p
+from results.statistics import holm, mean_interval, non_inferiority, paired, superiority
 
 DIFFERENCES = [0.004, -0.001, 0.007, 0.002, 0.005, 0.0, 0.003, 0.001]
-
-
-def brute_p(values, two_sided=True):
-    """Every sign of every value, one after another."""
-    values = np.asarray(values)
-    sums = [np.dot(signs, values) for signs in itertools.product((1, -1), repeat=len(values))]
-    observed = values.sum()
-    beyond = [abs(s) >= abs(observed) - 1e-12 if two_sided else s >= observed - 1e-12 for s in sums]
-    return np.mean(beyond)
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 10])
-def test_sign_flip_p_equals_brute_force_with_ties_and_zeros(n):
-    rng = np.random.default_rng(n)
-    for _ in range(20):
-        values = rng.integers(-3, 4, n) / 100
-        assert sign_flip_p(values) == pytest.approx(brute_p(values))
-        assert sign_flip_p(values, alternative="greater") == pytest.approx(brute_p(values, two_sided=False))
-
-
-def test_sign_flip_p_of_many_pairs_is_near_the_t_test():
-    values = np.random.default_rng(0).normal(0.3, 1.0, 60)
-    assert sign_flip_p(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=0.1)
-    assert sign_flip_p(values) == sign_flip_p(values)
-
-
-def test_smallest_p_is_reached_by_differences_of_one_sign():
-    for n in (1, 3, 6, 9):
-        assert sign_flip_p(np.arange(1, n + 1)) == pytest.approx(smallest_p(n))
-    assert smallest_p(3) == 0.25
-    assert smallest_p(3, alternative="greater") == 0.125
 
 
 def test_sign_flip_interval_is_where_the_test_does_not_reject():
@@ -62,8 +20,8 @@ def test_sign_flip_interval_is_where_the_test_does_not_reject():
         values = np.random.default_rng(n).normal(0.2, 1.0, n)
         found = mean_interval(values, method="sign-flip")
         inside, outside = (found.low + 1e-6, found.high - 1e-6), (found.low - 1e-6, found.high + 1e-6)
-        assert all(brute_p(values - centre) > 0.05 for centre in inside)
-        assert all(brute_p(values - centre) <= 0.05 for centre in outside)
+        assert all(sign_flip_p(values - centre) > 0.05 for centre in inside)
+        assert all(sign_flip_p(values - centre) <= 0.05 for centre in outside)
 
 
 def test_mean_interval_of_few_pairs_is_students():
@@ -95,23 +53,6 @@ def test_holm_equals_statsmodels_and_passes_missing_ones_by():
         np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
     np.testing.assert_allclose(holm([0.04, np.nan, 0.01]), [0.04, np.nan, 0.02])
     assert holm([]).tolist() == []
-
-
-@pytest.mark.parametrize("n", [3, 6, 20])
-@pytest.mark.parametrize("effect", [0.3, 1.0, 1.5])
-def test_power_equals_the_t_tests(n, effect):
-    expected = TTestPower().power(effect, n, 0.05) if smallest_p(n) <= 0.05 else 0.0
-    assert power(n, effect) == pytest.approx(expected, abs=2e-3)
-
-
-def test_pairs_needed_is_the_least_number_with_enough_power():
-    for effect in (0.4, 0.8, 3.0):
-        values = np.array([-1.0, 0.0, 1.0]) + effect  # mean `effect`, deviation 1
-        needed = pairs_needed(values)
-        assert power(needed, effect) >= 0.8 > power(needed - 1, effect)
-    assert pairs_needed([0.0, 0.0, 0.0]) is None
-    assert pairs_needed([1e-9, -1.0, 1.0]) is None
-    assert pairs_needed([0.01, 0.01, 0.01]) == 6  # 2 / 2^6 is the first below 0.05
 
 
 def test_superiority_normal_inverts_the_noncentral_t():
@@ -182,8 +123,6 @@ def test_non_inferiority_bound_and_p_say_the_same():
         (lambda: mean_interval([1.0, 2.0], method="z"), "method must be 'auto'"),
         (lambda: non_inferiority([0.1, 0.2], margin=0.0), "margin must be a share above 0"),
         (lambda: holm([1.5]), "numbers in 0..1"),
-        (lambda: smallest_p(0), "at least one pair"),
-        (lambda: sign_flip_p([1.0], alternative="less"), "alternative must be"),
     ],
 )
 def test_mistakes_are_said_in_a_sentence(call, sentence):

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from results.errors import ResultsError
 from results.records import to_frame
-from results.tables import front_table, to_csv, to_json
+from results.tables import front_columns, front_table, save_table, to_csv, to_json, to_latex
 
 ROWS = [
     {"number": 12, "state": "completed", "activation": "leni", "placement": "stage1+stage2", "widths": "4-8-16",
@@ -96,3 +97,40 @@ def test_to_json_no_rows_is_an_empty_array():
 
 def test_to_csv_no_rows_is_a_header():
     assert to_csv(pd.DataFrame({"a": [], "b": []})) == "a,b\n"
+
+
+def test_to_latex_is_booktabs_with_every_special_letter_escaped():
+    frame = to_frame(ROWS)[["number", "accuracy", "accuracy_std", "params", "placement"]]
+    frame["placement"] = ["stem_&_50%", "all"]
+    lines = to_latex(frame, caption="A_b", label="tab:front").splitlines()
+    assert "\\toprule" in lines
+    assert "\\caption{A\\_b}" in lines
+    assert "\\begin{tabular}{rrrl}" in lines
+    cells = [line.removesuffix(" \\\\").split(" & ") for line in lines if line.startswith(("12", "4"))]
+    assert cells == [["12", "0.3000 $\\pm$ 0.3333", "9,007,199,254,740,993", "stem\\_\\&\\_50\\%"],
+                     ["4", "0.9000", "7,000", "all"]]  # fmt: skip
+
+
+def test_save_table_gives_back_what_was_saved(tmp_path):
+    frame = to_frame(ROWS)
+    for suffix in (".csv", ".json", ".parquet", ".tex"):
+        save_table(frame, tmp_path / f"front{suffix}")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "front.parquet"), frame)
+    assert [row["params"] for row in json.loads((tmp_path / "front.json").read_text())] == [2**53 + 1, 7000]
+    assert (tmp_path / "front.csv").read_text() == to_csv(frame)
+    assert "\\bottomrule" in (tmp_path / "front.tex").read_text()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_save_table_mistakes_are_said_in_a_sentence(tmp_path):
+    with pytest.raises(ResultsError, match=r"\.csv, \.json, \.parquet, \.tex, got front\.xlsx"):
+        save_table(to_frame(ROWS), tmp_path / "front.xlsx")
+    with pytest.raises(ResultsError, match="cannot be written: No such file"):
+        save_table(to_frame(ROWS), tmp_path / "none" / "front.csv")
+
+
+def test_front_columns_are_those_that_have_a_value():
+    frame = to_frame(ROWS).assign(probability=0.5, macs=pd.array([None, None], dtype="Int64"))
+    names = ["number", "accuracy", "accuracy_std", "probability", "params", "activation", "placement", "widths"]
+    assert front_columns(frame).columns.tolist() == names
+    assert front_columns(pd.DataFrame({"loss": [0.1], "state": ["completed"]})).columns.tolist() == ["loss"]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.errors import ObjectiveError
+from results.errors import ObjectiveError, ResultsError
 from results.figures import front as figures
 from results.figures.front import front_figure, hypervolume_figure
 from results.figures.theme import save
@@ -176,3 +176,12 @@ def test_hypervolume_figure_has_the_rises_and_both_ends():
     rows = hypervolume_figure(frame).to_dict()["datasets"]["curve"]
     assert [row["completed"] for row in rows] == [1, 3, 5]
     assert [row["hypervolume"] for row in rows] == pytest.approx([0.5 * 7 / 9, 0.6 * 7 / 9, 0.6 * 7 / 9])
+
+
+def test_hypervolume_figure_over_hours_counts_what_failed():
+    frame = some([0.5, 0.4, 0.6], [100, 200, 100]).assign(number=[0, 1, 2], wall_s=1800.0)
+    frame["state"] = ["completed", "failed", "completed"]
+    rows = hypervolume_figure(frame, over="hours").to_dict()["datasets"]["curve"]
+    assert [row["hours"] for row in rows] == [0.5, 1.5]
+    with pytest.raises(ResultsError, match="trials, hours, got 'days'"):
+        hypervolume_figure(frame, over="days")

@@ -1,0 +1,34 @@
+"""Names and objectives as options have them: with commas, or again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+__all__ = ["names_of", "objectives_of"]
+
+WAYS = {"max": "maximize", "min": "minimize", "maximize": "maximize", "minimize": "minimize"}
+
+
+def names_of(texts: Sequence[str] | None) -> list[str]:
+    """Names from an option with commas that may be repeated, each once."""
+    names = [name.strip() for text in texts or () for name in text.split(",")]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def objectives_of(texts: Sequence[str] | None) -> dict[str, str]:
+    """NAME:max or NAME:min, with commas; nothing for no text.
+
+    Raises:
+        BadParameter: a text has another form, or a name is there twice.
+    """
+    found: dict[str, str] = {}
+    for text in names_of(texts):
+        name, colon, way = text.rpartition(":")
+        if not colon or not name or way not in WAYS:
+            raise typer.BadParameter(f"--objectives must be written NAME:max or NAME:min, got {text!r}")
+        if name in found:
+            raise typer.BadParameter(f"--objectives has {name} twice")
+        found[name] = WAYS[way]
+    return found
