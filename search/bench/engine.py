@@ -28,30 +28,41 @@ from search.run import run
 from search.training.data import Data, load
 from search.training.evaluator import TrainingEvaluator
 from search.training.recipe import Recipe
-from spaces import Candidate, space
+from spaces import Candidate
+from spaces import space as preset
 
-__all__ = ["bench_overhead", "bench_throughput", "nothing"]
+__all__ = ["SPACES", "bench_overhead", "bench_throughput", "nothing", "train"]
 
-WAYS = ("sequential", "optuna-pool", "ray-tune", "ours")
+WAYS = ("sequential", "optuna-pool", "ray-tune", "syne-tune", "ours")
 RECIPE = Recipe(epochs=8, batch_size=32, lr=0.05)
 NARROW = {"width": [0.1875, 0.25, 0.375]}  # of channel-compensation
 
 
+SIX = {"name": "six numbers", "parameters": {f"x{index}": {"low": 0.0, "high": 1.0} for index in range(6)}}
+SPACES: Mapping[str, Mapping[str, Any]] = {
+    "six numbers": {"space": SIX, "objectives": ("accuracy:max", "size:min")},
+    "full": {"space": "full"},
+}
+
+
 def nothing(config: Mapping[str, Any], report: Callable[[float], None]) -> dict[str, float]:
     """An evaluation of nothing."""
+    if "x0" in config:
+        return {"accuracy": config["x0"], "size": config["x1"]}
     return {"accuracy": config["lr_factor"] / (1 + sum(config["widths"]))}
 
 
-def bench_overhead(*, trials: int = 1000, workers: int | None = None) -> dict[str, Any]:
+def bench_overhead(space: str = "six numbers", *, trials: int = 1000, workers: int | None = None) -> dict[str, Any]:
     """Trials of nothing, study and records included.
 
     Args:
+        space: of `SPACES`: "six numbers", or "full", whose networks are counted besides, though never trained.
         trials: how many.
         workers: at once; None for as many as there are CPUs.
 
     Returns:
-        trials; trial_s: seconds a trial, after starting up; rss_200, rss_end: the driver's memory when 200 trials are
-        over and when all are, before the run's files and figures are made, bytes; growth: their ratio.
+        space; trials; trial_s: seconds a trial, after starting up; rss_200, rss_end: the driver's memory when 200
+        trials are over and when all are, before the run's files and figures are made, bytes; growth: their ratio.
     """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "run")
@@ -59,10 +70,11 @@ def bench_overhead(*, trials: int = 1000, workers: int | None = None) -> dict[st
         with watch:
             run(
                 trials=trials, workers=workers, out=folder, quiet=True, evaluator="search.bench.engine:nothing",
-                space="full", sampler="random", references=False,
+                sampler="random", references=False, **SPACES[space],
             )  # fmt: skip
     early, late = watch.memory_at(min(200, trials // 2)), watch.memory_at(trials)
     return {
+        "space": space,
         "trials": trials,
         "trial_s": watch.seconds_a_trial(),
         "rss_200": early,
@@ -136,14 +148,14 @@ def bench_throughput(
 def _candidates(count: int) -> list[Candidate]:
     with without_optunas_lines():
         asker = Asker(
-            space("channel-compensation").fix(NARROW), sampler("random", seed=0), directions=["maximize"], seed=0,
+            preset("channel-compensation").fix(NARROW), sampler("random", seed=0), directions=["maximize"], seed=0,
             check=lambda _: None,
         )  # fmt: skip
         found = [asked.candidate for _ in range(count) if (asked := asker.ask()) is not None]
     return [candidate for candidate in found if isinstance(candidate, Candidate)]
 
 
-def _train(data: Data, candidate: Candidate, seeds: tuple[int, ...]) -> float:
+def train(data: Data, candidate: Candidate, seeds: tuple[int, ...]) -> float:
     """One candidate as anybody would: one seed after the other."""
     accuracies = []
     for seed in seeds:
@@ -156,10 +168,10 @@ def _train(data: Data, candidate: Candidate, seeds: tuple[int, ...]) -> float:
 def _sequential(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int) -> float:
     data = load("digits")
     with torch_threads(workers):
-        _train(data, candidates[0], seeds[:1])
+        train(data, candidates[0], seeds[:1])
         started = time.monotonic()
         for candidate in candidates:
-            _train(data, candidate, seeds)
+            train(data, candidate, seeds)
         return time.monotonic() - started
 
 
@@ -167,11 +179,11 @@ def _prepare() -> None:
     """A worker of the pool: one thread, the data in memory, the kernel loaded."""
     torch.set_num_threads(1)
     _prepare.data = load("digits")  # type: ignore[attr-defined]
-    _train(_prepare.data, Candidate("resnet8", (3, 6, 12), "leni"), (0,))  # type: ignore[attr-defined]
+    train(_prepare.data, Candidate("resnet8", (3, 6, 12), "leni"), (0,))  # type: ignore[attr-defined]
 
 
 def _pool_task(task: tuple[Candidate, tuple[int, ...]]) -> float:
-    return _train(_prepare.data, *task)  # type: ignore[attr-defined]
+    return train(_prepare.data, *task)  # type: ignore[attr-defined]
 
 
 def _optuna_pool(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int) -> float:
@@ -207,7 +219,7 @@ def _ray_tune(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: 
         torch.set_num_threads(1)
         began = time.time()
         data = ray.get(reference)
-        accuracy = _train(data, Candidate.from_json(config["candidate"]), seeds)
+        accuracy = train(data, Candidate.from_json(config["candidate"]), seeds)
         tune.report({"accuracy": accuracy, "began": began, "ended": time.time()})
 
     with tempfile.TemporaryDirectory() as folder, ray_started(None):
@@ -223,6 +235,13 @@ def _ray_tune(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: 
         )
         found = [result.metrics for result in tuner.fit()]
     return max(one["ended"] for one in found) - min(one["began"] for one in found)
+
+
+def _syne_tune(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int) -> float:
+    from search.bench.syne_tune_way import syne_tune
+
+    with tempfile.TemporaryDirectory() as folder:
+        return syne_tune(candidates, seeds, workers, folder=Path(folder))
 
 
 def _ours(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int) -> float:
@@ -243,5 +262,6 @@ _DOERS: Mapping[str, Callable[[Sequence[Candidate], tuple[int, ...], int], float
     "sequential": _sequential,
     "optuna-pool": _optuna_pool,
     "ray-tune": _ray_tune,
+    "syne-tune": _syne_tune,
     "ours": _ours,
 }

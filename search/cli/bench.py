@@ -49,9 +49,12 @@ def network_command(
     model: Annotated[
         str, typer.Argument(help="One of our backbones, torchvision:NAME, timm:NAME or package.module:factory.")
     ] = "resnet20",
-    activations: Annotated[str, typer.Option(help="With commas; the first is what the others are compared with.")] = (
-        "relu,prelu,leni"
-    ),
+    activations: Annotated[
+        str,
+        typer.Option(
+            help="With commas, syne-tune too where it is installed; the first is what the others are compared with."
+        ),
+    ] = ("relu,prelu,leni"),
     width: Annotated[float, typer.Option(min=0.01, help="Of a backbone, as a share of its full one.")] = 1.0,
     image_size: Annotated[int, typer.Option(min=1, help="Side of the images, pixels.")] = 28,
     batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = 128,
@@ -75,9 +78,12 @@ def engine_command(
     trials: Annotated[int, typer.Option(min=20, help="Trials of nothing.")] = 1000,
     candidates: Annotated[int, typer.Option(min=2, help="Networks that are trained in every way.")] = 16,
     seeds: Annotated[str, typer.Option(help="Seeds of each network, with commas: one table for each.")] = "1,4",
-    ways: Annotated[str, typer.Option(help="With commas; the first is what the others are compared with.")] = (
-        "sequential,optuna-pool,ray-tune,ours"
-    ),
+    ways: Annotated[
+        str,
+        typer.Option(
+            help="With commas, syne-tune too where it is installed; the first is what the others are compared with."
+        ),
+    ] = ("sequential,optuna-pool,ray-tune,ours"),
     workers: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 2,
     as_json: AsJson = False,
 ) -> None:
@@ -85,21 +91,21 @@ def engine_command(
     counts = [part.strip() for part in seeds.split(",")]
     if not all(re.fullmatch(r"[1-9]\d*", part, re.ASCII) for part in counts):
         raise typer.BadParameter(f"--seeds must be numbers of at least 1 with commas, got {seeds!r}")
-    from search.bench.engine import WAYS, bench_overhead, bench_throughput
+    from search.bench.engine import SPACES, WAYS, bench_overhead, bench_throughput
 
     chosen = [part.strip() for part in ways.split(",")]
     if unknown := [way for way in chosen if way not in WAYS]:
         raise typer.BadParameter(f"--ways must be of {', '.join(WAYS)}, got {unknown[0]!r}")
-    overhead = [bench_overhead(trials=trials, workers=workers)]
+    overhead = [bench_overhead(space, trials=trials, workers=workers) for space in SPACES]
     rows = [
         row
         for count in counts
         for row in bench_throughput(candidates=candidates, seeds=int(count), ways=chosen, workers=workers)
     ]
     if as_json:
-        typer.echo(json.dumps({"overhead": overhead[0], "throughput": rows}))
+        typer.echo(json.dumps({"overhead": overhead, "throughput": rows}))
         return
-    _show(overhead, ("trials", "trial_s", "rss_200", "rss_end", "growth"), False)
+    _show(overhead, ("space", "trials", "trial_s", "rss_200", "rss_end", "growth"), False)
     _show(rows, ("way", "seeds", "seconds", "candidates_an_hour", "ratio"), False)
 
 
@@ -122,7 +128,9 @@ def _show(rows: Iterable[dict[str, Any]], columns: Sequence[str], as_json: bool)
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in columns:
-        table.add_column(name, justify="left" if name in ("layout", "activation", "way") else "right", no_wrap=True)
+        table.add_column(
+            name, justify="left" if name in ("layout", "activation", "way", "space") else "right", no_wrap=True
+        )
     said = ""
     with Live(table, console=Console(stderr=True), transient=True):
         for row in rows:
