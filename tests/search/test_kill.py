@@ -174,4 +174,9 @@ def test_run_that_is_over_stays_as_it_is(undisturbed):
 
 def test_children_of_killed_drivers_are_gone(orphans):
     """Ray's agents notice last, after a minute."""
-    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in orphans))
+
+    def alive() -> list[psutil.Process]:
+        return [child for child in orphans if child.is_running() and child.status() != "zombie"]
+
+    wait_for(lambda: not alive())
+    assert alive() == []

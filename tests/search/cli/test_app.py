@@ -6,20 +6,6 @@ import pytest
 import search.cli.app as app_module
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Call the command in this process; give its exit code, standard output and standard error."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["leni-search", *words])
-        with pytest.raises(SystemExit) as ended:
-            app_module.main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
-
-
 def test_version_is_the_distributions(command):
     import importlib.metadata
 

@@ -24,8 +24,25 @@ def test_network_as_table_names_activations():
 
 
 @pytest.mark.parametrize(
-    "arguments", [("block", "--shape", "2,3,4"), ("block", "--shape", "0,3,4,4"), ("block", "--kernel-size", "2")]
+    "arguments",
+    [
+        ("block", "--shape", "2,3,4"),
+        ("block", "--shape", "0,3,4,4"),
+        ("block", "--kernel-size", "2"),
+        ("engine", "--ways", "ourz"),
+    ],
 )
 def test_bad_option_is_refused(arguments):
     result = invoke(*arguments)
     assert result.exit_code == 2
+
+
+def test_engine_measures_itself_and_each_way(ray_session):
+    result = invoke(
+        "engine", "--trials", "20", "--candidates", "2", "--seeds", "1", "--ways", "sequential,ours", "--json"
+    )
+    found = json.loads(result.stdout)
+    assert [row["space"] for row in found["overhead"]] == ["six numbers", "full"]
+    assert all(row["trials"] == 20 and row["trial_s"] > 0 and row["growth"] > 0 for row in found["overhead"])
+    assert [(row["way"], row["seeds"]) for row in found["throughput"]] == [("sequential", 1), ("ours", 1)]
+    assert found["throughput"][0]["ratio"] == 1.0

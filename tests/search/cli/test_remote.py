@@ -6,23 +6,12 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-import search.cli.app as app_module
 from search.cli import remote
 
 
-@pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
-    """Call the command in this process; give its exit code, standard output and standard error."""
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["leni-search", *words])
-        with pytest.raises(SystemExit) as ended:
-            app_module.main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 class Service:

@@ -1,28 +1,11 @@
-import sys
-
 import pandas as pd
 import pytest
 
-import search.cli.app as app_module
 from results.confirmation import Confirmation, confirmation
 from results.records import to_curves, to_frame, write
 from spaces import Candidate
 
 LENI = Candidate("resnet8", (2, 4, 8), "leni", "inner", {"kernel_size": 5})
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Call the command in this process; give its exit code, standard output and standard error."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["leni-search", *words])
-        with pytest.raises(SystemExit) as ended:
-            app_module.main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 def found(complete: bool = True) -> Confirmation:

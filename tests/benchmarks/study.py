@@ -1,0 +1,90 @@
+"""The studies under docs/studies, each by one command: python tests/benchmarks/study.py digits [--out FOLDER]
+
+Runs what a user would: a search, its confirmation on the test split, compensation, an ablation of LENI's parts and the
+report, in FOLDER; then copies the figures and writes the tables as they are printed to docs/studies/NAME.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import results
+
+DOCS = Path(__file__).parents[2] / "docs" / "studies"
+TABLES = """# Study: {name}
+
+Made by `python tests/benchmarks/study.py {name}` from [{name}.toml](../{name}.toml).
+
+## Front of the search
+
+![front](front.svg)
+
+{0}
+
+## Compensation
+
+![compensation](compensation.svg)
+
+{1}
+
+## Confirmed on the test split
+
+{2}
+
+## Ablation
+
+![ablation](ablation.svg)
+
+{3}
+"""
+FACTORS = ("activation", "branch", "frozen", "kernel", "compression", "norm", "start")
+
+
+def command(*words: object) -> str:
+    """What a command prints; its progress goes to the terminal."""
+    print(f"$ leni-search {' '.join(map(str, words))}", file=sys.stderr, flush=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "search.cli", *map(str, words)], check=True, text=True, stdout=subprocess.PIPE
+    )
+    return made.stdout
+
+
+def base(run: Path) -> int:
+    """The number of the most accurate network that has LENI everywhere."""
+    trials = results.load(run).trials.query("state == 'completed' and activation == 'leni' and placement == 'all'")
+    return int(trials.sort_values("accuracy").iloc[-1]["number"])
+
+
+def study(name: str, out: Path) -> None:
+    """Run all of it; what was run before is not run again."""
+    run, docs, spec = out / "run", DOCS / name, DOCS / f"{name}.toml"
+    docs.mkdir(parents=True, exist_ok=True)
+    if not (run / "trials.parquet").exists():
+        command("run", spec, "--out", run)
+    if not (run / "confirmed.csv").exists():
+        command("confirm", run)
+    if not (run / "ablation" / "ablation.md").exists():
+        factors = [word for factor in FACTORS for word in ("--factors", factor)]
+        command("ablate", run, "--trial", base(run), *factors)
+    command("report", run)
+    said = [
+        command("front", run, "--figure", docs / "front.svg"),
+        command("compensation", run, "--figure", docs / "compensation.svg"),
+        (run / "confirmed.csv").read_text(),
+    ]
+    shutil.copy(run / "ablation" / "ablation.svg", docs)
+    table = (run / "ablation" / "ablation.md").read_text()
+    blocks = [f"```\n{text.rstrip()}\n```" for text in said]
+    (docs / "tables.md").write_text(TABLES.format(*blocks, table, name=name))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=["digits", "fashion-mnist"])
+    parser.add_argument("--out", type=Path, default=Path("runs") / "studies")
+    given = parser.parse_args()
+    study(given.name, given.out / given.name)
