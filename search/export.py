@@ -96,10 +96,7 @@ def export(
         EvaluationError: the training came to nothing, or the file does not give the network's predictions.
         RunUnreadable: there are no records in the folder.
     """
-    if form not in FORMATS:
-        raise SpecError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
-    if missing := [name for name in FORMATS[form].packages if importlib.util.find_spec(name) is None]:
-        raise SpecError(f"the format {form} needs {' and '.join(missing)}: pip install 'leni-search[onnx]'")
+    _check(form)
     place = RunFolder(folder)
     spec = trained_spec(place)
     run = results.load(place.path)
@@ -133,6 +130,14 @@ def export(
     except OSError as error:
         raise FolderError(f"{path.parent} cannot be written: {error.strerror}") from None
     return Export(path, card, (path, *cards))
+
+
+def _check(form: str) -> None:
+    """Raise where there is no such format, or what it needs is not installed."""
+    if form not in FORMATS:
+        raise SpecError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
+    if missing := [name for name in FORMATS[form].packages if importlib.util.find_spec(name) is None]:
+        raise SpecError(f"the format {form} needs {' and '.join(missing)}: pip install 'leni-search[onnx]'")
 
 
 def _path(place: RunFolder, number: int, form: str, out: str | Path | None) -> Path:
