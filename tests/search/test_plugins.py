@@ -27,17 +27,17 @@ OBJECTIVES = ("f1:min", "f2:min")
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 
-def ours(name: str, trials: int, workers: int, folder, **keys) -> results.Run:
+def ours(name: str, trials: int, workers: int, folder, seed=3, **keys) -> results.Run:
     return search.run(
         evaluator=f"plugin_evaluators:{name}", space=PROBLEMS[name], objectives=OBJECTIVES, trials=trials,
-        workers=workers, seed=3, out=folder, quiet=True, **keys,
+        workers=workers, seed=seed, out=folder, quiet=True, **keys,
     )  # fmt: skip
 
 
-def plain(name: str, trials: int, which: str) -> list[list[float]]:
+def plain(name: str, trials: int, which: str, seed: int = 3) -> list[list[float]]:
     """Optuna as its documentation writes it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler(which, seed=3))
+    study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler(which, seed=seed))
     for _ in range(trials):
         trial = study.ask()
         point = space(PROBLEMS[name]).suggest(trial)
