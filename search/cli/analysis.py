@@ -82,6 +82,8 @@ def compare_command(
         raise ResultsError(
             f"{every[0].folder} and {other.folder} had other objectives: say which count with --objectives"
         )
+    if len(sets := sorted({str(run.environment["data"]) for run in every if "data" in run.environment})) > 1:
+        typer.echo(f"These runs are of different data: {', '.join(sets)}.", err=True)
     trials = {name: [run.trials for run in group] for name, group in read.items()}
     found = compare(trials, objectives=by, level=level, seed=seed)
     _say(found, {"measures": found.measures, "differences": found.differences}, figure, as_json)

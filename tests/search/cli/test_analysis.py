@@ -92,3 +92,11 @@ def test_compare_of_runs_with_other_objectives_asks_which_count(folders, monkeyp
     assert "say which count with --objectives" in str(done.exception)
     by = ["--objectives", "accuracy:max,params:min"]
     assert COMMAND.invoke(app, ["compare", folders["a"], folders["c"], *by]).exit_code == 0
+
+
+def test_compare_says_that_runs_are_of_different_data(folders):
+    for name, data in (("a", "digits"), ("c", "fashion-mnist")):
+        path = Path(folders[name]) / "environment.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "data": data}))
+    done = COMMAND.invoke(app, ["compare", folders["a"], folders["c"]])
+    assert done.exit_code == 0 and done.stderr == "These runs are of different data: digits, fashion-mnist.\n"
