@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 
-__all__ = ["replace_file"]
+from results.errors import ResultsError
+
+__all__ = ["known_suffix", "replace_file"]
+
+
+def known_suffix(path: str | Path, suffixes: Collection[str], what: str) -> str:
+    """A file's suffix in lower case.
+
+    Raises:
+        ResultsError: it is none of these; `what` says what is to be saved.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in suffixes:
+        raise ResultsError(f"{what} is saved as one of {', '.join(suffixes)}, got {Path(path).name}")
+    return suffix
 
 
 def replace_file(path: str | Path, content: bytes) -> None:

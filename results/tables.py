@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from results.errors import ResultsError
-from results.files import replace_file
+from results.files import known_suffix, replace_file
 
 __all__ = [
     "SUFFIXES",
@@ -143,10 +143,7 @@ def check_table(path: str | Path) -> str:
     Raises:
         ResultsError: the suffix is another one.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ResultsError(f"a table is saved as one of {', '.join(SUFFIXES)}, got {Path(path).name}")
-    return suffix
+    return known_suffix(path, SUFFIXES, "a table")
 
 
 def save_table(frame: pd.DataFrame, path: str | Path) -> None:

@@ -21,8 +21,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from results.errors import ResultsError
-from results.files import replace_file
+from results.files import known_suffix, replace_file
 
 __all__ = [
     "COLOURS",
@@ -142,10 +141,7 @@ def check_format(path: str | Path) -> str:
     Raises:
         ResultsError: the suffix is another one.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise ResultsError(f"a figure is saved as one of {', '.join(FORMATS)}, got {Path(path).name}")
-    return suffix
+    return known_suffix(path, FORMATS, "a figure")
 
 
 def save(chart: alt.TopLevelMixin, path: str | Path) -> None:
