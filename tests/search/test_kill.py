@@ -66,7 +66,7 @@ def states(folder: Path) -> list[str]:
     return [trial.state.name for trial in study.trials]
 
 
-def wait_for(condition, *, seconds: float = 90.0) -> None:
+def wait_for(condition, *, seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to this"
@@ -132,6 +132,7 @@ def test_second_driver_is_refused_while_the_first_lives(tmp_path):
     process = driver(folder)
     try:
         wait_for(lambda: len(states(folder)) > 0)
+        process.send_signal(signal.SIGSTOP)  # it lives, and does not come to its end meanwhile
         with pytest.raises(FolderError, match=rf"is being driven by process {process.pid} on"):
             resume(folder, quiet=True)
     finally:
