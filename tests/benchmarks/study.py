@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 import results
 
 DOCS = Path(__file__).parents[2] / "docs" / "studies"
@@ -37,10 +39,15 @@ Made by `python tests/benchmarks/study.py {name}` from [{name}.toml](../{name}.t
 
 ## Ablation
 
-![ablation](ablation.svg)
+![ablation](ablation.png)
 
 {3}
 """
+COLUMNS = {
+    "number": "trial", "role": "role", "activation": "activation", "widths": "widths", "params": "params",
+    "searched": "validation, search", "accuracy": "validation, fresh seeds", "test_accuracy": "test",
+    "test_low": "95% from", "test_high": "to",
+}  # fmt: skip
 FACTORS = ("branch", "frozen", "kernel", "compression", "norm", "start")
 SEEDS = {"digits": 8, "fashion-mnist": 6}  # of the ablation; six pairs can reach p = 0.03
 
@@ -75,11 +82,13 @@ def study(name: str, out: Path) -> None:
     said = [
         command("front", run, "--figure", docs / "front.svg"),
         command("compensation", run, "--figure", docs / "compensation.svg"),
-        (run / "confirmed.csv").read_text(),
     ]
-    shutil.copy(run / "ablation" / "ablation.svg", docs)
+    confirmed = pd.read_csv(run / "confirmed.csv")[list(COLUMNS)].round(4)
+    rows = [COLUMNS.values(), ["---"] * len(COLUMNS), *confirmed.astype(str).to_numpy()]
+    said.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
+    shutil.copy(run / "ablation" / "ablation.png", docs)
     table = (run / "ablation" / "ablation.md").read_text()
-    blocks = [f"```\n{text.rstrip()}\n```" for text in said]
+    blocks = [text if text.startswith("|") else f"```\n{text.rstrip()}\n```" for text in said]
     (docs / "tables.md").write_text(TABLES.format(*blocks, table, name=name))
 
 
