@@ -99,4 +99,5 @@ def test_compare_says_that_runs_are_of_different_data(folders):
         path = Path(folders[name]) / "environment.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "data": data}))
     done = COMMAND.invoke(app, ["compare", folders["a"], folders["c"]])
-    assert done.exit_code == 0 and done.stderr == "These runs are of different data: digits, fashion-mnist.\n"
+    assert done.exit_code == 0
+    assert done.stderr == "These runs are of different data: digits, fashion-mnist.\n"
