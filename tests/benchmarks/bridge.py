@@ -1,8 +1,8 @@
 """The engine beside plain Optuna on known problems: python tests/benchmarks/bridge.py [--workers 8] [--trials 200]
 
-For ZDT1, ZDT2, DTLZ2 and a space of mixed, conditional parameters: hypervolume of plain Optuna's ask and tell, and of
-the engine with that many trials at once, mean over the seeds. With one worker both are the same trial for trial, which
-tests/search/test_plugins.py holds; with more, the sampler knows less when it is asked.
+For ZDT1, ZDT2, DTLZ2 and a space of mixed, conditional parameters, mean hypervolume over the seeds: plain Optuna's ask
+and tell one after the other; with as many trials asked for ahead as there are workers; and the engine. With one worker
+all are the same trial for trial, which tests/search/test_plugins.py holds; with more, a sampler knows less at each ask.
 """
 
 from __future__ import annotations
@@ -32,25 +32,28 @@ def main() -> None:
     parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
-    print("| problem | plain Optuna | engine | ratio |\n|---|---|---|---|", flush=True)
+    print("| problem | one by one | in flight | engine | over the first | over the second |\n|---|---|---|---|---|---|")
     with started(None):
         for name, reference in REFERENCE.items():
             compare(name, reference, given)
 
 
 def compare(name: str, reference: list[float], given: argparse.Namespace) -> None:
-    """Both ways on one problem."""
-    plain, ours = [], []
+    """The three ways on one problem."""
+    found = []
     for seed in range(given.seeds):
-        plain.append(hypervolume(plugins.plain(name, given.trials, given.sampler, seed=seed), reference))
+        one, ahead = (plugins.plain(name, given.trials, given.sampler, seed, at_once) for at_once in (1, given.workers))
         with tempfile.TemporaryDirectory() as folder:
             run = plugins.ours(
                 name, given.trials, given.workers, Path(folder, "run"), sampler=given.sampler, seed=seed,
                 duplicates="allow", cpus_per_trial=0.25,
             )  # fmt: skip
-        ours.append(hypervolume(run.trials[["f1", "f2"]].astype(float), reference))
-    means = statistics.fmean(plain), statistics.fmean(ours)
-    print(f"| {name} | {means[0]:.4f} | {means[1]:.4f} | {means[1] / means[0]:.4f} |", flush=True)
+        values = (one, ahead, run.trials[["f1", "f2"]].astype(float))
+        found.append([hypervolume(each, reference) for each in values])
+    one, ahead, engine = map(statistics.fmean, zip(*found, strict=True))
+    print(
+        f"| {name} | {one:.4f} | {ahead:.4f} | {engine:.4f} | {engine / one:.4f} | {engine / ahead:.4f} |", flush=True
+    )
 
 
 if __name__ == "__main__":

@@ -34,15 +34,19 @@ def ours(name: str, trials: int, workers: int, folder, seed=3, **keys) -> result
     )  # fmt: skip
 
 
-def plain(name: str, trials: int, which: str, seed: int = 3) -> list[list[float]]:
-    """Optuna as its documentation writes it."""
+def plain(name: str, trials: int, which: str, seed: int = 3, at_once: int = 1) -> list[list[float]]:
+    """Optuna as its documentation writes it; `at_once` trials are asked for before the first of them is told."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler(which, seed=seed))
-    for _ in range(trials):
-        trial = study.ask()
-        point = space(PROBLEMS[name]).suggest(trial)
-        found = getattr(plugin_evaluators, name)(dict(point.values), None)
-        study.tell(trial, [found["f1"], found["f2"]])
+    waiting: list[tuple[optuna.Trial, dict[str, float]]] = []
+    for index in range(trials + at_once - 1):
+        if index < trials:
+            trial = study.ask()
+            point = space(PROBLEMS[name]).suggest(trial)
+            waiting.append((trial, getattr(plugin_evaluators, name)(dict(point.values), None)))
+        if index >= at_once - 1:
+            trial, found = waiting.pop(0)
+            study.tell(trial, [found["f1"], found["f2"]])
     return [trial.values for trial in study.trials]
 
 
