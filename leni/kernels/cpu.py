@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,7 @@ Way = tuple[int, bool, bool]  # k, whether maps are channels_last, whether to wo
 _PARALLEL_FROM = 32_768  # elements, as torch's own grain: below, waking threads costs more than they save
 _TINY = 16  # pixels of a plane up to which contiguous maps too are worked on pixel by pixel
 _MANY = 32  # channels from which a loop over them pays; on tiny planes, or without neighbours, an eighth of them
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # numba makes its messages bold where colorama is installed
 _forked = False
 
 
@@ -261,5 +263,5 @@ def prepare() -> str | None:
     try:
         backward(one, one, one[0, 0, 0], one)
     except (NumbaError, RuntimeError, OSError) as error:
-        return str(error).strip().splitlines()[0]
+        return _STYLE.sub("", str(error)).strip().splitlines()[0]
     return None
