@@ -116,14 +116,11 @@ def export(
         replace_file(path, written(exported, part.images[:2], form))
         labels = predictions(exported, part.images, EVALUATION_BATCH)
         right, agreement = int((labels == part.labels).sum()), FORMATS[form].check(path, part.images, labels)
+        checked = {"images": len(part.labels), "same_predictions": agreement}
         card = {
-            "trial": number,
-            "run": place.path.name,
-            **_file_facts(path, form, data),
-            "checked": {"images": len(part.labels), "same_predictions": agreement},
-            "accuracy": _accuracy(found, right, len(part.labels)),
-            **_facts(spec, candidate, data, found),
-        }
+            "trial": number, "run": place.path.name, **_file_facts(path, form, data), "checked": checked,
+            "accuracy": _accuracy(found, right, len(part.labels)), **_facts(spec, candidate, data, found),
+        }  # fmt: skip
         cards = tuple(path.with_name(f"{path.stem}-card{suffix}") for suffix in (".json", ".md"))
         write_text(cards[0], json.dumps(card, indent=2) + "\n")
         write_text(cards[1], card_text(card))

@@ -88,7 +88,10 @@ def study(name: str, out: Path) -> None:
     said.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
     shutil.copy(run / "ablation" / "ablation.png", docs)
     table = (run / "ablation" / "ablation.md").read_text()
-    blocks = [text if text.startswith("|") else f"```\n{text.rstrip()}\n```" for text in said]
+    blocks = [
+        text if text.startswith("|") else f"```\n{text.rstrip()}\n```"
+        for text in (text.replace(f"{docs}/", "") for text in said)
+    ]
     (docs / "tables.md").write_text(TABLES.format(*blocks, table, name=name))
 
 
