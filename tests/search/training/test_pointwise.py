@@ -1,4 +1,4 @@
-"""Strided 1x1 convolutions on channels_last maps of few channels: oneDNN's own gradient is wrong, or ends the process."""
+"""Strided 1x1 convolutions on channels_last maps of few channels: oneDNN's gradient is wrong, or ends the process."""
 
 import os
 import subprocess
