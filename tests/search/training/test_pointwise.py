@@ -60,4 +60,3 @@ def test_narrow_networks_train_in_a_process_that_survives():
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert len(ended.stdout.split()) == 6
-
