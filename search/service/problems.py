@@ -58,8 +58,11 @@ _BODY: dict[str, Any] = {
     }
 }
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    status: {"description": HTTPStatus(status).phrase, **_BODY}
-    for status in (400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503)
+    304: {"description": HTTPStatus(304).phrase},
+    **{
+        status: {"description": HTTPStatus(status).phrase, **_BODY}
+        for status in (400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 500, 503)
+    },
 }
 """What any of the addresses may answer instead, for the OpenAPI document."""
 
@@ -93,6 +96,9 @@ def install(app: FastAPI, page: Any) -> None:
         detail = str(error.detail)
         if error.status_code == 404:
             detail = "there is nothing at this address"
+        elif error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "GET")
+            detail = f"this address does not take {request.method}, but {allowed}"
         return tell(request, error.status_code, detail, dict(error.headers or {}))
 
     def invalid(request: Request, error: Exception) -> Response:
@@ -119,6 +125,10 @@ def install(app: FastAPI, page: Any) -> None:
 def _sentence(error: RequestValidationError) -> str:
     """The first complaint about a request as one sentence."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-    message = str(first["msg"]).replace("Input should be", "must be", 1)
+    if first["type"] == "json_invalid":
+        return f"the body is not JSON: {first.get('ctx', {}).get('error', '')}".encode(errors="replace").decode()[:500]
+    if first["loc"] == ("body",):
+        return "the body must be a JSON object, sent with Content-Type: application/json"
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    message = str(first["msg"]).replace("Input should", "must", 1).replace("String should", "must", 1)
     return f"{where}: {message}".encode(errors="replace").decode()[:500]
