@@ -46,12 +46,8 @@ def trials(
     if reading is None:
         return send_json(request, '{"items": [], "next": null}')
     after = -1 if cursor is None else int(cursor)
-    numbers = [
-        number
-        for number, position in reading.get("positions").items()
-        if number > after and state in (None, reading.get("states")[position])
-    ]
-    rows, positions = reading.get("rows"), reading.get("positions")
+    rows, positions, states = (reading.get(name) for name in ("rows", "positions", "states"))
+    numbers = [n for n, position in positions.items() if n > after and state in (None, states[position])]
     items = ",".join(rows[positions[number]] for number in numbers[:limit])
     following = json.dumps(str(numbers[limit - 1])) if len(numbers) > limit else "null"
     return send_json(request, f'{{"items": [{items}], "next": {following}}}')

@@ -24,6 +24,7 @@ __all__ = ["DOCUMENTED", "Problem", "answer", "install"]
 
 log = logging.getLogger("leni_search.service")
 BUSY = "the service's database does not answer now; nothing has been changed, try again"
+FULL = "the disk of the service's database is full; nothing has been changed, try again when there is room"
 
 
 class Problem(Exception):
@@ -110,8 +111,10 @@ def install(app: FastAPI, page: Any) -> None:
         return tell(request, 409, str(error))
 
     def busy(request: Request, error: Exception) -> Response:
-        log.warning("database", extra={"error": " ".join(str(getattr(error, "orig", error)).split())[:300]})
-        return tell(request, 503, BUSY, {"Retry-After": "2"})
+        reason = " ".join(str(getattr(error, "orig", error)).split())[:300]
+        log.warning("database", extra={"error": reason})
+        full = "disk is full" in reason or "No space left" in reason  # SQLite's words, PostgreSQL's
+        return tell(request, 503, FULL if full else BUSY, {"Retry-After": "2"})
 
     app.add_exception_handler(LeniSearchError, refused)
     app.add_exception_handler(ResultsError, refused)

@@ -135,3 +135,10 @@ def test_talking_to_a_server_needs_neither_torch_nor_ray():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_second_service_of_a_folder_is_refused(command, tmp_path):
+    with remote._alone(tmp_path / "served"):
+        code, _, err = command("serve", "--folder", str(tmp_path / "served"))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "another service is at work" in err
