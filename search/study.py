@@ -7,7 +7,6 @@ storage. A database that is gone for a while is waited for; a write that it may 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import time
@@ -28,6 +27,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from leni.errors import StorageError
+from search.postgres import with_driver
 from spaces import Candidate, Configuration
 
 __all__ = ["NAME", "STATES", "Outcome", "StudyStore", "candidate_of", "check_database", "curve_of"]
@@ -281,9 +281,7 @@ def _reason(error: Exception) -> str:
 def _open(url: str) -> BaseStorage:
     """The storage; SQLite with a write-ahead log, which halves the price of a trial, and patience with readers."""
     if not url.startswith("sqlite"):
-        if url.startswith("postgresql://") and importlib.util.find_spec("psycopg2") is None:
-            url = url.replace("postgresql://", "postgresql+psycopg://", 1)  # its successor, which the extra installs
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return RDBStorage(with_driver(url), engine_kwargs={"pool_pre_ping": True})
     storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
 
     @event.listens_for(storage.engine, "connect")

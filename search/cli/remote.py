@@ -238,9 +238,15 @@ def status_command(
 def watch_command(search_id: SearchId, server: Server = HERE, token: Secret = None) -> int:
     """Follow a search to its end, a line for each change; exits as `run` would have."""
     state: dict[str, Any] = {}
+    said = ""
     with _client(server, token) as client:
         for state in client.watch(search_id):
-            typer.echo(f"{state['outcome'] or state['state']}: {_trials(state)} trials")
+            line = f"{state['outcome'] or state['state']}: {_trials(state)} trials"
+            if state.get("ahead"):
+                line += f", {state['ahead']} queued before it"
+            if line != said:
+                typer.echo(line)
+            said = line
     if state.get("note"):
         typer.echo(state["note"], err=True)
     return {"cancelled": 130, "failed": 2, "lost": 1}.get(state.get("outcome", "lost"), 0)

@@ -282,7 +282,8 @@ class TrialErrors(Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Called by Tune after the searcher's `on_trial_complete`, when a trial is not tried again."""
         error = trial.get_pickled_error()
-        lines = str(error).strip().splitlines() or ["no message"]
+        said = "without a word: killed, out of memory, or crashed" if error is None else str(error).strip()
+        lines = said.splitlines() or ["no message"]
         self.searcher.crashed(trial.trial_id, f"the trial's process ended: {lines[0]}"[:500])
 
 

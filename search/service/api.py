@@ -21,6 +21,10 @@ from spaces import PRESETS, space
 
 __all__ = ["Cursor", "SearchId", "router"]
 
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {}}},
+    204: {"description": "it has ended, as the caller knows"},
+}
 router = APIRouter(prefix="/api/v1", responses=DOCUMENTED, tags=["searches"])
 
 PLAIN = r"^[^\x00-\x1f\x7f\ud800-\udfff]*$"
@@ -53,7 +57,7 @@ class Extension(BaseModel):
     add_trials: int = Field(ge=1, le=1_000_000)
 
 
-@router.post("/searches", status_code=201)
+@router.post("/searches", status_code=201, responses={200: {"description": "the search of this key"}})
 def submit(request: Request, submission: Submission, caller: Submitter, key: Key = None) -> Response:
     """Queue a search. 201 where it is new, 200 where this key has submitted it before."""
     if caller.search is not None:
@@ -89,8 +93,7 @@ def read_search(request: Request, search_id: SearchId, caller: Reader) -> Respon
     """A search: its state, its counts of trials, and its place where it is queued."""
     service = service_of(request)
     search = search_for(request, caller, search_id)
-    ahead = service.store.ahead(search) if search.state == "queued" else None
-    return send_json(request, json.dumps({**service.describe(search), "ahead": ahead, "spec": search.spec}))
+    return send_json(request, json.dumps({**service.describe_one(search), "spec": search.spec}))
 
 
 @router.post("/searches/{search_id}/cancel", status_code=202)
@@ -125,7 +128,7 @@ def delete(request: Request, search_id: SearchId, caller: Admin) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/searches/{search_id}/events")
+@router.get("/searches/{search_id}/events", response_class=Response, responses=STREAM)
 async def events(request: Request, search_id: SearchId, caller: Reader) -> Response:
     """Server-sent events: `search` at each change, `end` once it has ended."""
     search_for(request, caller, search_id)

@@ -18,7 +18,7 @@ from search.service.events import Hub
 from search.service.guard import Guard
 from search.service.launch import Launcher, launcher
 from search.service.metrics import Metrics
-from search.service.problems import install
+from search.service.problems import Problem, install
 from search.service.queue import Queue
 from search.service.reading import Readings
 from search.service.settings import Settings
@@ -115,5 +115,5 @@ def _metrics(request: Request, caller: Reader) -> Response:
     """Counts, as Prometheus reads them."""
     service = service_of(request)
     if caller.search is not None:
-        return Response(status_code=404)
+        raise Problem(404, "there is nothing at this address")  # for whom sees a single search
     return Response(service.metrics.text(service.store.counts(), service.queue_age_s()), media_type="text/plain")

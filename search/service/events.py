@@ -61,7 +61,7 @@ class Hub:
         search = self.service.store.get(search_id)
         if search is None or search.state == "deleting":
             return GONE
-        text = json.dumps(self.service.describe(search))
+        text = json.dumps(self.service.describe_one(search))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest(), text
 
 

@@ -60,7 +60,7 @@ def named(home: Home, *names: str) -> Path:
     for name in names:
         if name in known:
             return known[name]
-    raise Problem(404, f"the run has no {names[0].rpartition('.')[0] or names[0]} yet, or its folder has none")
+    raise Problem(404, f"the run has no file {names[0][:80]!r}")
 
 
 def send_file(request: Request, path: Path) -> Response:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import pandas as pd
 from fastapi import APIRouter, Path, Query, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 import results
 from leni.placement import Placement
@@ -24,7 +25,9 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1/searches/{search_id}", responses=DOCUMENTED, tags=["outcome"])
 
+FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}
 LONGEST_LOG = 256 * 1024
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # that Ray puts into what its workers say
 TrialNumber = Annotated[int, Path(ge=0, le=10**9, description="of a trial, counted from 0")]
 FileName = Annotated[str, Path(max_length=300)]
 
@@ -43,12 +46,8 @@ def trials(
     if reading is None:
         return send_json(request, '{"items": [], "next": null}')
     after = -1 if cursor is None else int(cursor)
-    numbers = [
-        number
-        for number, position in reading.get("positions").items()
-        if number > after and state in (None, reading.get("states")[position])
-    ]
-    rows, positions = reading.get("rows"), reading.get("positions")
+    rows, positions, states = (reading.get(name) for name in ("rows", "positions", "states"))
+    numbers = [n for n, position in positions.items() if n > after and state in (None, states[position])]
     items = ",".join(rows[positions[number]] for number in numbers[:limit])
     following = json.dumps(str(numbers[limit - 1])) if len(numbers) > limit else "null"
     return send_json(request, f'{{"items": [{items}], "next": {following}}}')
@@ -105,13 +104,13 @@ def figure(request: Request, search_id: SearchId, caller: Reader) -> Response:
     return send_json(request, reading.get("figure"))
 
 
-@router.get("/figures/{name}")
+@router.get("/figures/{name}", response_class=Response, responses=FILE)
 def named_figure(request: Request, search_id: SearchId, name: FileName, caller: Reader) -> Response:
     """A figure that the run has written: front.html, front.png, ..."""
     return send_file(request, named(_home(request, caller, search_id), name, f"figures/{name}"))
 
 
-@router.get("/report")
+@router.get("/report", response_class=HTMLResponse)
 def report(request: Request, search_id: SearchId, caller: Reader) -> Response:
     """The report, one HTML page, of what is known now."""
     return send_page(request, _study(request, caller, search_id, "report"))
@@ -132,7 +131,11 @@ def importance(request: Request, search_id: SearchId, caller: Reader) -> Respons
 @router.get("/ablation")
 def ablation(request: Request, search_id: SearchId, caller: Reader) -> Response:
     """The ablation study that has been made of the run, a row for each comparison."""
-    path = named(_home(request, caller, search_id), "ablation/ablation.csv")
+    home = _home(request, caller, search_id)
+    if (path := files(home).get("ablation/ablation.csv")) is None:
+        raise Problem(
+            404, "no ablation study of this search has been made: `leni-search ablate` makes one on the server"
+        )
     return send_json(request, f'{{"items": {results.to_json(pd.read_csv(path))}}}')
 
 
@@ -143,7 +146,7 @@ def exports(request: Request, search_id: SearchId, caller: Reader) -> Response:
     return send_json(request, json.dumps({"items": [name for name in known if name.startswith("exports/")]}))
 
 
-@router.get("/exports/{name:path}")
+@router.get("/exports/{name:path}", response_class=Response, responses=FILE)
 def export(request: Request, search_id: SearchId, name: FileName, caller: Reader) -> Response:
     """A file of an exported network."""
     return send_file(request, named(_home(request, caller, search_id), f"exports/{name}"))
@@ -161,7 +164,7 @@ def list_files(request: Request, search_id: SearchId, caller: Reader) -> Respons
     return send_json(request, json.dumps({"items": items}))
 
 
-@router.get("/files/{name:path}")
+@router.get("/files/{name:path}", response_class=Response, responses=FILE)
 def file(request: Request, search_id: SearchId, name: FileName, caller: Reader) -> Response:
     """One of these files."""
     return send_file(request, named(_home(request, caller, search_id), name))
@@ -184,7 +187,7 @@ def logs(
             part = stream.read(LONGEST_LOG)
     except OSError:
         start, size, part = 0, 0, b""
-    text = part.decode(errors="replace")
+    text = COLOURS.sub("", part.decode(errors="replace"))
     return send_json(request, json.dumps({"text": text, "offset": start, "next": start + len(part), "size": size}))
 
 

@@ -167,7 +167,7 @@ def _form(request: Request, caller: Caller, fields: dict[str, str], mistake: str
         folder = next((place for place in settings.data_folders if describe(name, folder=place).found), None)
         info = describe(name, folder=folder if name != "digits" else None)
         sets.append({"name": name, "found": info.found, "images": info.images})
-    spaces = [{"name": name, "size": space(name).size, "description": space(name).description} for name in PRESETS]
+    spaces = [(name, space(name)) for name in PRESETS]
     return _page(
         "new.html", request, caller, status=status, fields=fields, mistake=mistake, spaces=spaces, sets=sets,
         samplers=SAMPLERS, stoppers=STOPPERS, evaluators=settings.evaluators, folders=settings.data_folders,

@@ -24,6 +24,7 @@ __all__ = ["DOCUMENTED", "Problem", "answer", "install"]
 
 log = logging.getLogger("leni_search.service")
 BUSY = "the service's database does not answer now; nothing has been changed, try again"
+FULL = "the disk of the service's database is full; nothing has been changed, try again when there is room"
 
 
 class Problem(Exception):
@@ -58,8 +59,11 @@ _BODY: dict[str, Any] = {
     }
 }
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    status: {"description": HTTPStatus(status).phrase, **_BODY}
-    for status in (400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503)
+    304: {"description": HTTPStatus(304).phrase},
+    **{
+        status: {"description": HTTPStatus(status).phrase, **_BODY}
+        for status in (400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 500, 503)
+    },
 }
 """What any of the addresses may answer instead, for the OpenAPI document."""
 
@@ -93,6 +97,9 @@ def install(app: FastAPI, page: Any) -> None:
         detail = str(error.detail)
         if error.status_code == 404:
             detail = "there is nothing at this address"
+        elif error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "GET")
+            detail = f"this address does not take {request.method}, but {allowed}"
         return tell(request, error.status_code, detail, dict(error.headers or {}))
 
     def invalid(request: Request, error: Exception) -> Response:
@@ -104,8 +111,10 @@ def install(app: FastAPI, page: Any) -> None:
         return tell(request, 409, str(error))
 
     def busy(request: Request, error: Exception) -> Response:
-        log.warning("database", extra={"error": " ".join(str(getattr(error, "orig", error)).split())[:300]})
-        return tell(request, 503, BUSY, {"Retry-After": "2"})
+        reason = " ".join(str(getattr(error, "orig", error)).split())[:300]
+        log.warning("database", extra={"error": reason})
+        full = "disk is full" in reason or "No space left" in reason  # SQLite's words, PostgreSQL's
+        return tell(request, 503, FULL if full else BUSY, {"Retry-After": "2"})
 
     app.add_exception_handler(LeniSearchError, refused)
     app.add_exception_handler(ResultsError, refused)
@@ -119,6 +128,10 @@ def install(app: FastAPI, page: Any) -> None:
 def _sentence(error: RequestValidationError) -> str:
     """The first complaint about a request as one sentence."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-    message = str(first["msg"]).replace("Input should be", "must be", 1)
+    if first["type"] == "json_invalid":
+        return f"the body is not JSON: {first.get('ctx', {}).get('error', '')}".encode(errors="replace").decode()[:500]
+    if first["loc"] == ("body",):
+        return "the body must be a JSON object, sent with Content-Type: application/json"
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    message = str(first["msg"]).replace("Input should", "must", 1).replace("String should", "must", 1)
     return f"{where}: {message}".encode(errors="replace").decode()[:500]

@@ -128,7 +128,9 @@ def _check_data(spec: Spec) -> None:
     if not isinstance(spec.search_space(), SearchSpace):
         return
     misfit = spec.image_size is not None and spec.data != "imagefolder"
-    if misfit or spec.data == "digits" or not describe(spec.data, folder=spec.data_folder).found:
+    if spec.data == "digits":  # always here, and read in a moment: but not for each of many submissions at once
+        misfit = misfit or spec.train_size is not None or spec.data_folder is not None
+    if misfit or not describe(spec.data, folder=spec.data_folder).found:
         load(
             spec.data,
             folder=spec.data_folder,

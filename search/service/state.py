@@ -74,6 +74,10 @@ class Service:
             "records": records,
         }
 
+    def describe_one(self, search: Search) -> dict[str, Any]:
+        """The same, with how many are queued before it, None where it is not queued."""
+        return {**self.describe(search), "ahead": self.store.ahead(search) if search.state == "queued" else None}
+
     def forget(self, search_id: str) -> None:
         """Let go of what is remembered of a search."""
         self.readings.forget(search_id)

@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from leni.errors import StorageError
+from search.postgres import with_driver
 
 __all__ = ["ACTIVE", "STATES", "Search", "Store", "open_engine"]
 
@@ -273,7 +274,7 @@ def open_engine(url: str) -> Engine:
     """
     try:
         if not url.startswith("sqlite"):
-            return create_engine(url, pool_pre_ping=True, json_serializer=_json)
+            return create_engine(with_driver(url), pool_pre_ping=True, json_serializer=_json)
         engine = create_engine(url, connect_args={"timeout": 20}, json_serializer=_json)
     except ArgumentError:
         raise StorageError(f"--database must be an address such as postgresql://user@host/name, got {url!r}") from None

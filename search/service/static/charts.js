@@ -20,6 +20,7 @@ window.charts = (function () {
     return {
       background: "transparent",
       title: { color: ink },
+      header: { labelColor: ink, titleColor: ink },
       axis: { labelColor: soft, titleColor: ink, domainColor: soft, tickColor: soft, gridColor: dark.matches ? "#333333" : "#E8E8E8", titleFontWeight: "normal" },
       legend: { labelColor: soft, titleColor: ink, titleFontWeight: "normal" },
       view: { stroke: null },
@@ -74,7 +75,7 @@ window.charts = (function () {
       data: { values },
       mark: { type: "line", color: "#D55E00", ...(more && more.mark) },
       encoding: {
-        x: { field: x, type: "quantitative", title: xTitle, scale: { nice: false, zero: false } },
+        x: { field: x, type: "quantitative", title: xTitle, scale: { nice: false, zero: false }, axis: (more && more.axis) || {} },
         y: { field: y, type: "quantitative", title: yTitle, scale: { zero: false }, axis: y === "accuracy" ? { format: ".1%" } : {} },
         tooltip: [{ field: x, type: "quantitative" }, { field: y, type: "quantitative", format: ".5f" }],
         ...(more && more.encoding),

@@ -16,6 +16,7 @@
     progress.max = item.trials;
     progress.value = ended;
     row.querySelector(".count").textContent = `${ended} of ${item.trials} trials`;
+    row.querySelector(".note").textContent = item.note;
   }
 
   async function look() {
@@ -24,8 +25,9 @@
     if (answer.status !== 200) return;
     etag = answer.headers.get("ETag") || "";
     const items = (await answer.json()).items;
-    if (items.some((item) => !list.querySelector(`li[data-id="${item.id}"]`)) && !location.search) location.reload();
     items.forEach(show);
+    const known = [...list.children].map((row) => row.dataset.id).join();
+    if (!location.search && items.map((item) => item.id).join() !== known) location.reload();
   }
 
   setInterval(() => look().catch(() => {}), 3000);

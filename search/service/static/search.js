@@ -55,7 +55,7 @@
     element("progress").value = ended;
     const parts = ["running", "completed", "stopped", "failed"].filter((name) => counts[name]);
     element("counts").textContent = `${ended} of ${row.trials} trials` + (parts.length ? `: ${parts.map((name) => `${counts[name]} ${name}`).join(", ")}` : "");
-    element("note").textContent = row.note;
+    element("note").textContent = row.note || (row.ahead ? `${row.ahead} ${row.ahead === 1 ? "search is" : "searches are"} queued before this one` : "");
     const over = row.state === "ended";
     toggle("cancel", !over && !row.cancelling);
     toggle("resume", over && !["complete", "exhausted"].includes(row.outcome));
@@ -114,9 +114,10 @@
 
   async function drawGrowth(growth) {
     const step = { mark: { interpolate: "step-after", point: { opacity: 0, size: 80 } } };
+    const whole = { ...step, axis: { tickMinStep: 1, format: ",d" } };
     if (!growth.by_trials.length) return;
     const of = window.charts.line;
-    await window.charts.draw(element("by-trials"), of("against trials", growth.by_trials, "completed", "completed trials", "hypervolume", "hypervolume", step));
+    await window.charts.draw(element("by-trials"), of("against trials", growth.by_trials, "completed", "completed trials", "hypervolume", "hypervolume", whole));
     await window.charts.draw(element("by-hours"), of("against hours", growth.by_hours, "hours", "hours", "hypervolume", "hypervolume", step));
   }
 

@@ -80,11 +80,13 @@ def test_submit_has_every_word_of_run_but_those_of_this_machine():
 def test_watch_ends_as_run_would_have(command, service, outcome, code):
     counts = {"completed": 1, "stopped": 1, "failed": 0, "running": 1}
     service.states = [
-        {"state": "running", "outcome": "", "counts": counts, "trials": 4, "note": ""},
+        {"state": "queued", "outcome": "", "counts": counts, "trials": 4, "note": "", "ahead": 3},
+        *[{"state": "running", "outcome": "", "counts": counts, "trials": 4, "note": "", "ahead": None}] * 2,
         {"state": "ended", "outcome": outcome, "counts": counts, "trials": 4, "note": "a sentence"},
     ]
     found, out, err = command("watch", "abc")
-    assert (found, out, err) == (code, f"running: 2 of 4 trials\n{outcome}: 2 of 4 trials\n", "a sentence\n")
+    lines = ["queued: 2 of 4 trials, 3 queued before it", "running: 2 of 4 trials", f"{outcome}: 2 of 4 trials"]
+    assert (found, out.splitlines(), err) == (code, lines, "a sentence\n")
 
 
 def test_tokens_are_made_listed_and_revoked(command):
@@ -133,3 +135,10 @@ def test_talking_to_a_server_needs_neither_torch_nor_ray():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_second_service_of_a_folder_is_refused(command, tmp_path):
+    with remote._alone(tmp_path / "served"):
+        code, _, err = command("serve", "--folder", str(tmp_path / "served"))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "another service is at work" in err

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -189,32 +188,38 @@ def _wait_for() -> Any:
     return patiently
 
 
+@contextlib.contextmanager
+def made_server(place: Path, *, puppets: bool = False) -> Iterator[Server]:
+    """A server in a folder of its own, started by the test; its searches may be puppets."""
+    folder = place / "service"
+    folder.mkdir()
+    made = Server(folder, *((str(PUPPETS), str(folder), "PORT") if puppets else ()))
+    try:
+        yield made
+    finally:
+        made.clean()
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path / "service")
-    yield made
-    made.clean()
+    with made_server(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
 def puppet_server(tmp_path: Path) -> Iterator[Server]:
-    (tmp_path / "service").mkdir()
-    made = Server(tmp_path / "service", str(PUPPETS), str(tmp_path / "service"), "PORT")
-    yield made
-    made.clean()
+    with made_server(tmp_path, puppets=True) as made:
+        yield made
 
 
-@pytest.fixture
-def service_rows() -> Any:
-    """Six trials of a search that has ended, in a real server's folder; the search's id."""
-
-    def make(server: Server) -> str:
-        search_id = server.client.submit({"trials": 6}, name="six")["id"]
-        server.client.cancel(search_id)
-        patiently(lambda: server.client.status(search_id)["state"] == "ended")
-        home = Home(server.folder / "searches" / search_id)
-        shutil.rmtree(home.run.path, ignore_errors=True)
-        write_run(home)
-        return search_id
-
-    return make
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    """A server with a search of six trials that has ended, and its id; for tests that only look."""
+    with made_server(tmp_path_factory.mktemp("shown"), puppets=True) as made:
+        made.start()
+        search_id = made.client.submit({"trials": 6}, name="six")["id"]
+        patiently(lambda: made.client.status(search_id)["state"] == "running")
+        made.client.cancel(search_id)
+        patiently(lambda: made.client.status(search_id)["state"] == "ended")
+        write_run(Home(made.folder / "searches" / search_id))
+        yield made, search_id

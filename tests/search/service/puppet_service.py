@@ -11,5 +11,5 @@ from search.service.app import create_app, serve
 from search.service.settings import Settings
 
 if __name__ == "__main__":
-    settings = Settings(Path(sys.argv[1]), port=int(sys.argv[2]), requests_per_s=10_000, burst=10_000)
+    settings = Settings(Path(sys.argv[1]), port=int(sys.argv[2]), requests_per_s=10_000, burst=10_000, cancel_s=0.0)
     serve(create_app(settings, launcher_of=Puppets()), settings)

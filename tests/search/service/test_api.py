@@ -57,6 +57,28 @@ def test_malformed_body_is_refused_and_queues_nothing(client, case):
     assert client.get("/api/v1/searches").json()["items"] == []
 
 
+SENTENCES = {
+    "no JSON": ("POST", "/searches", b'{"spec": nul}', "the body is not JSON: Expecting value"),
+    "a list": ("POST", "/searches", b"[]", "the body must be a JSON object, sent with Content-Type: application/json"),
+    "a query": ("GET", "/searches?cursor=x", None, "query.cursor: must match pattern '^[0-9]{1,15}$'"),
+    "a method": ("PUT", "/searches", None, "this address does not take PUT, but "),
+    "an address": ("GET", "/nowhere", None, "there is nothing at this address"),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_mistake_of_form_is_a_sentence_that_says_what_is_right(client, case):
+    method, path, content, sentence = SENTENCES[case]
+    answer = client.request(method, f"/api/v1{path}", content=content, headers={"Content-Type": "application/json"})
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith(sentence)
+
+
+def test_queued_search_says_how_many_are_before_it(client):
+    ids = [submit(client).json()["id"] for _ in range(3)]
+    assert [client.get(f"/api/v1/searches/{search_id}").json()["ahead"] for search_id in ids] == [0, 1, 2]
+
+
 def test_list_is_paged_from_new_to_old(client):
     made = [submit(client).json()["id"] for _ in range(5)]
     pages, cursor = [], ""
@@ -219,6 +241,12 @@ def test_logs_are_read_from_where_one_left_off(client, service, finished):
     assert (first["text"], first["next"]) == ("ä one\n\ufffd two\n", 13)
     assert client.get(f"{where}?offset=7").json()["text"] == "\ufffd two\n"
     assert client.get(f"{where}?offset=99").json()["text"] == ""
+
+
+def test_log_is_without_the_colours_of_a_terminal(client, service, finished):
+    service.queue.home(finished.id).log.write_bytes(b"\x1b[33m(raylet)\x1b[0m a [1] b")
+    found = client.get(f"/api/v1/searches/{finished.id}/logs").json()
+    assert (found["text"], found["next"]) == ("(raylet) a [1] b", 25)
 
 
 def test_spaces_and_data_are_those_of_the_command(client):

@@ -3,6 +3,7 @@
 `pytest tests/search/service/test_browser.py --basetemp DIR` leaves its screenshots under DIR.
 """
 
+import contextlib
 import shutil
 
 import pytest
@@ -12,7 +13,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser():
     with sync_api.sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -21,9 +22,14 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, server):
-    """A page that fails the test on any error in its console and on any request to elsewhere."""
-    server.start()
+def opened(browser):
+    """Opens a page, which fails the test on any error in its console and on any request to elsewhere."""
+    with contextlib.ExitStack() as closed:
+        yield lambda server: closed.enter_context(_opened(browser, server))
+
+
+@contextlib.contextmanager
+def _opened(browser, server):
     context = browser.new_context(base_url=f"http://127.0.0.1:{server.port}", viewport={"width": 1400, "height": 1000})
     context.set_default_timeout(120_000)
     made = context.new_page()
@@ -32,6 +38,7 @@ def page(browser, server):
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.on("request", lambda request: None if f":{server.port}/" in request.url else wrong.append(request.url))
     yield made
+    context.close()
     assert "\n".join(text for text in wrong if not text.startswith("data:")) == ""
 
 
@@ -44,7 +51,9 @@ def rows(page) -> int:
     return page.locator("#trials tbody tr").count()
 
 
-def test_search_is_submitted_watched_looked_into_and_cancelled(page, wait_for, tmp_path):
+def test_search_is_submitted_watched_looked_into_and_cancelled(opened, server, wait_for, tmp_path):
+    server.start()
+    page = opened(server)
     page.goto("/new")
     page.get_by_label("Name").fill("in a browser")
     page.get_by_role("radio", name="placement,").check()
@@ -71,8 +80,9 @@ def test_search_is_submitted_watched_looked_into_and_cancelled(page, wait_for, t
     page.screenshot(path=tmp_path / "phone.png", full_page=True)
 
 
-def test_box_on_the_figure_chooses_rows(page, server, wait_for, tmp_path, service_rows):
-    search_id = service_rows(server)
+def test_box_on_the_figure_chooses_rows(opened, shown, wait_for, tmp_path):
+    server, search_id = shown
+    page = opened(server)
     page.goto(f"/searches/{search_id}")
     page.wait_for_selector("#front canvas")
     wait_for(lambda: rows(page) == 6)
@@ -93,8 +103,9 @@ def test_box_on_the_figure_chooses_rows(page, server, wait_for, tmp_path, servic
     wait_for(lambda: page.locator("#trials tbody td").first.text_content() == "3")
 
 
-def test_dark_page_and_the_dashboard_draw(browser, page, server, tmp_path, service_rows):
-    search_id = service_rows(server)
+def test_dark_page_draws(opened, shown, tmp_path):
+    server, search_id = shown
+    page = opened(server)
     page.emulate_media(color_scheme="dark")
     page.goto(f"/searches/{search_id}")
     page.wait_for_selector("#by-hours canvas")

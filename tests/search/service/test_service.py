@@ -2,10 +2,9 @@
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 import threading
+
+import psutil
 
 import results
 from search.service.client import Client, ServiceError
@@ -35,7 +34,7 @@ def test_service_killed_during_a_run_finds_it_again_and_starts_what_is_queued(se
     assert fetched.trials.equals(run.trials)
 
 
-def test_cancelled_run_ends_as_ctrl_c_does_and_goes_on_when_resumed(server, wait_for):
+def test_cancelled_run_ends_as_ctrl_c_does_and_goes_on_when_resumed_and_when_its_ray_is_killed(server, wait_for):
     server.start()
     search_id = server.client.submit({"trials": 500, "epochs": 1, "workers": 1})["id"]
     home = Home(server.folder / "searches" / search_id)
@@ -48,11 +47,31 @@ def test_cancelled_run_ends_as_ctrl_c_does_and_goes_on_when_resumed(server, wait
     assert ended["outcome"] == "cancelled"
     assert home.read(home.run.environment)["ended"] == "interrupted"
     server.client.resume(search_id)
-    wait_for(lambda: server.client.status(search_id)["counts"]["completed"] > ended["counts"]["completed"])
+    before = wait_for(lambda: grown(server, search_id, ended["counts"]["completed"]))
+    kill_ray(home)
+    wait_for(lambda: server.client.status(search_id)["attempt"] == 3)  # by itself
+    wait_for(lambda: grown(server, search_id, before))
     server.client.cancel(search_id)
     assert list(server.client.watch(search_id))[-1]["outcome"] == "cancelled"
     trials = results.load(home.run.path).trials
-    assert (trials["state"] == "completed").sum() > ended["counts"]["completed"]
+    done = trials[trials["state"] == "completed"]
+    assert len(done) > before
+    assert not done.duplicated(["widths", "activation", "placement", "lr_factor", "init_std", "decay"]).any()
+
+
+def grown(server, search_id, before):
+    """How many trials are completed, once they are more than before."""
+    completed = server.client.status(search_id)["counts"]["completed"]
+    return completed if completed > before else 0
+
+
+def kill_ray(home):
+    """Kill the Ray that a search runs on, under its process."""
+    driver = psutil.Process(home.read(home.process)["pid"])
+    ray = [child for child in driver.children(recursive=True) if child.name() in ("gcs_server", "raylet")]
+    assert len(ray) == 2
+    for process in ray:
+        process.kill()
 
 
 def test_two_hundred_submissions_while_the_service_is_killed_are_two_hundred_searches(puppet_server, wait_for):
@@ -77,11 +96,3 @@ def test_two_hundred_submissions_while_the_service_is_killed_are_two_hundred_sea
     rows = list(puppet_server.client.searches())
     assert sorted(int(row["name"]) for row in rows) == list(range(200))
     assert {int(row["name"]): row["id"] for row in rows} == found
-
-
-def test_second_service_of_a_folder_is_refused(server):
-    server.start()
-    words = [sys.executable, "-m", "search.cli", "serve", "--folder", str(server.folder), "--port", "1"]
-    done = subprocess.run(words, capture_output=True, text=True, env=os.environ, timeout=120)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "another service is at work" in done.stderr

@@ -1,15 +1,23 @@
+"""The database; in PostgreSQL as well where LENI_SEARCH_POSTGRES has the address of an empty one."""
+
+import os
 import threading
 
 import pytest
 
 from leni.errors import StorageError
-from search.service.store import Store, facts
+from search.service.store import Store, facts, metadata
 
 
-@pytest.fixture
-def store(tmp_path):
-    made = Store(f"sqlite:///{tmp_path / 'a.db'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, tmp_path):
+    url = f"sqlite:///{tmp_path / 'a.db'}" if request.param == "sqlite" else os.environ.get("LENI_SEARCH_POSTGRES")
+    if url is None:
+        pytest.skip("LENI_SEARCH_POSTGRES is not set")
+    made = Store(url)
     yield made
+    if request.param == "postgresql":
+        metadata.drop_all(made.engine)
     made.close()
 
 

@@ -78,10 +78,19 @@ def test_block_is_two_convolutions_and_a_shortcut():
     block = network.stages[1][0]
     for norm in (block.bn1, block.bn2, block.shortcut[1]):
         nn.init.uniform_(norm.running_mean, -1, 1)
-    by_hand = block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(x))))) + block.shortcut[1](block.shortcut[0](x))
+    by_hand = block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(x))))) + block.shortcut(x[..., ::2, ::2])
     assert torch.equal(block(x), torch.relu(by_hand))
     assert block(x).shape == (2, 5, 4, 4)
     assert isinstance(network.stages[0][0].shortcut, nn.Identity)
+
+
+def test_no_1x1_convolution_has_a_stride():
+    """The gradient of its weights crashes the process on some CPUs (see `BasicBlock.forward`)."""
+    network = build(Candidate("resnet20", (3, 5, 4), "relu"), in_channels=2, classes=6)
+    strided = [
+        layer.kernel_size for layer in network.modules() if isinstance(layer, nn.Conv2d) and layer.stride != (1, 1)
+    ]
+    assert strided == [(3, 3)] * 2
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
