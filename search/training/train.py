@@ -24,7 +24,6 @@ from search.training.augment import augment, normalise
 from search.training.data import Data, Part
 from search.training.folding import fold, unfold
 from search.training.graph import CapturedStep
-from search.training.pointwise import subsample_before_pointwise
 from search.training.recipe import Recipe, Sgd, learning_rate, parameter_groups
 from spaces import Candidate, build
 
@@ -132,8 +131,6 @@ class Lockstep:
     def _placed(self, network: nn.Module) -> nn.Module:
         """On the device, in the dtype and memory format that steps are taken in."""
         network = network.to(self.device, self.dtype)
-        if self.device.type == "cpu":
-            subsample_before_pointwise(network)
         for parameter in network.parameters():
             if parameter.dim() == 4:  # stacked ones may have 5, which `to(memory_format=...)` refuses
                 parameter.data = parameter.data.contiguous(memory_format=self.memory)
