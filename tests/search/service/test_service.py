@@ -34,7 +34,10 @@ def test_service_killed_during_a_run_finds_it_again_and_starts_what_is_queued(se
     assert fetched.trials.equals(run.trials)
 
 
-def test_cancelled_run_ends_as_ctrl_c_does_and_goes_on_when_resumed_and_when_its_ray_is_killed(server, wait_for):
+def test_cancelled_run_ends_as_ctrl_c_does_and_goes_on_when_resumed_and_when_its_ray_is_killed(
+    server, wait_for, monkeypatch
+):
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "3")  # else Ray hopes for a minute
     server.start()
     search_id = server.client.submit({"trials": 500, "epochs": 1, "workers": 1})["id"]
     home = Home(server.folder / "searches" / search_id)
