@@ -371,10 +371,20 @@ def _time(name: str, row: int, value: Any) -> Any:
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
 
 
+def _missing(path: Path) -> RunUnreadable:
+    """What to say of a file that is not there: of a run that has only begun, or of a folder that is none."""
+    if (path.parent / "spec.toml").is_file():
+        return RunUnreadable(
+            f"{path.parent} has no {path.name} yet: a run writes it when its first trial has ended, and "
+            f"`leni-search resume` goes on with one that was cut off before"
+        )
+    return RunUnreadable(f"{path} is missing: a run folder has trials.parquet, curves.parquet and environment.json")
+
+
 def _read(path: Path, schema: tuple[Column, ...]) -> pd.DataFrame:
     """One parquet file in its schema."""
     if not path.is_file():
-        raise RunUnreadable(f"{path} is missing: a run folder has trials.parquet, curves.parquet and environment.json")
+        raise _missing(path)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             version = (file.schema_arrow.metadata or {}).get(_VERSION_KEY, b"none").decode("ascii", "replace")
@@ -403,7 +413,7 @@ def _read(path: Path, schema: tuple[Column, ...]) -> pd.DataFrame:
 def _environment(path: Path) -> dict[str, Any]:
     """environment.json, with objectives that can be used."""
     if not path.is_file():
-        raise RunUnreadable(f"{path} is missing: a run folder has trials.parquet, curves.parquet and environment.json")
+        raise _missing(path)
     try:
         environment = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

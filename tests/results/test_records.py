@@ -134,6 +134,13 @@ def test_load_missing_file_is_named(folder, name):
         load(folder)
 
 
+def test_load_of_a_run_that_has_only_begun_says_so(folder):
+    (folder / "spec.toml").touch()
+    (folder / "trials.parquet").unlink()
+    with pytest.raises(RunUnreadable, match=r"has no trials\.parquet yet: a run writes it when its first"):
+        load(folder)
+
+
 def test_load_no_folder_is_an_error(tmp_path):
     with pytest.raises(RunUnreadable, match="is not a folder"):
         load(tmp_path / "nowhere")
