@@ -37,6 +37,13 @@ def test_activation_colours_do_not_depend_on_company():
     assert len(set(COLOURS.values())) == len(COLOURS)
 
 
+def test_series_have_their_colours_by_order_and_begin_again_after_six():
+    found = theme.series_colours(["tpe", "random", "tpe", *"abcde"])
+    assert list(found) == ["tpe", "random", *"abcde"]
+    assert len(set(found.values())) == 6
+    assert found["e"] == found["tpe"]
+
+
 def test_activation_colours_unknown_names_do_not_collide():
     names = [f"mine{n}" for n in range(6)] + ["leni", "gelu"]
     assert len(set(activation_colours(names).values())) == len(names)
