@@ -6,10 +6,10 @@ it, and where none is as cheap the trial is never stopped. So the added volume i
 the reference, times the gain that a normal forecast leaves to expect over the best of them, in closed form. (It may
 reach over what a dearer trial has added already.)
 
-What it would cost is the share of its epochs that is left, and the price of a whole training is what a trial has added
-on average so far, at most: the unit box over the number of trials. So early in a search little is risked for little;
-late in it, when a gain of any size has become rare, a small one is worth waiting for; and no length of the search has
-to be known in advance.
+What it would cost is the share of its epochs that is left, and the price of a whole training is twice what a trial has
+added on average so far, at most: the unit box over the number of trials. So early in a search little is risked for
+little; late in it, when a gain of any size has become rare, a small one is worth waiting for; and no length of the
+search has to be known in advance.
 
 A forecast is a guess while a curve is short. So a trial that successive halving would let go on from a rung is not
 stopped before the next: those among the best of their rung by rank, or on its front. Of the others expected improvement
@@ -33,7 +33,7 @@ from search.decide.halving import Halving
 
 __all__ = ["Improvement", "expected_gain"]
 
-THRESHOLD = 1.0
+THRESHOLD = 2.0
 EVIDENCE = 3  # completed trainings before the first forecast
 COMPLETED_KEPT, STOPPED_KEPT = 200, 300  # the latest of each that a forecast uses, so that its time is bounded
 REFERENCE = 1.01  # of the value, scaled to 0 (best) .. 1 (worst)
