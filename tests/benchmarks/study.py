@@ -52,6 +52,7 @@ FACTORS = {
     "digits": ("branch", "frozen", "kernel", "compression", "norm", "start"),
     "fashion-mnist": ("branch", "frozen", "kernel"),
 }
+CONFIRMED = {"digits": 5, "fashion-mnist": 3}  # fresh seeds
 SEEDS = {"digits": 8, "fashion-mnist": 6}  # of the ablation; six pairs can reach p = 0.03
 
 
@@ -78,7 +79,7 @@ def study(name: str, out: Path) -> None:
     if not (run / "trials.parquet").exists():
         command("run", spec, "--out", run)
     if not (run / "confirmed.csv").exists():
-        command("confirm", run)
+        command("confirm", run, "--seeds", CONFIRMED[name])
     if not (run / "ablation" / "ablation.md").exists():
         factors = [word for factor in FACTORS[name] for word in ("--factors", factor)]
         command("ablate", run, "--trial", base(run), "--seeds", SEEDS[name], *factors)

@@ -64,7 +64,7 @@ def farthest(one: nn.Module, other: nn.Module) -> float:
     return max(float((a - b).abs().max()) for (name, a), (_, b) in pairs)
 
 
-@pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda c: f"{c.backbone}-{c.activation}-{hash(c) % 1000}")
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda c: f"{c.backbone}-{c.activation}")
 def test_fused_replicas_equal_separate_trainings_in_float64(data, candidate):
     fused = Replicas(
         candidate, data, SHORT, seeds=SEEDS, dtype=torch.float64, lr_factors=FACTORS, weight_decays=DECAYS, how=FUSED
