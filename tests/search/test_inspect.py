@@ -205,7 +205,7 @@ def test_inspect_refuses_what_has_no_network(run, tmp_path):
         inspect(broken(run, tmp_path / "a", evaluator="plugin_evaluators:by_width"), 0, quiet=True)
     (tmp_path / "a" / "trials.parquet").unlink()
     write_text(tmp_path / "a" / "spec.toml", SPEC.to_toml())
-    with pytest.raises(RunUnreadable, match=r"trials\.parquet is missing"):
+    with pytest.raises(RunUnreadable, match=r"has no trials\.parquet yet"):
         inspect(tmp_path / "a", 0, quiet=True)
 
 
