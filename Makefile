@@ -11,7 +11,7 @@ search: .venv/installed  ## Search on the embedded digits: 24 trials, ends in a 
 	@$(BIN)/leni-search run
 
 test: lint  ## Lint, then the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed  ## ruff, the type checker and the import contracts
 	@$(BIN)/ruff check .

@@ -24,6 +24,14 @@ class JudgingScheduler(FIFOScheduler):
         stop = self.searcher.judge(trial.trial_id, result)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Called by Tune when a trial's process has died, before it is tried again or the searcher hears of its end.
+
+        (A `tune.Callback` would hear of it too; but where there is one, Tune imports MLflow and its like to see whether
+        it is one of theirs, which takes seconds.)
+        """
+        self.searcher.died(trial.trial_id, trial.get_pickled_error())
+
     def __getstate__(self) -> dict[str, Any]:
         """Nothing is kept: the study is the one truth."""
         return {}

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ray.tune import Callback
-from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from search.decide.asker import Asked, Asker, Point
@@ -18,7 +16,7 @@ from search.decide.stopping import Stopper
 from search.study import Outcome, StudyStore
 from search.training.checkpoint import Checkpoints
 
-__all__ = ["Observer", "StudySearcher", "Task", "TrialErrors"]
+__all__ = ["Observer", "StudySearcher", "Task"]
 
 
 class Observer(Protocol):
@@ -100,6 +98,7 @@ class StudySearcher(Searcher):
         self.stopper, self.checkpoints, self.keep = stopper, checkpoints, keep
         self.waiting, self.later = list(waiting), list[Task]()
         self.live: dict[str, Task] = {}
+        self.deaths: dict[str, str] = {}
         self.begun, self.gpu_s, self.started = len(self.waiting), 0.0, time.monotonic()
         self.completed: list[Mapping[str, float]] = []
         self.why = ""  # no further trial begins: what the budget says, or "exhausted"
@@ -187,14 +186,23 @@ class StudySearcher(Searcher):
                 return True
         return False
 
+    def died(self, trial_id: str, error: Exception | None) -> None:
+        """Why a trial's process has died: what Ray says of it. The trial may be tried again, or end by this."""
+        said = "without a word: killed, out of memory, or crashed" if error is None else str(error).strip()
+        lines = said.splitlines() or ["no message"]
+        self.deaths[trial_id] = f"the trial's process ended: {lines[0]}"[:500]
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Take the new part of a learning curve; the scheduler, where there is one, has done so before."""
         self.judge(trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A trial is over. One that crashed waits for `crashed`, which knows why."""
+        """A trial is over; where there is an error, its process has died once more than it may."""
         task = self.live.get(trial_id)
-        if task is None or error:
+        if task is None:
+            return
+        if error:
+            self._end(trial_id, Outcome("failed", {"epochs": len(task.curve)}, task.rows, self.deaths[trial_id]))
             return
         result = result or {}
         self.judge(trial_id, result)
@@ -226,14 +234,9 @@ class StudySearcher(Searcher):
         task.alone, task.curve, task.rows = True, [], []
         self.later.append(task)
 
-    def crashed(self, trial_id: str, reason: str) -> None:
-        """A trial's process has died once more than it may, for this reason."""
-        if trial_id in self.live:
-            task = self.live[trial_id]
-            self._end(trial_id, Outcome("failed", {"epochs": len(task.curve)}, task.rows, reason))
-
     def _end(self, trial_id: str, outcome: Outcome) -> None:
         task = self.live.pop(trial_id)
+        self.deaths.pop(trial_id, None)
         self.store.end(task.number, outcome)
         values = None
         if outcome.state == "completed":
@@ -271,20 +274,6 @@ class StudySearcher(Searcher):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """See `save`."""
-
-
-class TrialErrors(Callback):
-    """Tells the searcher why a trial's process died; Tune itself only tells it that one did."""
-
-    def __init__(self, searcher: StudySearcher) -> None:
-        self.searcher = searcher
-
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Called by Tune after the searcher's `on_trial_complete`, when a trial is not tried again."""
-        error = trial.get_pickled_error()
-        said = "without a word: killed, out of memory, or crashed" if error is None else str(error).strip()
-        lines = said.splitlines() or ["no message"]
-        self.searcher.crashed(trial.trial_id, f"the trial's process ended: {lines[0]}"[:500])
 
 
 def _rows(point: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from ray.tune import Callback
 
 from search.execute.cluster import environment_variables
 from search.execute.scheduler import JudgingScheduler
-from search.execute.searcher import StudySearcher, TrialErrors
+from search.execute.searcher import StudySearcher
 from search.execute.trial import TrialActor, TrialSettings
 
 __all__ = ["tune_trials"]
@@ -64,7 +64,7 @@ def tune_trials(
             run_config=tune.RunConfig(
                 name=folder.name,
                 storage_path=str(folder.parent),
-                callbacks=[TrialErrors(searcher), *callbacks],
+                callbacks=list(callbacks),
                 failure_config=tune.FailureConfig(max_failures=retries),
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

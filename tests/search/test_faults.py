@@ -58,7 +58,7 @@ NODE = """
 def test_trials_of_a_lost_node_go_on_elsewhere(tmp_path):
     folder = tmp_path / "run"
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(NODE), str(folder)], capture_output=True, text=True, timeout=240,
+        [sys.executable, "-c", textwrap.dedent(NODE), str(folder)], capture_output=True, text=True, timeout=400,
         env={**os.environ, "RAY_health_check_period_ms": "500", "RAY_health_check_timeout_ms": "1000"}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

@@ -66,7 +66,7 @@ def states(folder: Path) -> list[str]:
     return [trial.state.name for trial in study.trials]
 
 
-def wait_for(condition, *, seconds: float = 180.0) -> None:
+def wait_for(condition, *, seconds: float = 400.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to this"

@@ -204,10 +204,10 @@ def test_run_stopped_by_a_signal_keeps_what_is_finished(tmp_path, stop):
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    assert wait_for(lambda: finished(out / "study.db") >= 2, 90)
+    assert wait_for(lambda: finished(out / "study.db") >= 2, 300)
     below = children(process.pid)
     process.send_signal(stop)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert "interrupted" in stdout

@@ -2,6 +2,8 @@
 
 import doctest
 import importlib
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 
@@ -173,6 +175,19 @@ def test_cost_leaves_the_random_state_alone_whatever_an_activation_does(monkeypa
 def test_cost_takes_a_shape_as_a_list_too():
     candidate = Candidate("resnet8", (4, 8, 16), "relu")
     assert cost(candidate, input_shape=[3, 8, 8], classes=10) == costed(candidate)
+
+
+COUNT = """
+import sys
+from spaces import Candidate, cost
+for activation in ("relu", "prelu", "gelu", "silu", "leni"):
+    cost(Candidate("resnet8", (4, 8, 16), activation), input_shape=(1, 8, 8), classes=10)
+sys.exit("torch._dynamo" in sys.modules)
+"""
+
+
+def test_counting_does_not_load_torchs_compiler():
+    assert subprocess.run([sys.executable, "-c", COUNT], check=False).returncode == 0
 
 
 def test_examples_in_the_docstrings_are_true():

@@ -67,13 +67,19 @@ def test_a_completed_trial_is_in_the_study_once_with_its_curve(searcher):
     assert searcher.observers[0].told == told
 
 
-def test_a_crashed_trial_waits_for_its_reason(searcher):
+@pytest.mark.parametrize(
+    ("said", "reason"), [(OSError("the power went\nat home"), "ended: the power went"), (None, "killed")]
+)
+def test_a_trial_whose_process_died_has_failed_with_the_reason(searcher, said, reason):
     searcher.suggest("a")
-    searcher.on_trial_complete("a", error=True)
+    searcher.died("a", OSError("the first time"))
     assert searcher.store.records() == []
-    searcher.crashed("a", "the power went")
+    searcher.died("a", said)
+    searcher.on_trial_complete("a", error=True)
     (record,) = searcher.store.records()
-    assert (record["state"], record["error"]) == ("failed", "the power went")
+    assert record["state"] == "failed"
+    assert reason in record["error"]
+    assert "at home" not in record["error"]
 
 
 def test_a_trial_that_was_stopped_is_no_completed_one(searcher):

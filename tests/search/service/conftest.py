@@ -135,7 +135,7 @@ def finished(service: Service, puppets: Puppets) -> Search:
     return service.store.get(search.id)
 
 
-def patiently(condition: Any, *, seconds: float = 150.0) -> Any:
+def patiently(condition: Any, *, seconds: float = 400.0) -> Any:
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "it did not come to this"
