@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ class Candidates:
             self.listed = counter.pool(listed)
             self.rows = {key_of(one): row for row, one in enumerate(self.listed.parameters)}
             self.codes = _codes(list(self.listed.parameters), list(space))
+            self.free, self.read = np.ones(len(self.listed), dtype=bool), 0
 
     def of(self, history: History, good: Sequence[Parameters]) -> Pool:
         """Candidates that no trial has begun; all of them where every one was tried.
@@ -66,11 +68,7 @@ class Candidates:
         uncertain = max(1, len(history.signs) - len(self.counter.costs))
         modelled = min(MODELLED, max(1, history.begun))
         limit = int(np.clip(WORK / modelled**2 / uncertain, FEWEST, MOST))
-        free = np.ones(len(self.listed), dtype=bool)
-        free[[row for key in history.begun_keys() if (row := self.rows.get(key)) is not None]] = False
-        if not free.any():
-            free[:] = True
-        rows = np.flatnonzero(free)
+        rows = self._free_rows(history)
         if len(rows) > limit:
             near = self._near(good, rows)[: limit // 2]
             rows = np.union1d(near, self.generator.choice(rows, limit - len(near), replace=False))
@@ -104,18 +102,28 @@ class Candidates:
                 pool, values = pool.joined(fresh), np.concatenate([values, models.improvement(fresh)])
         return pool, values
 
+    def _free_rows(self, history: History) -> NDArray[np.intp]:
+        """Which of the listed candidates no trial has begun; all of them where every one was tried."""
+        ended = islice(history.tried, self.read, None)
+        self.free[[row for key in ended if (row := self.rows.get(key)) is not None]] = False
+        self.read = len(history.tried)
+        free = self.free.copy()
+        free[[row for one in history.running if (row := self.rows.get(key_of(one))) is not None]] = False
+        return np.flatnonzero(free) if free.any() else np.arange(len(free))
+
     def _near(self, good: Sequence[Parameters], rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Which of the listed rows differ from a good trial in one parameter at most; in the order of the good ones."""
         found: list[NDArray[np.intp]] = []
+        codes = self.codes[rows]
         for one in good:
             if (row := self.rows.get(key_of(one))) is not None:
-                found.append(rows[(self.codes[rows] != self.codes[row]).sum(axis=1) <= 1])
+                found.append(rows[np.count_nonzero(codes != self.codes[row], axis=1) <= 1])
         return np.array(list(dict.fromkeys(np.concatenate(found).tolist())), dtype=np.intp) if found else rows[:0]
 
 
-def _codes(parameters: Sequence[Parameters], names: Sequence[str]) -> NDArray[np.intp]:
+def _codes(parameters: Sequence[Parameters], names: Sequence[str]) -> NDArray[np.int32]:
     """Parameters as whole numbers (n, names), equal where the values are."""
-    codes = np.zeros((len(parameters), len(names)), dtype=np.intp)
+    codes = np.zeros((len(parameters), len(names)), dtype=np.int32)
     for column, name in enumerate(names):
         places: dict[Any, int] = {}
         codes[:, column] = [places.setdefault(one.get(name, _codes), len(places)) for one in parameters]

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from results.fronts import ranks
 
-__all__ = ["READING", "VARIANCE", "History", "Observation", "key_of", "representative", "rows_of"]
+__all__ = ["READING", "VARIANCE", "History", "Observation", "key_of", "representative"]
 
 VARIANCE = "variance"
 """Trial's user attribute: variance of each objective's value, as replicas tell; a list, or one number for all."""
@@ -60,18 +60,24 @@ class History:
 
     Attributes:
         signs: (m,), -1 for an objective that is maximised.
-        observations: in order of trial number.
+        observations: in the order in which they were read.
+        values: (n, m), of the observations, minimised.
+        counted: (n,), which of them are results that meet their constraints.
         running: parameters of trials without a result yet.
-        tried: key of every trial that has begun, however it ended.
+        tried: key of every trial that has ended, however it did, in the order in which they were read.
         distributions: by name, the last that was seen.
+        settled: trials from the study's first on that have all been read.
     """
 
     signs: Array = field(default_factory=lambda: np.ones(1))
     observations: list[Observation] = field(default_factory=list)
+    values: Array = field(default_factory=lambda: np.empty((0, 1)))
+    counted: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
     running: list[Mapping[str, Any]] = field(default_factory=list)
-    tried: set[Key] = field(default_factory=set)
+    tried: dict[Key, None] = field(default_factory=dict)
     distributions: dict[str, BaseDistribution] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
+    settled: int = 0
 
     def update(self, study: Study, *, apart_from: int) -> None:
         """Read the trials that have ended since the last time, and those that are running.
@@ -80,10 +86,11 @@ class History:
             study: the study.
             apart_from: number of the trial that is being asked for.
         """
-        signs = self.signs = np.array([-1.0 if way == StudyDirection.MAXIMIZE else 1.0 for way in study.directions])
+        self.signs = np.array([-1.0 if way == StudyDirection.MAXIMIZE else 1.0 for way in study.directions])
         self.running = []
         fresh = []
-        for trial in study._get_trials(deepcopy=False, use_cache=True):
+        trials = study._get_trials(deepcopy=False, use_cache=True)
+        for trial in trials[self.settled :]:
             if trial.number in self.seen or trial.number == apart_from or trial.state == TrialState.WAITING:
                 continue
             if trial.state == TrialState.RUNNING:
@@ -92,21 +99,35 @@ class History:
                     self.distributions.update(trial.distributions)
                 continue
             fresh.append(trial)
+        self._read(fresh)
+        while self.settled < len(trials) and trials[self.settled].number in self.seen:
+            self.settled += 1
+
+    def _read(self, fresh: Sequence[FrozenTrial]) -> None:
+        """Trials that have ended."""
+        made = []
         for trial in fresh:
             self.seen.add(trial.number)
             if trial.params:
-                self.tried.add(key_of(trial.params))
+                self.tried[key_of(trial.params)] = None
                 self.distributions.update(trial.distributions)
-                if (found := _observation(trial, signs)) is not None:
-                    self.observations.append(found)
+                if (found := _observation(trial, self.signs)) is not None:
+                    made.append(found)
+        if made:
+            before = self.values if self.observations else np.empty((0, len(self.signs)))
+            self.observations += made
+            self.values = np.concatenate([before, [one.values for one in made]])
+            self.counted = np.concatenate([self.counted, [one.result and one.feasible for one in made]])
 
     def begun_keys(self) -> set[Key]:
         """Keys of every trial that has begun, the running ones too."""
-        return self.tried | {key_of(parameters) for parameters in self.running}
+        return self.tried.keys() | {key_of(parameters) for parameters in self.running}
 
     def raw(self, objectives: Sequence[int]) -> Array:
         """Values (n, k) of some objectives, in their own direction."""
-        return rows_of(self.observations, len(self.signs))[:, list(objectives)] * self.signs[list(objectives)]
+        if not self.observations:
+            return np.empty((0, len(objectives)))
+        return self.values[:, list(objectives)] * self.signs[list(objectives)]
 
     @property
     def begun(self) -> int:
@@ -150,8 +171,3 @@ def representative(values: Array, limit: int) -> NDArray[np.intp]:
     best, others = order[: limit // 2], np.sort(order[limit // 2 :])
     spaced = others[np.linspace(0, len(others) - 1, limit - len(best)).round().astype(int)]
     return np.unique(np.concatenate([best, spaced]))
-
-
-def rows_of(observations: Sequence[Observation], size: int) -> Array:
-    """Values (n, m) of observations."""
-    return np.array([observation.values for observation in observations]).reshape(len(observations), size)

@@ -20,7 +20,7 @@ from results.fronts import is_non_dominated, ranks
 from search.decide.belief import CHEAPEST, READING_NOISE, Belief, Scale, reference_of
 from search.decide.encoding import Encoder
 from search.decide.expected_improvement import Factor, Known, expected_improvement
-from search.decide.history import History, Observation, representative, rows_of
+from search.decide.history import History, Observation, representative
 from search.decide.pool import CostScale, Pool
 from search.decide.surrogate import GaussianProcess, Posterior
 
@@ -90,17 +90,16 @@ class Models:
             process = self._new()
             if len(state) == len(process.state):
                 process.state, self.processes[name], self.fitted[name] = state, process, weights[1][name]
+        self.columns = np.empty((0, len(encoder.components)))  # of the observations so far
         self.views: list[_View] = []
         self.limits: list[tuple[Posterior, float]] = []
         self.costs: CostScale | None = None
 
     def good(self, history: History) -> list[Mapping[str, Any]]:
         """Parameters of the trials whose neighbours are worth a look: the best by rank, front first."""
-        results = [one for one in history.observations if one.result and one.feasible]
-        if not results:
-            return []
-        order = np.argsort(ranks(rows_of(results, len(history.signs))), kind="stable")[:GOOD]
-        return [results[row].parameters for row in order]
+        rows = np.flatnonzero(history.counted)
+        best = rows[np.argsort(ranks(history.values[rows]), kind="stable")[:GOOD]] if len(rows) else rows
+        return [history.observations[row].parameters for row in best]
 
     def learn(self, history: History, running: Pool, costs: CostScale) -> None:
         """Take in what the study says now.
@@ -110,12 +109,12 @@ class Models:
             running: trials without a result.
             costs: scale of the known costs.
         """
-        everything = rows_of(history.observations, len(history.signs))
-        kept = representative(_finite(everything), MODELLED)
+        kept = representative(_finite(history.values), MODELLED)
         observations = [history.observations[row] for row in kept]
-        values = _finite(everything[kept])
-        columns = self.encoder.encode([one.parameters for one in observations])
-        counted = np.array([one.result and one.feasible for one in observations])
+        values, counted = _finite(history.values[kept]), history.counted[kept]
+        new = [one.parameters for one in history.observations[len(self.columns) :]]
+        self.columns = np.concatenate([self.columns, self.encoder.encode(new)])
+        columns = self.columns[kept]
         units = costs.unit(values[:, self.known] * history.signs[self.known])
         self.costs = costs
         uncertain = [index for index in range(len(history.signs)) if index not in self.known]

@@ -4,7 +4,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from search.decide.history import READING, VARIANCE, History, key_of, representative, rows_of
+from search.decide.history import READING, VARIANCE, History, key_of, representative
 
 X = {"x": FloatDistribution(0.0, 1.0)}
 
@@ -24,7 +24,7 @@ def history_of(directions, *trials):
 
 def test_values_are_minimised_and_raw_ones_given_back():
     _, history = history_of(["maximize", "minimize"], trial(0.1, [0.9, 5.0]), trial(0.2, [0.8, 3.0]))
-    np.testing.assert_allclose(rows_of(history.observations, 2), [[-0.9, 5.0], [-0.8, 3.0]])
+    np.testing.assert_allclose(history.values, [[-0.9, 5.0], [-0.8, 3.0]])
     np.testing.assert_allclose(history.raw([1, 0]), [[5.0, 0.9], [3.0, 0.8]])
 
 
