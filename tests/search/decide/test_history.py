@@ -88,3 +88,26 @@ def test_representatives_hold_the_front_and_spread_over_the_rest():
 def test_few_rows_represent_themselves():
     assert representative(np.zeros((3, 2)), 3).tolist() == [0, 1, 2]
     assert representative(np.zeros((0, 2)), 3).tolist() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_reading_step_by_step_is_reading_at_once(seed):
+    generator = np.random.default_rng(seed)
+    study, history = history_of(["minimize", "maximize"])
+    running = []
+    for _ in range(30):
+        if running and generator.random() < 0.5:  # trials end in any order, and some fail
+            ended = running.pop(int(generator.integers(len(running))))
+            fails = generator.random() < 0.2
+            study.tell(ended, None if fails else generator.random(2).tolist(), state=TrialState.FAIL if fails else None)
+        else:
+            running.append(study.ask(X))
+        study._thread_local.cached_all_trials = None
+        history.update(study, apart_from=-1)
+    anew = History()
+    anew.update(study, apart_from=-1)
+    by_number = np.argsort([one.number for one in history.observations])
+    np.testing.assert_array_equal(history.values[by_number], anew.values)
+    np.testing.assert_array_equal(history.counted[by_number], anew.counted)
+    assert set(history.tried) == set(anew.tried)
+    assert history.running == anew.running == [one.params for one in running]
