@@ -30,7 +30,7 @@ from results.records import SCHEMA
 if TYPE_CHECKING:
     from altair import FacetChart, LayerChart
 
-__all__ = ["Importance", "importance"]
+__all__ = ["Importance", "dimensions", "importance"]
 
 MEASURED = frozenset(
     {"number", "state", "accuracy", "accuracy_std", "accuracies", "seeds", "epochs", "params", "macs", "wall_s",
@@ -88,11 +88,11 @@ def importance(
         ObjectiveError: an objective is missing or not numeric.
     """
     done = completed(records).reset_index(drop=True)
-    names = _dimensions(done, objectives, parameters)
+    names = dimensions(done, objectives=objectives) if parameters is None else _given(done, parameters)
     values = minimised(done, objectives) if len(done) else np.empty((0, len(objectives)))
     usable: np.ndarray = np.flatnonzero(np.isfinite(values).all(axis=1))
     done, values = done.iloc[usable].reset_index(drop=True), values[usable]
-    names = [name for name in names if done[name].dropna().nunique() > 1]
+    names = [name for name in names if _differs(done[name])]
     if len(done) < LEAST or not names:
         why = f"{len(done)} completed trials" if len(done) < LEAST else "no dimension that differs between them"
         return Importance(_frame([]), (f"There is nothing to tell of what moves the objectives: {why}.",))
@@ -107,14 +107,31 @@ def importance(
     return Importance(frame, _sentences(frame, len(done), len(names)))
 
 
-def _dimensions(done: pd.DataFrame, objectives: Objectives, given: tuple[str, ...] | None) -> list[str]:
-    if given is not None:
-        if missing := [name for name in given if name not in done.columns]:
-            raise RecordError(f"there is no column {missing[0]!r} in the records, which have {', '.join(done.columns)}")
-        return list(given)
+def dimensions(records: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES) -> list[str]:
+    """Columns that were chosen before training and differ between completed trials.
+
+    Args:
+        records: one row a trial.
+        objectives: columns that are none.
+
+    Returns:
+        Of a network's candidate the columns that `results.SCHEMA` has for it; of a user's own space every column that
+        no evaluator measured.
+    """
+    done = completed(records)
     own = "backbone" in done.columns and done["backbone"].notna().any()
     found = [str(name) for name in done.columns if name not in MEASURED and name not in objectives]
-    return [name for name in found if name in CHOSEN] if own else [name for name in found if name not in CHOSEN]
+    return [name for name in found if (name in CHOSEN) == bool(own) and _differs(done[name])]
+
+
+def _given(done: pd.DataFrame, parameters: tuple[str, ...]) -> list[str]:
+    if missing := [name for name in parameters if name not in done.columns]:
+        raise RecordError(f"there is no column {missing[0]!r} in the records, which have {', '.join(done.columns)}")
+    return list(parameters)
+
+
+def _differs(column: pd.Series[Any]) -> bool:
+    return column.dropna().nunique() > 1
 
 
 def _told(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from search.decide.comparison import Compared
+    from search.decide.table import Roles
 
 __all__ = ["simulate_command"]
 
@@ -28,11 +30,20 @@ __all__ = ["simulate_command"]
 def simulate_command(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help=".jsonl, .csv, .parquet, or a run's folder.")],
     params: Annotated[
-        list[str], typer.Option(metavar="NAMES", help="Columns that make a candidate; rows equal in them are seeds.")
-    ],
-    objectives: Annotated[list[str], typer.Option(metavar="NAME:max|min", help="Objective columns, with commas.")],
-    known: Annotated[list[str] | None, typer.Option(metavar="NAMES", help="Objectives known before a trial.")] = None,
-    log: Annotated[list[str] | None, typer.Option(metavar="NAMES", help="Objectives that count by log10.")] = None,
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES", help="Columns that make a candidate; rows equal in them are seeds. [run: its own]"
+        ),
+    ] = None,
+    objectives: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:max|min", help="Objective columns, with commas. [run: its own]")
+    ] = None,
+    known: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Objectives known before a trial. [run: params, macs]")
+    ] = None,
+    log: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Objectives that count by log10. [run: params, macs]")
+    ] = None,
     bounds: Annotated[
         list[str] | None, typer.Option(metavar="NAME=LOW:HIGH", help="Scale of an objective; else the table's ends.")
     ] = None,
@@ -63,11 +74,17 @@ def simulate_command(
         raise typer.BadParameter(f"--against must be trials or epochs, got {against!r}")
     from search.decide.comparison import compare
     from search.decide.simulate import Setting
-    from search.decide.table import read_table
+    from search.decide.table import CURVE, read_table
 
-    read = read_table(table, parameters=names_of(params), objectives=objectives_of(objectives), curve=curve, time=time)
-    setting = Setting(trials, workers, tuple(names_of(known)), tuple(names_of(log)), _bounds(bounds))
     samplers, stoppers = names_of(sampler) or ["known-cost"], names_of(stopper) or ["none"]
+    roles = _roles(table, names_of(params), objectives_of(objectives) if objectives else {})
+    if table.is_dir() and curve is None and stoppers != ["none"]:
+        curve = CURVE
+    read = read_table(table, parameters=roles.parameters, objectives=roles.objectives, curve=curve, time=time)
+    setting = Setting(
+        trials, workers, tuple(roles.known if known is None else names_of(known)),
+        tuple(roles.known if log is None else names_of(log)), _bounds(bounds),
+    )  # fmt: skip
     processes = min(os.cpu_count() or 1, repeats * len(samplers) * len(stoppers)) if jobs is None else jobs
     with _progress(max(0, repeats) * len(samplers) * len(stoppers), quiet=quiet) as done:
         found = compare(
@@ -80,6 +97,20 @@ def simulate_command(
         show_table(_table(found), _summary(found, setting.workers))
     if figure is not None:
         _draw(found, figure, against)
+
+
+def _roles(table: Path, parameters: Sequence[str], objectives: Mapping[str, str]) -> Roles:
+    """What the columns are: what was said, and of a run's folder else what the run says."""
+    from search.decide.table import Roles, roles_of
+    from search.spec import KNOWN
+
+    if table.is_dir():
+        own = roles_of(table, known=KNOWN, objectives=objectives)
+        return replace(own, parameters=parameters or own.parameters)
+    for option, given in (("--params", parameters), ("--objectives", objectives)):
+        if not given:
+            raise typer.BadParameter(f"{option} is needed where TABLE is a file: it does not say what its columns are")
+    return Roles(parameters, objectives, ())
 
 
 def _check_figure(path: Path) -> None:

@@ -21,8 +21,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 import results
 from leni.errors import DataError
+from results.importance import dimensions
 
-__all__ = ["Row", "Table", "read_table"]
+__all__ = ["CURVE", "Roles", "Row", "Table", "read_table", "roles_of"]
 
 Array = NDArray[np.float64]
 CURVE = "curve"  # of a run folder: what the learning curves of its trials are called
@@ -65,6 +66,42 @@ class Table:
     def means(self) -> Array:
         """Objective values (rows, m), mean over the seeds."""
         return np.array([row.values.mean(axis=0) for row in self.rows])
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which columns are what.
+
+    Attributes:
+        parameters: that make a candidate.
+        objectives: name -> "maximize" or "minimize".
+        known: objectives that are known before a trial.
+    """
+
+    parameters: Sequence[str]
+    objectives: Mapping[str, str]
+    known: Sequence[str]
+
+
+def roles_of(folder: Path, *, known: Sequence[str], objectives: Mapping[str, str] | None = None) -> Roles:
+    """What the columns of a run are.
+
+    Args:
+        folder: of the run.
+        known: objectives that are known of a network before it is trained.
+        objectives: others than the run's own.
+
+    Raises:
+        DataError: its completed trials do not differ in anything that was chosen.
+        ResultsError: the folder is none of a run.
+    """
+    run = results.load(folder)
+    wanted = objectives or run.objectives
+    parameters = dimensions(run.trials, objectives=wanted)
+    if not parameters:
+        raise DataError(f"{folder} has no completed trials that differ in a parameter, so there is nothing to simulate")
+    networks = run.trials["backbone"].notna().any()
+    return Roles(parameters, wanted, [name for name in wanted if networks and name in known])
 
 
 def read_table(

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import results
 from search.cli.app import main
 
 OPTIONS = ["--params", "a,b", "--objectives", "accuracy:max,params:min", "--known", "params", "--log", "params",
@@ -65,6 +66,30 @@ def test_stoppers_read_the_curve(table, simulated):
     _, out, _ = simulated(table, *OPTIONS, "--curve", "curve", "--stopper", "halving,none", "--workers", "2", "--json")
     halved, whole = json.loads(out)
     assert halved["mean"]["epochs"] <= whole["mean"]["epochs"] == 24
+
+
+def test_run_says_itself_what_its_columns_are(tmp_path, simulated):
+    rows = [
+        {"number": width, "state": "completed", "backbone": "resnet8", "widths": f"{width}-8", "activation": "relu",
+         "placement": "all", "lr_factor": 1.0, "params": 100 * width, "macs": 10, "wall_s": 1.0,
+         "accuracy": 0.5 + width / 20}
+        for width in range(1, 7)
+    ]  # fmt: skip
+    results.write(results.to_frame(rows), tmp_path / "trials.parquet")
+    curves = [{"number": row["number"], "seed": 0, "epoch": epoch, "accuracy": row["accuracy"] * epoch / 2, "loss": 1.0}
+              for row in rows for epoch in (1, 2)]  # fmt: skip
+    results.write(results.to_curves(curves), tmp_path / "curves.parquet")
+    (tmp_path / "environment.json").write_text("{}")
+    code, out, err = simulated(tmp_path, "--trials", "6", "--repeats", "1", "--stopper", "halving", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["mean"]["trials"] == 6
+
+
+@pytest.mark.parametrize("options", [["--objectives", "accuracy:max"], ["--params", "a"]])
+def test_file_has_to_be_explained(table, simulated, options):
+    code, out, err = simulated(table, *options)
+    assert (code, out) == (2, "")
+    assert "is needed where TABLE is a file" in err
 
 
 @pytest.mark.parametrize(

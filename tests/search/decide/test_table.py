@@ -7,7 +7,7 @@ from optuna.distributions import CategoricalDistribution
 
 import results
 from leni.errors import DataError
-from search.decide.table import read_table
+from search.decide.table import Roles, read_table, roles_of
 
 ROWS = [
     {"b0": 1, "kind": "x", "accuracy": 0.7, "params": 10, "curve": [0.1, 0.7], "t": 3.0},
@@ -64,16 +64,43 @@ def test_booleans_stay_apart_from_numbers(tmp_path):
     assert table.distributions["flag"].choices == (False, True)
 
 
-def test_folder_of_a_run_gives_its_completed_trials_and_curves(tmp_path):
+def run_folder(folder, **differing):
+    """A run of three trials, the second of them stopped; of a network by default."""
     record = {"backbone": "resnet8", "widths": "4-8-16", "activation": "relu", "placement": "all", "lr_factor": 1.0,
               "params": 100, "macs": 10, "wall_s": 1.0}  # fmt: skip
-    rows = [{**record, "number": number, "state": state, "accuracy": 0.5 + number / 10}
+    rows = [{**record, "number": number, "state": state, "accuracy": 0.5 + number / 10,
+             **{name: values[number] for name, values in differing.items()}}
             for number, state in enumerate(["completed", "stopped", "completed"])]  # fmt: skip
     curves = [{"number": number, "seed": seed, "epoch": epoch, "accuracy": number / 10 + seed / 5, "loss": 1.0}
               for number in range(3) for seed in range(2) for epoch in (1, 2)]  # fmt: skip
-    results.write(results.to_frame(rows), tmp_path / "trials.parquet")
-    results.write(results.to_curves(curves), tmp_path / "curves.parquet")
-    (tmp_path / "environment.json").write_text("{}")
+    results.write(results.to_frame(rows), folder / "trials.parquet")
+    results.write(results.to_curves(curves), folder / "curves.parquet")
+    (folder / "environment.json").write_text("{}")
+    return folder
+
+
+def test_roles_of_a_run_are_what_it_chose_and_what_it_went_by(tmp_path):
+    run_folder(tmp_path, activation=["relu", "leni", "prelu"], params=[100, 120, 140])
+    roles = roles_of(tmp_path, known=("params", "macs"))
+    assert roles == Roles(["activation"], {"accuracy": "maximize", "params": "minimize"}, ["params"])
+    others = roles_of(tmp_path, known=("params", "macs"), objectives={"accuracy": "maximize"})
+    assert others == Roles(["activation"], {"accuracy": "maximize"}, [])
+
+
+def test_nothing_of_a_users_own_space_is_known(tmp_path):
+    run_folder(tmp_path, backbone=[None] * 3, depth=[1, 2, 3])
+    roles = roles_of(tmp_path, known=("params",))
+    assert "depth" in roles.parameters
+    assert roles.known == []
+
+
+def test_run_in_which_nothing_differs_cannot_be_simulated(tmp_path):
+    with pytest.raises(DataError, match="no completed trials that differ in a parameter"):
+        roles_of(run_folder(tmp_path), known=())
+
+
+def test_folder_of_a_run_gives_its_completed_trials_and_curves(tmp_path):
+    run_folder(tmp_path)
     table = read_table(tmp_path, parameters=["widths"], objectives=OBJECTIVES, curve="curve")
     assert table.rows[0].values[:, 0].tolist() == [0.5, 0.7]
     np.testing.assert_allclose(table.rows[0].curves, [[0.1, 0.1], [0.3, 0.3]])
