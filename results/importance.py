@@ -1,6 +1,6 @@
 """Which dimension of the space moves what: Optuna's importance evaluators on records, one objective at a time.
 
-    importance(run.trials, objectives=run.objectives).frame
+    importance(run.trials, objectives=run.objectives, parameters=run.dimensions).frame
 
 A dimension is a column of the records that differs between trials and was chosen before training. One that exists only
 under a condition (LENI's options) has the value "-" elsewhere. The share is fANOVA's: of the variance that a random
@@ -12,6 +12,7 @@ Source: Hutter, Hoos, Leyton-Brown, "An Efficient Approach for Assessing Hyperpa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,23 +22,17 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator
 
+from results.dimensions import differs, dimensions
 from results.errors import RecordError
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, completed, minimised
 from results.indicators import observed_bounds, unit_values
 from results.notebook import notebook_html
-from results.records import SCHEMA
 
 if TYPE_CHECKING:
     from altair import FacetChart, LayerChart
 
-__all__ = ["Importance", "dimensions", "importance"]
+__all__ = ["Importance", "importance"]
 
-MEASURED = frozenset(
-    {"number", "state", "accuracy", "accuracy_std", "accuracies", "seeds", "epochs", "params", "macs", "wall_s",
-     "device", "error", "started_at", "latency_ms", "peak_memory", "replicas", "test_accuracy", "test_accuracy_std",
-     "test_accuracies", "run"}
-)  # fmt: skip
-CHOSEN = (frozenset(column.name for column in SCHEMA) | {"frozen"}) - MEASURED  # an option younger than the schema
 FEW = 4  # completed trials that a dimension needs each, at least, for a share that means something
 LEAST = 4  # completed trials in all, below which nothing is computed
 ABSENT = "-"
@@ -68,7 +63,7 @@ class Importance:
 
 
 def importance(
-    records: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES, parameters: tuple[str, ...] | None = None,
+    records: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES, parameters: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Importance:  # fmt: skip
     """How much of each objective's variance each dimension explains.
@@ -76,8 +71,7 @@ def importance(
     Args:
         records: one row a trial; completed ones count.
         objectives: column -> direction.
-        parameters: columns that are dimensions; None for those of a network's candidate, and of a user's own space
-            every further column that no evaluator measured.
+        parameters: columns that are dimensions, as `Run.dimensions` has them; None for what the columns look like.
         seed: of the random forest.
 
     Returns:
@@ -92,7 +86,7 @@ def importance(
     values = minimised(done, objectives) if len(done) else np.empty((0, len(objectives)))
     usable: np.ndarray = np.flatnonzero(np.isfinite(values).all(axis=1))
     done, values = done.iloc[usable].reset_index(drop=True), values[usable]
-    names = [name for name in names if _differs(done[name])]
+    names = [name for name in names if differs(done[name])]
     if len(done) < LEAST or not names:
         why = f"{len(done)} completed trials" if len(done) < LEAST else "no dimension that differs between them"
         return Importance(_frame([]), (f"There is nothing to tell of what moves the objectives: {why}.",))
@@ -107,31 +101,10 @@ def importance(
     return Importance(frame, _sentences(frame, len(done), len(names)))
 
 
-def dimensions(records: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES) -> list[str]:
-    """Columns that were chosen before training and differ between completed trials.
-
-    Args:
-        records: one row a trial.
-        objectives: columns that are none.
-
-    Returns:
-        Of a network's candidate the columns that `results.SCHEMA` has for it; of a user's own space every column that
-        no evaluator measured.
-    """
-    done = completed(records)
-    own = "backbone" in done.columns and done["backbone"].notna().any()
-    found = [str(name) for name in done.columns if name not in MEASURED and name not in objectives]
-    return [name for name in found if (name in CHOSEN) == bool(own) and _differs(done[name])]
-
-
-def _given(done: pd.DataFrame, parameters: tuple[str, ...]) -> list[str]:
+def _given(done: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
     if missing := [name for name in parameters if name not in done.columns]:
         raise RecordError(f"there is no column {missing[0]!r} in the records, which have {', '.join(done.columns)}")
     return list(parameters)
-
-
-def _differs(column: pd.Series[Any]) -> bool:
-    return column.dropna().nunique() > 1
 
 
 def _told(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -136,7 +136,7 @@ class Run:
         folder: where it was read.
         trials: a row a trial, columns as in `SCHEMA` and further ones, in order of number.
         curves: a row for each epoch of each seed of each trial, columns as in `CURVES_SCHEMA`.
-        environment: versions, revision, hardware, seeds, and the run's "objectives".
+        environment: versions, revision, hardware, seeds, the run's "objectives", and which columns it "chose".
     """
 
     folder: Path
@@ -149,6 +149,13 @@ class Run:
         """Column -> "maximize" or "minimize"; accuracy and params where environment.json does not say."""
         objectives: Objectives = self.environment.get("objectives", DEFAULT_OBJECTIVES)
         return objectives
+
+    @property
+    def dimensions(self) -> list[str]:
+        """Columns that were chosen before training and differ between completed trials."""
+        from results.dimensions import dimensions
+
+        return dimensions(self.trials, objectives=self.objectives, chosen=self.environment.get("chosen"))
 
     def front(self) -> pd.DataFrame:
         """The completed trials that no other dominates, see `results.front`; in a notebook with its figure."""

@@ -275,7 +275,7 @@ def _ablation(section: Section, run: Run) -> None:
 def _importance(section: Section, run: Run) -> None:
     from results.importance import importance  # it takes Optuna along
 
-    found = importance(run.trials, objectives=run.objectives)
+    found = importance(run.trials, objectives=run.objectives, parameters=run.dimensions)
     section.sentences += list(found.sentences)
     if len(found.frame):
         section.figures.append(inline(found.figure(), name="importance"))

@@ -271,6 +271,7 @@ def _facts(spec: Spec, store: StudyStore, at_once: int) -> Mapping[str, Any]:
     return environment(
         seed=spec.seed,
         objectives=spec.directions(),
+        chosen=spec.search_space().columns(),
         data=spec.data,
         trials=spec.trials,
         slots=at_once,

@@ -137,6 +137,10 @@ class ParameterSpace(WalkedSpace[Configuration]):
                 answers[name] = yield name, values
         return Configuration(tuple(answers.items()))
 
+    def columns(self) -> tuple[str, ...]:
+        """Columns that its points have in records: one a parameter."""
+        return tuple(self.asked)
+
     def dimensions(self) -> dict[str, Dimension]:
         """Every parameter by name."""
         return dict(self.asked)

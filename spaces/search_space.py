@@ -171,6 +171,11 @@ class SearchSpace(WalkedSpace[Candidate]):
             found |= {f"{activation}.{name}": values for name, values in part.items()}
         return {**found, "lr_factor": self.lr_factor}
 
+    def columns(self) -> tuple[str, ...]:
+        """Columns that its candidates have in records; options that are named alike share one."""
+        options = [name for activation in self._listed("activation") or () for name in registry.get(activation).options]
+        return tuple(dict.fromkeys(["backbone", "widths", "activation", "placement", *options, "lr_factor"]))
+
     def parameters(self, candidate: Candidate) -> tuple[dict[str, Any], dict[str, BaseDistribution]] | None:
         """The answers that lead to a candidate, as an Optuna trial holds them.
 

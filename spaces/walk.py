@@ -36,6 +36,10 @@ class WalkedSpace(ABC, Generic[Point]):
     def dimensions(self) -> dict[str, Dimension]:
         """Every dimension that some point has, by the name it has in an Optuna study."""
 
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Columns that its points have in records."""
+
     @property
     @abstractmethod
     def size(self) -> int | None:

@@ -46,7 +46,7 @@ def importance_command(folder: Folder, figure: Figure = None, as_json: AsJson = 
     from results.importance import importance
 
     run = load(folder)
-    found = importance(run.trials, objectives=run.objectives)
+    found = importance(run.trials, objectives=run.objectives, parameters=run.dimensions)
     _say(found, {"shares": found.frame}, figure, as_json)
 
 

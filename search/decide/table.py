@@ -21,7 +21,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 import results
 from leni.errors import DataError
-from results.importance import dimensions
+from results.dimensions import dimensions
 
 __all__ = ["CURVE", "Roles", "Row", "Table", "read_table", "roles_of"]
 
@@ -97,7 +97,7 @@ def roles_of(folder: Path, *, known: Sequence[str], objectives: Mapping[str, str
     """
     run = results.load(folder)
     wanted = objectives or run.objectives
-    parameters = dimensions(run.trials, objectives=wanted)
+    parameters = dimensions(run.trials, objectives=wanted, chosen=run.environment.get("chosen"))
     if not parameters:
         raise DataError(f"{folder} has no completed trials that differ in a parameter, so there is nothing to simulate")
     networks = run.trials["backbone"].notna().any()

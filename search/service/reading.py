@@ -124,7 +124,7 @@ class Reading:
         """What moves the objectives, as a JSON object: sentences, shares, figure."""
         from results.importance import importance
 
-        found = importance(self.run.trials, objectives=self.run.objectives)
+        found = importance(self.run.trials, objectives=self.run.objectives, parameters=self.run.dimensions)
         return _study(found, len(found.frame) > 0, shares=found.frame)
 
     @cached_property

@@ -62,6 +62,8 @@ def test_run_of_a_users_space_has_its_parameters_as_columns_and_a_front(tmp_path
     run = ours("mixed", 12, 2, tmp_path / "run", seeds=2)
     assert set(run.trials.loc[run.trials["extra"].isna(), "kind"]) <= {"a"}
     assert run.objectives == {"f1": "minimize", "f2": "minimize"}
+    assert set(run.dimensions) == {"kind", "count", "x0", "extra"}
+    assert run.trials["work"].notna().all()
     front = pd.read_csv(run.folder / "front.csv")
     values = run.trials[["f1", "f2"]].astype(float).to_numpy()
     dominated = [any((o <= v).all() and (o < v).any() for o in values) for v in values]

@@ -243,6 +243,7 @@ def test_any_space_round_trips_and_inverts(space, seed):
     assert space.suggest(FixedTrial(parameters)) == candidate
     assert set(trial.params) <= set(space.dimensions())
     assert set(distributions) <= set(space.dimensions())
+    assert set(candidate.columns()) <= set(space.columns())
     assert str(space).startswith(f"{space.name}: ")
 
 
