@@ -32,10 +32,8 @@ MODELLED = 300  # observations that a model holds at most: see history.represent
 FITTED = 120  # of them, those that its weights are fitted to
 REFIT = 1.15  # weights are fitted again when there are so many times as many observations
 VIEWS = (3.0, 0.1)  # offsets of the scales
-SHORTLIST, SHORTEST = (
-    0.25,
-    200,
-)  # share of the candidates, the best by the first view, that the second looks at; at least
+SHORTLIST = 0.25  # share of the candidates, the best by the first view, that the second looks at
+SHORTEST = 200  # of them, at least
 GOOD = 20  # trials whose neighbours are candidates
 END = 0.01  # beyond the largest known cost, where the reference is
 CLIP = 3.0  # standard deviations from the mean, beyond which a constraint's value says no more

@@ -144,9 +144,8 @@ class Posterior:
             cross = _matern(_between(self.scaled, scaled[rows]))
             cross *= self.parts.signal
             mean[rows] = self.solved @ cross
-            explained = dtrsm(
-                1.0, self.root, cross.T, side=1, lower=1, trans_a=1, overwrite_b=1
-            )  # root's inverse @ cross
+            # the root's inverse times `cross`, transposed, in the memory of `cross`
+            explained = dtrsm(1.0, self.root, cross.T, side=1, lower=1, trans_a=1, overwrite_b=1)
             variance[rows] = self.parts.signal + self.own - np.einsum("ij,ij->i", explained, explained)
         return mean, np.sqrt(np.maximum(variance, 1e-10))
 

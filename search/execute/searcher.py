@@ -202,7 +202,8 @@ class StudySearcher(Searcher):
         if task is None:
             return
         if error:
-            self._end(trial_id, Outcome("failed", {"epochs": len(task.curve)}, task.rows, self.deaths[trial_id]))
+            why = self.deaths.get(trial_id, "the trial's process ended")
+            self._end(trial_id, Outcome("failed", {"epochs": len(task.curve)}, task.rows, why))
             return
         result = result or {}
         self.judge(trial_id, result)
