@@ -32,23 +32,26 @@ def simulate_command(
     params: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAMES", help="Columns that make a candidate; rows equal in them are seeds. [run: its own]"
+            metavar="NAMES", help="Columns that make a candidate; rows equal in them are seeds. A run knows its own."
         ),
     ] = None,
     objectives: Annotated[
-        list[str] | None, typer.Option(metavar="NAME:max|min", help="Objective columns, with commas. [run: its own]")
+        list[str] | None,
+        typer.Option(metavar="NAME:max|min", help="Objective columns, with commas. A run knows its own."),
     ] = None,
     known: Annotated[
-        list[str] | None, typer.Option(metavar="NAMES", help="Objectives known before a trial. [run: params, macs]")
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Objectives known before a trial. Of a run: params and macs."),
     ] = None,
     log: Annotated[
-        list[str] | None, typer.Option(metavar="NAMES", help="Objectives that count by log10. [run: params, macs]")
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Objectives that count by log10. Of a run: params and macs."),
     ] = None,
     bounds: Annotated[
         list[str] | None, typer.Option(metavar="NAME=LOW:HIGH", help="Scale of an objective; else the table's ends.")
     ] = None,
     curve: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column with the learning curve as a list; of a folder: curve.")
+        str | None, typer.Option(metavar="NAME", help="Column with the learning curve as a list; a run has its own.")
     ] = None,
     time: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column with a training's duration; else one unit an epoch.")
