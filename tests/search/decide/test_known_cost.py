@@ -198,6 +198,27 @@ def test_nothing_known_is_plain_expected_improvement(directions):
         assert hypervolume([trial.values for trial in study.trials], [4.0, 4.0]) > 13.0
 
 
+def spherical(x):
+    """DTLZ2: three objectives, the best of which lie on an eighth of a sphere."""
+    radius, (a, b) = 1 + ((x[2:] - 0.5) ** 2).sum(), x[:2] * np.pi / 2
+    return [float(radius * one) for one in (np.cos(a) * np.cos(b), np.cos(a) * np.sin(b), np.sin(a))]
+
+
+def test_three_uncertain_objectives_are_improved_beyond_chance():
+    space = {f"x{place}": FloatDistribution(0.0, 1.0) for place in range(6)}
+    volumes = {}
+    for name, made in (("ours", KnownCostSampler), ("chance", optuna.samplers.RandomSampler)):
+        found = []
+        for seed in range(3):
+            study = optuna.create_study(directions=["minimize"] * 3, sampler=made(seed=seed))
+            for _ in range(45):
+                trial = study.ask(space)
+                study.tell(trial, spherical(np.array([trial.params[one] for one in space])))
+            found.append(hypervolume([trial.values for trial in study.trials], [2.5] * 3))
+        volumes[name] = np.mean(found)
+    assert volumes["ours"] > volumes["chance"] + 0.2
+
+
 def test_conditional_parameters_are_asked_for_where_they_exist():
     study = optuna.create_study(sampler=KnownCostSampler(seed=0))
     for _ in range(40):
