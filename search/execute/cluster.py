@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import ray
 
 from leni.errors import SpecError
+from search.execute.scratch import scratch
 
 __all__ = ["slots", "started"]
 
-LONGEST_PLACE = 24  # bytes; Ray adds up to 80 of its own
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as Ray will have it, and without the warning that it will
@@ -38,34 +36,23 @@ def started(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    folder = _own_folder() if address is None else None
-    try:
-        with environment_variables(QUIET):
-            try:
-                ray.init(
-                    address=address or "local",
-                    include_dashboard=False if address is None else None,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    _temp_dir=folder,
-                )
-            except (ConnectionError, ValueError) as error:
-                lines = str(error).splitlines() or ["no answer"]
-                hint = "" if "RAY_AUTH_MODE" in os.environ else " (if it asks for a token, set RAY_AUTH_MODE=token)"
-                raise SpecError(f"cannot join the Ray cluster at {address}: {lines[0]}{hint}") from None
-            try:
-                yield
-            finally:
-                ray.shutdown()
-    finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _own_folder() -> str:
-    """A temporary folder whose sockets' paths fit into the 107 bytes that Unix allows them."""
-    place = tempfile.gettempdir()
-    return tempfile.mkdtemp(prefix="leni-ray-", dir=place if len(place) <= LONGEST_PLACE else "/tmp")
+    with environment_variables(QUIET), scratch() if address is None else nullcontext() as folder:
+        try:
+            ray.init(
+                address=address or "local",
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=folder,
+            )
+        except (ConnectionError, ValueError) as error:
+            lines = str(error).splitlines() or ["no answer"]
+            hint = "" if "RAY_AUTH_MODE" in os.environ else " (if it asks for a token, set RAY_AUTH_MODE=token)"
+            raise SpecError(f"cannot join the Ray cluster at {address}: {lines[0]}{hint}") from None
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 @contextmanager
