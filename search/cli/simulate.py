@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,11 +87,10 @@ def simulate_command(
         trials, workers, tuple(roles.known if known is None else names_of(known)),
         tuple(roles.known if log is None else names_of(log)), _bounds(bounds),
     )  # fmt: skip
-    processes = min(os.cpu_count() or 1, repeats * len(samplers) * len(stoppers)) if jobs is None else jobs
     with _progress(max(0, repeats) * len(samplers) * len(stoppers), quiet=quiet) as done:
         found = compare(
             read, setting, samplers=samplers, stoppers=stoppers, repeats=repeats, seed=seed,
-            jobs=max(1, processes) if jobs is None else jobs, done=done,
+            jobs=os.cpu_count() or 1 if jobs is None else jobs, done=done,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(_as_json(found)))
@@ -108,8 +106,7 @@ def _roles(table: Path, parameters: Sequence[str], objectives: Mapping[str, str]
     from search.spec import KNOWN
 
     if table.is_dir():
-        own = roles_of(table, known=KNOWN, objectives=objectives)
-        return replace(own, parameters=parameters or own.parameters)
+        return roles_of(table, known=KNOWN, parameters=parameters, objectives=objectives)
     for option, given in (("--params", parameters), ("--objectives", objectives)):
         if not given:
             raise typer.BadParameter(f"{option} is needed where TABLE is a file: it does not say what its columns are")

@@ -83,21 +83,28 @@ class Roles:
     known: Sequence[str]
 
 
-def roles_of(folder: Path, *, known: Sequence[str], objectives: Mapping[str, str] | None = None) -> Roles:
+def roles_of(
+    folder: Path,
+    *,
+    known: Sequence[str],
+    parameters: Sequence[str] = (),
+    objectives: Mapping[str, str] | None = None,
+) -> Roles:
     """What the columns of a run are.
 
     Args:
         folder: of the run.
         known: objectives that are known of a network before it is trained.
-        objectives: others than the run's own.
+        parameters: others than the run's own.
+        objectives: likewise.
 
     Raises:
-        DataError: its completed trials do not differ in anything that was chosen.
+        DataError: no parameters are given, and its completed trials do not differ in anything that was chosen.
         ResultsError: the folder is none of a run.
     """
     run = results.load(folder)
     wanted = objectives or run.objectives
-    parameters = dimensions(run.trials, objectives=wanted, chosen=run.environment.get("chosen"))
+    parameters = parameters or dimensions(run.trials, objectives=wanted, chosen=run.environment.get("chosen"))
     if not parameters:
         raise DataError(f"{folder} has no completed trials that differ in a parameter, so there is nothing to simulate")
     networks = run.trials["backbone"].notna().any()

@@ -97,6 +97,7 @@ def test_nothing_of_a_users_own_space_is_known(tmp_path):
 def test_run_in_which_nothing_differs_cannot_be_simulated(tmp_path):
     with pytest.raises(DataError, match="no completed trials that differ in a parameter"):
         roles_of(run_folder(tmp_path), known=())
+    assert roles_of(tmp_path, known=(), parameters=["widths"]).parameters == ["widths"]
 
 
 def test_folder_of_a_run_gives_its_completed_trials_and_curves(tmp_path):
