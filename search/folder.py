@@ -169,7 +169,7 @@ def environment(**facts: Any) -> Mapping[str, Any]:
     """What a run's numbers depend on, for environment.json.
 
     Args:
-        facts: what the run adds: seed, objectives, data, hardware.
+        facts: what the run adds: seed, objectives, data, usable CPUs.
     """
     versions: dict[str, str | None] = {}
     for package in PACKAGES:
@@ -181,7 +181,6 @@ def environment(**facts: Any) -> Mapping[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
-        "cpus": os.cpu_count(),
         "versions": versions,
         "git_revision": _git_revision(),
         "command": sys.argv,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from search.decide.samplers import sampler
 from search.folder import RunFolder
 from search.run import Prepared, prepare
 from search.spec import Spec
+from search.training.cpus import usable_cpus
 from search.training.data import Part
 from search.training.replicas import Replicas
 from spaces import Candidate
@@ -39,7 +39,7 @@ class Plan:
         space: its name, and how many candidates it has; None for no end of them.
         size: see `space`.
         trials: that would begin.
-        slots: that would run at once, by this machine's CPUs and GPUs.
+        slots: that would run at once, by the CPUs and GPUs that this process may use.
         trial_s: seconds of a trial, mean over the candidates that were measured; None where a user's function trains.
         wall_s: seconds of the run, without starting up and stopping early; None likewise.
         measured: candidates whose training step was measured.
@@ -93,8 +93,8 @@ def plan(spec: Spec) -> Plan:
 
 
 def slots_here(spec: Spec, gpus: float) -> int:
-    """Trials at once, by this machine's CPUs and GPUs; `gpus` of one trial."""
-    slots = int(len(os.sched_getaffinity(0)) / spec.cpus_per_trial) or 1
+    """Trials at once, by the CPUs and GPUs that this process may use; `gpus` of one trial."""
+    slots = int(usable_cpus() / spec.cpus_per_trial) or 1
     if gpus:
         slots = min(slots, int(torch.cuda.device_count() / gpus) or 1)
     return min(slots, spec.trials, spec.workers or slots)

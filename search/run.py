@@ -34,6 +34,7 @@ from search.replay import replay
 from search.spec import KNOWN, Spec
 from search.study import NAME, StudyStore, check_database
 from search.training.checkpoint import Checkpoints
+from search.training.cpus import usable_cpus
 from search.training.data import Data, load
 from search.training.evaluator import load_function
 from search.warmstart import completed_trials, read_candidates
@@ -275,6 +276,7 @@ def _facts(spec: Spec, store: StudyStore, at_once: int) -> Mapping[str, Any]:
         data=spec.data,
         trials=spec.trials,
         slots=at_once,
+        cpus=usable_cpus(),
         study=store.name,
     )
 

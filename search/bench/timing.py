@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import torch
 
+from search.training.cpus import usable_cpus
+
 __all__ = ["side_by_side", "torch_threads"]
 
 WARM_UP = 2
@@ -47,10 +49,12 @@ def _nothing() -> None:
 
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[int]:
-    """Torch on so many threads for a while; None leaves them as they are. Gives how many there are."""
+    """Run torch on `threads` threads for the length of a block; gives their number.
+
+    None takes torch's own number, which knows no control group's quota, or the usable CPUs where they are fewer.
+    """
     before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(min(before, usable_cpus()) if threads is None else threads)
     try:
         yield torch.get_num_threads()
     finally:

@@ -6,7 +6,6 @@ What is heavy (Optuna, pandas) is imported when the command needs it, so that --
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +62,7 @@ def simulate_command(
     workers: Annotated[int, typer.Option(help="Simulated workers.")] = 1,
     repeats: Annotated[int, typer.Option(help="Repeats of each search, with seeds of their own.")] = 20,
     seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
-    jobs: Annotated[int | None, typer.Option(help="Processes; as many as there are cores if not given.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes; one for each usable CPU if not given.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Draw it: a .html, .png, .svg or .pdf file.")] = None,
     against: Annotated[str, typer.Option(help="What the figure draws it against: trials or epochs.")] = "trials",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
@@ -77,6 +76,7 @@ def simulate_command(
     from search.decide.comparison import compare
     from search.decide.simulate import Setting
     from search.decide.table import CURVE, read_table
+    from search.training.cpus import usable_cpus
 
     samplers, stoppers = names_of(sampler) or ["known-cost"], names_of(stopper) or ["none"]
     roles = _roles(table, names_of(params), objectives_of(objectives) if objectives else {})
@@ -90,7 +90,7 @@ def simulate_command(
     with _progress(max(0, repeats) * len(samplers) * len(stoppers), quiet=quiet) as done:
         found = compare(
             read, setting, samplers=samplers, stoppers=stoppers, repeats=repeats, seed=seed,
-            jobs=os.cpu_count() or 1 if jobs is None else jobs, done=done,
+            jobs=usable_cpus() if jobs is None else jobs, done=done,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(_as_json(found)))

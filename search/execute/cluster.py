@@ -11,6 +11,7 @@ import ray
 
 from leni.errors import SpecError
 from search.execute.scratch import scratch
+from search.training.cpus import usable_cpus
 
 __all__ = ["slots", "started"]
 
@@ -24,8 +25,9 @@ QUIET = {
 def started(address: str | None) -> Iterator[None]:
     """Ray for the length of a block.
 
-    A Ray that runs in this process already is used and left running. Otherwise one is started on this machine, with a
-    folder of its own that is removed with it, or the cluster at `address` is joined and left at the end.
+    A Ray that runs in this process already is used and left running. Otherwise one is started on this machine, for the
+    CPUs that this process may use and with a folder of its own that is removed with it, or the cluster at `address` is
+    joined and left at the end.
 
     Args:
         address: of a cluster, "auto" or "ray://host:port" or "host:port"; None for this machine.
@@ -40,6 +42,7 @@ def started(address: str | None) -> Iterator[None]:
         try:
             ray.init(
                 address=address or "local",
+                num_cpus=usable_cpus() if address is None else None,
                 include_dashboard=False if address is None else None,
                 log_to_driver=False,
                 logging_level=logging.ERROR,

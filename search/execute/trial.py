@@ -18,6 +18,7 @@ import torch
 from ray import tune
 
 from search.training.checkpoint import Checkpoints
+from search.training.cpus import usable_cpus
 from search.training.data import Data
 from search.training.evaluator import Evaluation, FunctionEvaluator, FunctionRun, TrainingEvaluator, TrainingRun
 from search.training.latency import latency_ms
@@ -72,7 +73,7 @@ class TrialActor(tune.Trainable):
             settings: what all trials have in common.
             arrays: the data set as `Data.to_arrays` gives it; None where a user's function evaluates.
         """
-        torch.set_num_threads(settings.threads)
+        torch.set_num_threads(min(settings.threads, usable_cpus()))
         sys.path.extend(path for path in settings.import_path if path not in sys.path)
         self.settings = settings
         self.device = "cuda" if settings.gpu and torch.cuda.is_available() else "cpu"

@@ -4,7 +4,6 @@ The images are brought to one size as torchvision does it: the shorter side is r
 then the centre is cut out.
 """
 
-import os
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leni.errors import DataError
+from search.training.cpus import usable_cpus
 from search.training.raw import Labelled, Raw
 
 _EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB", "La", "RGBa")
@@ -97,7 +97,7 @@ def _labelled(images: ImageList, size: int) -> Labelled:
 
 
 def decode(paths: list[Path], size: int) -> NDArray[np.uint8]:
-    """The images at `paths` as (N, 3, size, size), 0..255, red, green, blue, on as many threads as there are cores.
+    """The images at `paths` as (N, 3, size, size), 0..255, red, green, blue, with a thread for each usable CPU.
 
     Raises:
         DataError: a file is not an image that Pillow reads, is truncated, or has more than 8 bits a channel.
@@ -107,7 +107,7 @@ def decode(paths: list[Path], size: int) -> NDArray[np.uint8]:
     def fill(row: int) -> None:
         images[row] = _decode_one(paths[row], size)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         for _ in pool.map(fill, range(len(paths))):  # raises what a thread has raised, and cancels the others
             pass
     return images

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 from leni.errors import DataError
+from search.training.control_groups import group_folders
 
 _MEMINFO = Path("/proc/meminfo")
-_GROUP = Path("/sys/fs/cgroup")
+UNLIMITED = 2**60  # version 1 writes "no limit" as the largest number of pages
 
 
 def available_memory() -> int | None:
@@ -45,16 +46,25 @@ def _system() -> int | None:
 
 
 def _container() -> int | None:
-    """What the control group's limit leaves; None without one ("max", or no such file).
+    """What the control groups' limits leave; None without one."""
+    return min((left for folder in group_folders("memory") if (left := _left(folder)) is not None), default=None)
+
+
+def _left(group: Path) -> int | None:
+    """What one control group's limit leaves; None where it has none ("max", a number past any machine, or no file).
 
     Files that the system merely keeps in memory are given up on demand, so they do not count as used.
     """
+    unified = (group / "memory.max").exists()
+    names = ("memory.max", "memory.current") if unified else ("memory.limit_in_bytes", "memory.usage_in_bytes")
     try:
-        limit = (_GROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = int((_GROUP / "memory.current").read_text(encoding="ascii"))
-        lines = (_GROUP / "memory.stat").read_text(encoding="ascii").splitlines()
+        limit, used = ((group / name).read_text(encoding="ascii").strip() for name in names)
+        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
+    if not limit.isdigit() or int(limit) >= UNLIMITED:
+        return None
     stat = {key: int(value) for key, value in (line.split() for line in lines)}
-    kept = stat.get("active_file", 0) + stat.get("inactive_file", 0)
-    return max(0, int(limit) - used + kept) if limit.isdigit() else None
+    prefix = "" if unified else "total_"
+    kept = sum(stat.get(f"{prefix}{kind}_file", 0) for kind in ("active", "inactive"))
+    return max(0, int(limit) - int(used) + kept)

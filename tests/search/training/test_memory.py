@@ -13,7 +13,7 @@ def _machine(monkeypatch, tmp_path, *, free_kib=None, limit=None, used=0, cached
         (tmp_path / "memory.current").write_text(f"{used}\n")
         (tmp_path / "memory.stat").write_text(f"anon 5\nactive_file {cached}\ninactive_file 1\n")
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    monkeypatch.setattr(memory, "group_folders", lambda controller: [tmp_path] if controller == "memory" else [])
 
 
 def test_available_memory_is_the_systems_estimate(monkeypatch, tmp_path):
@@ -45,3 +45,24 @@ def test_require_memory_refuses_more_than_half(monkeypatch):
     memory.require_memory(2**30, "half")
     with pytest.raises(DataError, match=r"too much would take 1\.50 GiB .* half of the 2\.00 GiB .*smaller image size"):
         memory.require_memory(3 * 2**29, "too much")
+
+
+def test_available_memory_in_a_version_1_container_is_its_limit_less_what_is_used(monkeypatch, tmp_path):
+    _machine(monkeypatch, tmp_path, free_kib=2000)
+    (tmp_path / "memory.limit_in_bytes").write_text("1000\n")
+    (tmp_path / "memory.usage_in_bytes").write_text("600\n")
+    (tmp_path / "memory.stat").write_text("inactive_file 9\ntotal_inactive_file 200\ntotal_active_file 100\n")
+    assert memory.available_memory() == 700
+    (tmp_path / "memory.limit_in_bytes").write_text("9223372036854771712\n")
+    assert memory.available_memory() == 2000 * 1024
+
+
+def test_available_memory_is_what_the_narrowest_of_nested_groups_leaves(monkeypatch, tmp_path):
+    _machine(monkeypatch, tmp_path, free_kib=2000)
+    for name, limit in (("inner", "max"), ("outer", "500")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "memory.max").write_text(limit)
+        (tmp_path / name / "memory.current").write_text("100")
+        (tmp_path / name / "memory.stat").write_text("anon 1\n")
+    monkeypatch.setattr(memory, "group_folders", lambda _: [tmp_path / "inner", tmp_path / "outer"])
+    assert memory.available_memory() == 400
