@@ -5,6 +5,7 @@ The names below are the public ones; importing them compiles nothing and loads n
 
 import leni.peers  # noqa: F401  registers the activations that LENI is compared with
 from leni.block import LENI
+from leni.call_sites import CallSite, sites
 from leni.errors import (
     ActivationError,
     CandidateError,
@@ -19,16 +20,15 @@ from leni.errors import (
     SpaceError,
     SpecError,
 )
-from leni.information import SiteInformation, information
-from leni.narrow import narrow
+from leni.narrowing import narrow
+from leni.negative_information import SiteInformation, information
 from leni.networks import default_input_size, load_network
 from leni.placement import Placement
 from leni.registry import Activation, Option, register, register_activation
 from leni.registry import create as create_activation
 from leni.registry import get as activation
 from leni.registry import names as activations
-from leni.sites import CallSite, sites
-from leni.swap import SiteReport, Swapped, SwapReport, swap
+from leni.swapping import SiteReport, Swapped, SwapReport, swap
 
 __all__ = [
     "LENI",

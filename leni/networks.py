@@ -57,7 +57,7 @@ def load_network(name: str, *, width: float = 1.0, **options: Any) -> nn.Module:
         return network
     narrower = _by_own_argument(name, factory, options, width, network)
     if narrower is None:
-        from leni.narrow import narrow
+        from leni.narrowing import narrow
 
         narrower = narrow(network, width, example_input=torch.zeros(1, *default_input_size(name)))
     return narrower

@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 
 import leni  # noqa: F401  registers the activations
+from leni.call_sites import GATES, CallSite, sites
 from leni.errors import NetworkError
 from leni.networks import default_input_size, load_network
 from leni.placement import FEATURE_ROLES
-from leni.sites import GATES, CallSite, sites
-from leni.swap import SiteReport, swap
+from leni.swapping import SiteReport, swap
 from leni.tracing import meta_copy, module_kind
 
 __all__ = ["Survey", "page", "survey"]

@@ -6,8 +6,10 @@ results.save(run.figure(), "front.html")
 
 from typing import TYPE_CHECKING, Any
 
-from results.attainment import attained, attainment
-from results.confidence import confidence, drawn_fronts, spread_known
+from results.analyses.attainment import attained, attainment
+from results.analyses.confidence import confidence, drawn_fronts, spread_known
+from results.analyses.growth import growth, hypervolume_cost
+from results.analyses.shortlist import shortlist
 from results.errors import ObjectiveError, RecordError, ResultsError, RunUnreadable
 from results.fronts import (
     DEFAULT_OBJECTIVES,
@@ -19,9 +21,8 @@ from results.fronts import (
     ranks,
     wanted_and_costs,
 )
-from results.growth import growth, hypervolume_cost
 from results.indicators import hypervolume, hypervolume_curve, hypervolume_of
-from results.records import (
+from results.runs import (
     FURTHER,
     SCHEMA,
     Front,
@@ -35,13 +36,12 @@ from results.records import (
     together,
     write,
 )
-from results.shortlist import shortlist
-from results.tables import check_table, front_columns, front_table, save_table, to_csv, to_json, to_latex
+from results.tables.formats import check_table, front_columns, front_table, save_table, to_csv, to_json, to_latex
 
 if TYPE_CHECKING:
-    from results.comparison import Comparison, compare, epsilon
+    from results.analyses.comparison import Comparison, compare, epsilon
     from results.figures import check_format, front_figure, hypervolume_figure, information_figure, save
-    from results.report import write_report
+    from results.report.page import write_report
 
 __all__ = [
     "DEFAULT_OBJECTIVES",
@@ -105,11 +105,11 @@ def __getattr__(name: str) -> Any:
 
         return getattr(figures, name)
     if name in ("Comparison", "compare", "epsilon"):
-        from results import comparison
+        from results.analyses import comparison
 
         return getattr(comparison, name)
     if name == "write_report":
-        from results.report import write_report
+        from results.report.page import write_report
 
         return write_report
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

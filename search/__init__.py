@@ -12,7 +12,7 @@ Torch, Ray and Optuna are imported at the first use of these names, so that the 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.run import run as run
+    from search.driver.run_search import run as run
     from search.spec import Spec as Spec
 
 __all__ = ["Spec", "run"]
@@ -20,9 +20,8 @@ __all__ = ["Spec", "run"]
 
 def __getattr__(name: str) -> Any:
     if name == "run":
-        from search.run import run
+        from search.driver.run_search import run
 
-        globals()["run"] = run  # over the module of the same name, which the import has just put there
         return run
     if name == "Spec":
         from search.spec import Spec

@@ -17,10 +17,10 @@ from optuna.samplers import BaseSampler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leni.errors import CandidateError, LeniSearchError, SpecError
-from search.decide.budget import Budget
-from search.decide.knowledge import knowledge_of
+from search.decide.known_cost.knowledge import knowledge_of
 from search.decide.samplers import default_sampler, sampler
-from search.decide.stopping import Stopper, default_stopper, stopper
+from search.decide.stopping.rules import Stopper, default_stopper, stopper
+from search.engine.budget import Budget
 from search.training.data import describe, names
 from search.training.recipe import Recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space

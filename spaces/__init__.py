@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from spaces.backbones import BACKBONES as BACKBONES
 from spaces.backbones import Backbone as Backbone
 from spaces.backbones import backbone as backbone
-from spaces.build import build as build
+from spaces.building import build as build
 from spaces.candidate import Candidate as Candidate
-from spaces.cost import Cost as Cost
-from spaces.cost import cost as cost
+from spaces.costs import Cost as Cost
+from spaces.costs import cost as cost
 from spaces.exported import Exported as Exported
 from spaces.exported import load_exported as load_exported
 

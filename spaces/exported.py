@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from leni.errors import LeniSearchError, NetworkError
-from spaces.build import build
+from spaces.building import build
 from spaces.candidate import Candidate
 
 __all__ = ["Exported", "load_exported", "state_on_cpu", "to_bytes"]

@@ -10,7 +10,7 @@ import numpy as np
 from results.figures.theme import COLOURS, INK, dress, nothing, plane
 
 if TYPE_CHECKING:
-    from results.ablation import Ablation
+    from results.analyses.ablation import Ablation
 
 __all__ = ["ablation_figure"]
 

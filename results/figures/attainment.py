@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from results.attainment import attained
+from results.analyses.attainment import attained
 from results.figures.theme import Axis, channel, cost_axis, series_colours
 from results.fronts import Objectives, wanted_and_costs
 

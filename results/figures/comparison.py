@@ -12,7 +12,7 @@ from results.figures.theme import HEIGHT, WIDTH, column_title, dress, plane, ser
 if TYPE_CHECKING:
     import pandas as pd
 
-    from results.comparison import Comparison
+    from results.analyses.comparison import Comparison
 
 __all__ = ["comparison_figure"]
 

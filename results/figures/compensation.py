@@ -9,7 +9,7 @@ import altair as alt
 from results.figures.theme import activation_colours, channel, cost_axis, dress, nothing, plane
 
 if TYPE_CHECKING:
-    from results.compensation import Compensation
+    from results.analyses.compensation import Compensation
 
 __all__ = ["compensation_figure"]
 

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from results.confirmation import Confirmation
+from results.analyses.confirmation import Confirmation
 from results.figures.front import step_line
 from results.figures.theme import FAINT, INK, Axis, activation_colours, channel, cost_axis, dress, nothing, plane
 from results.figures.theme import tooltips as lines

@@ -10,6 +10,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from results.analyses.growth import OVER, hypervolume_cost
 from results.errors import ResultsError
 from results.figures.attainment import band_of
 from results.figures.theme import (
@@ -27,9 +28,8 @@ from results.figures.theme import (
     tooltips,
 )
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, check_objectives, completed, front, minimised
-from results.growth import OVER, hypervolume_cost
 from results.indicators import Bounds, hypervolume_curve
-from results.records import count_states
+from results.runs import count_states
 
 __all__ = ["front_figure", "hypervolume_figure"]
 

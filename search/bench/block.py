@@ -11,7 +11,7 @@ from torch import Tensor
 from leni import registry
 from leni.errors import SpecError
 from leni.kernels import leni_forward, path, reference
-from search.bench.timing import side_by_side, torch_threads
+from search.training.timing import side_by_side, torch_threads
 
 __all__ = ["CPU_GRID", "CUDA_GRID", "bench_block"]
 

@@ -20,14 +20,14 @@ from typing import Any
 import optuna
 import torch
 
-from search.bench.timing import torch_threads
-from search.decide.asker import Asker
 from search.decide.quiet import without_optunas_lines
 from search.decide.samplers import sampler
-from search.run import run
+from search.driver.run_search import run
+from search.engine.asker import Asker
 from search.training.data import Data, load
 from search.training.evaluator import TrainingEvaluator
 from search.training.recipe import Recipe
+from search.training.timing import torch_threads
 from spaces import Candidate
 from spaces import space as preset
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 
 from leni.errors import SpecError
 from leni.networks import load_network
-from leni.swap import swap
-from search.bench.timing import side_by_side, torch_threads
+from leni.swapping import swap
+from search.training.timing import side_by_side, torch_threads
 from spaces import Candidate, build
 from spaces.backbones import BACKBONES, backbone
 

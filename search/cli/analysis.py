@@ -33,7 +33,7 @@ def compensation_command(
 ) -> None:
     """How many parameters each activation makes up for, and the narrowest network that is not inferior."""
     from results import load
-    from results.compensation import compensation
+    from results.analyses.compensation import compensation
 
     found = compensation(load(folder).trials, reference=reference, margin=margin)
     tables = {"ratios": found.ratios, "gains": found.gains, "claims": found.claims}
@@ -43,7 +43,7 @@ def compensation_command(
 def importance_command(folder: Folder, figure: Figure = None, as_json: AsJson = False) -> None:
     """Which dimension of the space moves accuracy, parameters and hypervolume."""
     from results import load
-    from results.importance import importance
+    from results.analyses.importance import importance
 
     run = load(folder)
     found = importance(run.trials, objectives=run.objectives, parameters=run.dimensions)

@@ -24,9 +24,9 @@ from search.cli.console import show_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from leni.sites import CallSite
-    from leni.swap import SwapReport
-    from search.inspect import Inspection
+    from leni.call_sites import CallSite
+    from leni.swapping import SwapReport
+    from search.followup.inspect import Inspection
 
 __all__ = ["inspect_command", "sites_command"]
 
@@ -62,9 +62,9 @@ def sites_command(
 
     from leni import Placement
     from leni import activation as find
+    from leni.call_sites import sites
     from leni.networks import default_input_size, load_network
-    from leni.sites import sites
-    from leni.swap import swap
+    from leni.swapping import swap
 
     wants_swap = placement is not None or activation is not None
     if wants_swap:  # a typing error is found before a network is built
@@ -102,7 +102,7 @@ def inspect_command(
     """What a trial's activations keep, beside ReLU: both networks are trained as in the run, and measured."""
     from results import save
     from results.figures.theme import check_format
-    from search.inspect import inspect
+    from search.followup.inspect import inspect
 
     if figure is not None:  # a typing error is found before a network is trained
         check_format(figure)

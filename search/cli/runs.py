@@ -116,7 +116,7 @@ def run_command(
     _look_here()
     if add_trials is not None:
         return _extend(file, out, add_trials, flags, quiet)
-    from search.run import run
+    from search.driver.run_search import run
     from search.spec import Spec
 
     recipe = {"lr": lr, "batch_size": batch_size, "cuda_graph": cuda_graph}
@@ -124,11 +124,11 @@ def run_command(
         file, training={name: value for name, value in recipe.items() if value is not None} or None, **flags
     )
     if spec.stopper == "asha":
-        from search.decide.stopping import ASHA_WARNING
+        from search.decide.stopping.rules import ASHA_WARNING
 
         typer.echo(ASHA_WARNING, err=True)
     if dry_run:
-        from search.plan import plan
+        from search.driver.dry_run import plan
 
         plan(spec).show()
         return 0
@@ -157,7 +157,7 @@ def resume_command(
 ) -> int:
     """Go on with a run that was interrupted or killed, at any moment, or extend a finished one."""
     _look_here()
-    from search.run import resume
+    from search.driver.run_search import resume
 
     changes = {
         "cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial, "workers": workers, "address": address

@@ -19,8 +19,8 @@ from search.cli.objectives import names_of, objectives_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from search.decide.comparison import Compared
-    from search.decide.table import Roles
+    from search.simulation.benchmark import Compared
+    from search.simulation.table import Roles
 
 __all__ = ["simulate_command"]
 
@@ -73,9 +73,9 @@ def simulate_command(
         _check_figure(figure)
     if against not in ("trials", "epochs"):
         raise typer.BadParameter(f"--against must be trials or epochs, got {against!r}")
-    from search.decide.comparison import compare
-    from search.decide.simulate import Setting
-    from search.decide.table import CURVE, read_table
+    from search.simulation.benchmark import compare
+    from search.simulation.simulate import Setting
+    from search.simulation.table import CURVE, read_table
     from search.training.cpus import usable_cpus
 
     samplers, stoppers = names_of(sampler) or ["known-cost"], names_of(stopper) or ["none"]
@@ -102,7 +102,7 @@ def simulate_command(
 
 def _roles(table: Path, parameters: Sequence[str], objectives: Mapping[str, str]) -> Roles:
     """What the columns are: what was said, and of a run's folder else what the run says."""
-    from search.decide.table import Roles, roles_of
+    from search.simulation.table import Roles, roles_of
     from search.spec import KNOWN
 
     if table.is_dir():
@@ -161,7 +161,7 @@ def _table(found: Sequence[Compared]) -> Table:
     from rich import box
     from rich.table import Table
 
-    from search.decide.simulate import LEVELS
+    from search.simulation.simulate import LEVELS
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for title in ("sampler", "stopper"):

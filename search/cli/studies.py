@@ -14,7 +14,7 @@ from search.cli.console import show_table
 from search.cli.runs import Address, Cpus, Gpus, Workers
 
 if TYPE_CHECKING:
-    from results.confirmation import Confirmation
+    from results.analyses.confirmation import Confirmation
 
 __all__ = ["ablate_command", "confirm_command", "export_command", "report_command"]
 
@@ -34,7 +34,7 @@ def confirm_command(
     quiet: Quiet = False,
 ) -> int:
     """Train the front and the references again from fresh seeds, and measure them on the test split."""
-    from search.confirm import confirm
+    from search.followup.confirm import confirm
 
     found = confirm(
         folder, seeds=seeds, quiet=quiet, workers=workers, address=address,
@@ -63,7 +63,7 @@ def export_command(
     quiet: Quiet = False,
 ) -> None:
     """Write a trial's trained network, a card that says how good it is, and the three lines that load it."""
-    from search.export import export
+    from search.export.export import export
 
     found = export(folder, trial, form=form, out=out, quiet=quiet)
     if quiet:
@@ -109,8 +109,8 @@ def ablate_command(
     quiet: Quiet = False,
 ) -> int:
     """Change one part of a network at a time, or several, and say what each is worth, with intervals."""
-    from results.effects import effects_table
-    from search.ablate import SEEDS, ablate, base_of, study
+    from results.tables.ablation import effects_table
+    from search.followup.ablate import SEEDS, ablate, base_of, study
     from spaces.factorial import factorial
     from spaces.factorial import factors as factors_of
 
@@ -150,6 +150,6 @@ def report_command(
     out: Annotated[Path | None, typer.Option(help="The file; report.html in the run's folder if not given.")] = None,
 ) -> None:
     """Write one page on a run that opens offline: answer, fronts, compensation, ablation, cost, how to repeat it."""
-    from results.report import write_report
+    from results.report.page import write_report
 
     typer.echo(write_report(folder, out))

@@ -17,7 +17,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.decide.history import representative
+from search.decide.known_cost.history import representative
 
 __all__ = ["BoundedSampler"]
 

@@ -22,8 +22,8 @@ from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, QMCSampl
 
 from leni.errors import SpecError
 from search.decide.bounded import BoundedSampler
-from search.decide.knowledge import Knowledge
-from search.decide.known_cost import KnownCostSampler
+from search.decide.known_cost.knowledge import Knowledge
+from search.decide.known_cost.sampler import KnownCostSampler
 
 __all__ = ["SAMPLERS", "default_sampler", "sampler"]
 

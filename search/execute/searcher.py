@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from ray.tune.search import Searcher
 
-from search.decide.asker import Asked, Asker, Point
-from search.decide.budget import Budget
-from search.decide.stopping import Stopper
-from search.study import Outcome, StudyStore
+from search.decide.stopping.rules import Stopper
+from search.engine.asker import Asked, Asker, Point
+from search.engine.budget import Budget
+from search.store.trials import Outcome, StudyStore
 from search.training.checkpoint import Checkpoints
 
 __all__ = ["Observer", "StudySearcher", "Task"]

@@ -16,7 +16,7 @@ from ray.tune import Callback
 from rich.console import Console
 
 from leni.errors import SpecError
-from search.folder import RunFolder
+from search.store.folder import RunFolder
 
 __all__ = ["Tracker", "check_trackers", "finish", "trackers"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from results.files import replace_file
-from search.folder import RunFolder
+from search.store.folder import RunFolder
 
 __all__ = ["Home"]
 

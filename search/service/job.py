@@ -91,7 +91,7 @@ def _drive(home: Home, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ended(home: Home, job: dict[str, Any]) -> dict[str, Any]:
-    from search.run import resume, run
+    from search.driver.run_search import resume, run
     from search.spec import Spec
 
     facts = home.read(home.run.environment)

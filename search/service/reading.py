@@ -113,7 +113,7 @@ class Reading:
     @cached_property
     def compensation(self) -> str:
         """The channel compensation as a JSON object: sentences, ratios, gains, claims, figure."""
-        from results.compensation import compensation
+        from results.analyses.compensation import compensation
 
         found = compensation(self.run.trials)
         drawable = len(found.curves) > 0  # with too few trials for one curve there are sentences alone
@@ -122,7 +122,7 @@ class Reading:
     @cached_property
     def importance(self) -> str:
         """What moves the objectives, as a JSON object: sentences, shares, figure."""
-        from results.importance import importance
+        from results.analyses.importance import importance
 
         found = importance(self.run.trials, objectives=self.run.objectives, parameters=self.run.dimensions)
         return _study(found, len(found.frame) > 0, shares=found.frame)
@@ -130,7 +130,7 @@ class Reading:
     @cached_property
     def report(self) -> str:
         """The report, as one HTML page."""
-        from results.report import report
+        from results.report.page import report
 
         return report(self.run.folder)
 

@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from leni.errors import StorageError
-from search.postgres import with_driver
+from search.store.postgres import with_driver
 
 __all__ = ["ACTIVE", "STATES", "Search", "Store", "open_engine"]
 

@@ -21,8 +21,8 @@ import optuna
 import pandas as pd
 import torch
 
-from search.decide.asker import Asked, Asker
 from search.decide.samplers import sampler
+from search.engine.asker import Asked, Asker
 from search.training.data import Data, Part, load
 from search.training.recipe import Recipe
 from search.training.train import Training

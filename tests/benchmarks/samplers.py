@@ -31,11 +31,11 @@ from optuna.samplers import BaseSampler, GPSampler
 from optuna.trial import create_trial
 
 from results.indicators import hypervolume
-from search.decide.comparison import compare
-from search.decide.knowledge import Knowledge
+from search.decide.known_cost.knowledge import Knowledge
 from search.decide.samplers import SAMPLERS, sampler
-from search.decide.simulate import LEVELS, Setting
-from search.decide.table import Row, Table
+from search.simulation.benchmark import compare
+from search.simulation.simulate import LEVELS, Setting
+from search.simulation.table import Row, Table
 
 POINTS = (50, 100, 200, 300)  # trials at which shares are printed
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")

@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 
 from results import crowding, hypervolume, ranks
-from search.decide.halving import rungs
-from search.decide.stopping import STOPPERS, Stopper, stopper
+from search.decide.stopping.halving import rungs
+from search.decide.stopping.rules import STOPPERS, Stopper, stopper
 
 DATA = Path(__file__).parents[1] / "data"
 TABLES = (DATA / "curves-digits.parquet", DATA / "curves-fashion-mnist.parquet")

@@ -11,7 +11,7 @@ from torch import nn
 from torchvision.models import resnet18, squeezenet1_1
 
 from leni import LENI, activations, create_activation, swap
-from spaces.build import build
+from spaces.building import build
 from spaces.candidate import Candidate
 
 BATCH = torch.export.Dim("batch")

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from results.ablation import ablation
+from results.analyses.ablation import ablation
 from results.figures.front import front_figure
 from results.notebook import ROWS, notebook_html
 

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 import results
 import search
 from leni.errors import FolderError, StorageError
-from search.run import resume
+from search.driver.run_search import resume
 
 FAST = {"epochs": 2, "quiet": True, "evaluator": "plugin_evaluators:slow", "sampler": "random", "patience_s": 2.0}
 

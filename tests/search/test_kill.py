@@ -19,7 +19,7 @@ import pytest
 import results
 import search
 from leni.errors import FolderError
-from search.run import resume
+from search.driver.run_search import resume
 
 KEYS = {
     "trials": 6, "epochs": 8, "workers": 1, "quiet": True, "checkpoint_s": 0.0, "stopper": "halving",

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.attainment import attained, attainment
-from results.confidence import drawn_fronts
+from results.analyses.attainment import attained, attainment
+from results.analyses.confidence import drawn_fronts
 from results.figures.attainment import attainment_layers, band_of
 from results.figures.front import front_figure
 from results.figures.theme import Axis

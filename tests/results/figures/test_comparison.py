@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from results.comparison import compare
+from results.analyses.comparison import compare
 from results.figures import save
 
 

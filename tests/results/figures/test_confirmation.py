@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
-from results.confirmation import Confirmation, confirmation
+from results.analyses.confirmation import Confirmation, confirmation
 from results.figures.confirmation import confirmation_figure
-from results.records import to_frame
+from results.runs import to_frame
 
 
 def found(objectives=None) -> Confirmation:

@@ -1,7 +1,7 @@
 import pandas as pd
 
 from results.figures.curves import curves_figure
-from results.records import to_curves, to_frame
+from results.runs import to_curves, to_frame
 
 TRIALS = to_frame(
     {"number": n, "state": "completed", "activation": name} for n, name in enumerate(["relu", "leni", None])

@@ -6,7 +6,7 @@ from results.errors import ObjectiveError, ResultsError
 from results.figures import front as figures
 from results.figures.front import front_figure, hypervolume_figure
 from results.figures.theme import save
-from results.records import to_frame
+from results.runs import to_frame
 
 ACCURACY, BOTH = {"accuracy": "maximize"}, {"accuracy": "maximize", "params": "minimize"}
 

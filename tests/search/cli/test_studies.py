@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from results.confirmation import Confirmation, confirmation
-from results.records import to_curves, to_frame, write
+from results.analyses.confirmation import Confirmation, confirmation
+from results.runs import to_curves, to_frame, write
 from spaces import Candidate
 
 LENI = Candidate("resnet8", (2, 4, 8), "leni", "inner", {"kernel_size": 5})
@@ -20,7 +20,7 @@ def found(complete: bool = True) -> Confirmation:
 @pytest.mark.parametrize(("complete", "code"), [(True, 0), (False, 130)])
 def test_confirm_prints_both_fronts_and_both_hypervolumes(command, monkeypatch, complete, code):
     asked = {}
-    monkeypatch.setattr("search.confirm.confirm", lambda folder, **how: asked.update(how) or found(complete))
+    monkeypatch.setattr("search.followup.confirm.confirm", lambda folder, **how: asked.update(how) or found(complete))
     ended, out, _ = command("confirm", "runs/a", "--seeds", "3", "--workers", "1")
     assert ended == code
     assert (asked["seeds"], asked["workers"], asked["quiet"]) == (3, 1, False)
@@ -30,7 +30,7 @@ def test_confirm_prints_both_fronts_and_both_hypervolumes(command, monkeypatch, 
 
 
 def test_confirm_quiet_prints_nothing(command, monkeypatch):
-    monkeypatch.setattr("search.confirm.confirm", lambda *_, **__: found())
+    monkeypatch.setattr("search.followup.confirm.confirm", lambda *_, **__: found())
     assert command("confirm", "runs/a", "-q") == (0, "", "")
 
 
@@ -92,7 +92,9 @@ def test_ablate_names_its_designs_as_the_issue_does(command, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     (tmp_path / "base.json").write_text(LENI.to_json())
     seen = []
-    monkeypatch.setattr("search.ablate.study", lambda base, plan, seeds: seen.append((plan.design, seeds)) or planned())
+    monkeypatch.setattr(
+        "search.followup.ablate.study", lambda base, plan, seeds: seen.append((plan.design, seeds)) or planned()
+    )
     for design in ("one-at-a-time", "full", "fractional"):
         command("ablate", "base.json", "--dry-run", "--design", design, "--factors", "branch,width")
     assert seen == [("one", 8), ("full", 8), ("fractional", 8)]

@@ -6,8 +6,8 @@ from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, MultiObjectiveSamplerTestCase, RelativeSamplerTestCase
 
 from leni.errors import SpecError
-from search.decide.knowledge import Knowledge
-from search.decide.known_cost import KnownCostSampler
+from search.decide.known_cost.knowledge import Knowledge
+from search.decide.known_cost.sampler import KnownCostSampler
 from search.decide.samplers import SAMPLERS, default_sampler, sampler
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

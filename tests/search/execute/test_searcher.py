@@ -1,11 +1,11 @@
 import pytest
 from ray.tune.search import Searcher
 
-from search.decide.asker import Asker
-from search.decide.budget import Budget
 from search.decide.samplers import sampler
+from search.engine.asker import Asker
+from search.engine.budget import Budget
 from search.execute.searcher import StudySearcher
-from search.study import StudyStore
+from search.store.trials import StudyStore
 from spaces import SearchSpace
 
 

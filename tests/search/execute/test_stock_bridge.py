@@ -7,12 +7,12 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search.optuna import OptunaSearch
 
-from search.decide.asker import Asker
-from search.decide.budget import Budget
 from search.decide.samplers import sampler
+from search.engine.asker import Asker
+from search.engine.budget import Budget
+from search.engine.replay import replay
 from search.execute.searcher import StudySearcher
-from search.replay import replay
-from search.study import StudyStore
+from search.store.trials import StudyStore
 from spaces import space
 
 SPACE = space({"name": "line", "parameters": {"x": {"low": 0.0, "high": 1.0}}})

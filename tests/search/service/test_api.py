@@ -212,8 +212,8 @@ def test_ablation_and_exports_are_served_once_they_are_there(client, service, fi
 
 
 def test_studies_are_those_of_the_commands(client, service, finished):
-    from results.compensation import compensation
-    from results.importance import importance
+    from results.analyses.compensation import compensation
+    from results.analyses.importance import importance
 
     run = results.load(service.queue.home(finished.id).run.path)
     where = f"/api/v1/searches/{finished.id}"

@@ -21,7 +21,7 @@ def home(tmp_path):
 def calls(monkeypatch):
     import types
 
-    import search.run as module
+    import search.driver.run_search as module
 
     made = []
 
@@ -67,7 +67,7 @@ def test_folder_of_a_process_that_was_killed_before_its_first_trial_is_begun_ane
 
 
 def test_mistake_is_told_in_one_sentence_and_a_bug_with_its_traceback_in_the_log(home, monkeypatch, calls, capsys):
-    import search.run as module
+    import search.driver.run_search as module
 
     for error, code, sentence in ((DataError("no files"), 2, "no files"), (KeyError("x"), 1, "KeyError: 'x'")):
 

@@ -1,0 +1,1 @@
+"""From records to frames: what a run, or several, can tell."""

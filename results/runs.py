@@ -1,0 +1,434 @@
+"""Records: one row a trial, their schema, and the run folder they are read from.
+
+A run folder has `trials.parquet` and `curves.parquet`, in the two schemas below with `schema_version` in the files'
+metadata, and `environment.json`. This room reads these three and nothing else:
+
+    run = load("runs/digits")
+    run.front()          # a frame
+    run.figure()         # an Altair chart
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from results.errors import ObjectiveError, RecordError, RunUnreadable
+from results.files import replace_file
+from results.fronts import COMPLETED, DEFAULT_OBJECTIVES, Objectives, check_objectives, front
+from results.tables.formats import front_columns
+
+if TYPE_CHECKING:
+    from altair import LayerChart
+
+__all__ = [
+    "CURVES_SCHEMA",
+    "FURTHER",
+    "SCHEMA",
+    "STATES",
+    "Column",
+    "Front",
+    "Run",
+    "count_states",
+    "load",
+    "load_all",
+    "schema_version",
+    "to_curves",
+    "to_frame",
+    "together",
+    "write",
+]
+
+schema_version = 1
+"""Of both parquet files, in their metadata. An older one is read, what it lacks is missing; a newer one is refused."""
+
+STATES = (COMPLETED, "stopped", "failed", "infeasible", "extended")
+"""What can become of a trial. The accuracy of a stopped one is a reading at less than the full budget."""
+
+_VERSION_KEY = b"schema_version"
+_REQUIRED = frozenset({"number", "state", "seed", "epoch"})
+_DTYPES = {
+    pa.bool_(): pd.BooleanDtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.string(): pd.StringDtype(),
+    pa.large_string(): pd.StringDtype(),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, pandas dtype (all of them can hold a missing value), unit, and meaning."""
+
+    name: str
+    dtype: str
+    unit: str
+    description: str
+
+
+SCHEMA = (
+    Column("number", "Int64", "", "the trial, counted from 0 in the order in which trials were asked for"),
+    Column(
+        "state",
+        "string",
+        "",
+        "completed, stopped, failed, infeasible, or extended (its seeds count in an earlier trial)",
+    ),
+    Column("backbone", "string", "", "the network's family and depth, resnet8"),
+    Column("widths", "string", "channels", "channels of each stage, 4-8-16"),
+    Column("activation", "string", "", "the activation at the sites of the placement; ReLU elsewhere"),
+    Column("placement", "string", "", "which call sites have the activation"),
+    Column("lr_factor", "Float64", "", "factor on the recipe's learning rate"),
+    Column("kernel_size", "Int64", "pixels", "LENI: side of the transform's kernel"),
+    Column("transform", "string", "", "LENI: the transform of the negative branch"),
+    Column("groups", "Int64", "", "LENI: groups of the transform"),
+    Column("compression", "string", "", "LENI: how two branches become one"),
+    Column("norm", "string", "", "LENI: normalisation in the negative branch"),
+    Column("init_std", "Float64", "", "LENI: standard deviation of the kernel's start"),
+    Column("init_slope", "Float64", "", "LENI: slope of the negative branch at the start"),
+    Column("decay", "boolean", "", "LENI: whether its parameters have weight decay"),
+    Column("accuracy", "Float64", "share, 0..1", "on the validation split, mean over seeds"),
+    Column("accuracy_std", "Float64", "share, 0..1", "standard deviation over seeds"),
+    Column("seeds", "Int64", "", "seeds trained"),
+    Column("epochs", "Int64", "", "epochs trained for each seed"),
+    Column("params", "Int64", "", "learned parameters"),
+    Column("macs", "Int64", "", "multiply-adds for one sample"),
+    Column("wall_s", "Float64", "seconds", "wall time of the trial"),
+    Column("device", "string", "", "what it was trained on"),
+    Column("error", "string", "", "why it failed, one sentence"),
+    Column("started_at", "datetime64[us, UTC]", "", "when it started"),
+)
+"""Columns of trials.parquet. An option is missing where the activation does not have it; further columns may follow:
+those of `FURTHER`, options of other activations, other objectives."""
+
+FURTHER = (
+    Column("accuracies", "string", "shares, 0..1", "a JSON list of each seed's accuracy, in the order of the seeds"),
+    Column("replicas", "string", "", "how several seeds were trained: fused, or separate and why"),
+    Column("frozen", "boolean", "", "LENI: whether its transform stays as it starts"),
+    Column("latency_ms", "Float64", "milliseconds", "of one sample through the network, where it is an objective"),
+    Column("peak_memory", "Int64", "bytes", "most memory of a GPU that the trial held"),
+)
+"""Columns that a run of this program may have beyond `SCHEMA`."""
+
+CURVES_SCHEMA = (
+    Column("number", "Int64", "", "the trial"),
+    Column("seed", "Int64", "", "the seed"),
+    Column("epoch", "Int64", "", "epochs trained so far"),
+    Column("accuracy", "Float64", "share, 0..1", "on the validation split, after this epoch"),
+    Column("loss", "Float64", "", "mean training loss of this epoch"),
+)
+"""Columns of curves.parquet."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """What is known of a run; in a notebook it shows its front.
+
+    Attributes:
+        folder: where it was read.
+        trials: a row a trial, columns as in `SCHEMA` and further ones, in order of number.
+        curves: a row for each epoch of each seed of each trial, columns as in `CURVES_SCHEMA`.
+        environment: versions, revision, hardware, seeds, the run's "objectives", and which columns it "chose".
+    """
+
+    folder: Path
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    environment: dict[str, Any]
+
+    @property
+    def objectives(self) -> Objectives:
+        """Column -> "maximize" or "minimize"; accuracy and params where environment.json does not say."""
+        objectives: Objectives = self.environment.get("objectives", DEFAULT_OBJECTIVES)
+        return objectives
+
+    @property
+    def dimensions(self) -> list[str]:
+        """Columns that were chosen before training and differ between completed trials."""
+        from results.searched_columns import dimensions
+
+        return dimensions(self.trials, objectives=self.objectives, chosen=self.environment.get("chosen"))
+
+    def front(self) -> pd.DataFrame:
+        """The completed trials that no other dominates, see `results.front`; in a notebook with its figure."""
+        return Front(front(self.trials, objectives=self.objectives)).of(self)
+
+    def figure(self) -> LayerChart:
+        """The front as an Altair chart, see `results.front_figure`."""
+        from results.figures import front_figure  # Altair takes a while to import, and most readers want a frame
+
+        return front_figure(self.trials, objectives=self.objectives, title=self.folder.name)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {count_states(self.trials)})"
+
+    def _repr_html_(self) -> str:
+        from results.notebook import notebook_html  # it takes Altair along
+
+        best = self.front()
+        text = f"{self.folder}: {count_states(self.trials)}; front of {len(best)}"
+        return notebook_html([text], [front_columns(best)], self.figure())
+
+
+class Front(pd.DataFrame):
+    """The front of a run: a frame that a notebook shows as table and figure. What is made of it is a plain frame."""
+
+    _metadata: ClassVar[list[str]] = ["_run"]
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def of(self, run: Run) -> Front:
+        """Itself, with the run whose figure it shows."""
+        object.__setattr__(self, "_run", run)
+        return self
+
+    def _repr_html_(self) -> str:
+        from results.notebook import notebook_html  # it takes Altair along
+
+        run: Run | None = getattr(self, "_run", None)
+        return notebook_html([], [front_columns(self)], None if run is None else run.figure())
+
+
+def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Records as a frame in the form of `SCHEMA`.
+
+    Args:
+        rows: one mapping a trial, with number and state at least. Fields that are not in the schema follow in the
+            order in which they first appear; their dtype is boolean, Int64, Float64 or string, whichever holds all of
+            their values. A time is an aware datetime or ISO 8601 text; without a time zone it is taken as UTC.
+
+    Returns:
+        A frame with a fresh index, in the order of the rows; all columns of the schema, also for no rows.
+
+    Raises:
+        RecordError: a value does not fit its column, number or state is missing, a state is unknown, or two rows
+            have the same number.
+    """
+    frame = _to_frame(rows, SCHEMA, required=("number", "state"))
+    unknown = frame.loc[~frame["state"].isin(STATES), "state"]
+    if len(unknown):
+        raise RecordError(f"state must be one of {', '.join(STATES)}, got {unknown.iloc[0]!r} (row {unknown.index[0]})")
+    twice = frame.loc[frame["number"].duplicated(), "number"]
+    if len(twice):
+        raise RecordError(f"number must be different in each record, {twice.iloc[0]} is there twice")
+    return frame
+
+
+def to_curves(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Learning curves as a frame in the form of `CURVES_SCHEMA`; further fields as in `to_frame`.
+
+    Raises:
+        RecordError: a value does not fit its column, or number, seed or epoch is missing.
+    """
+    return _to_frame(rows, CURVES_SCHEMA, required=("number", "seed", "epoch"))
+
+
+def write(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write trials or curves as parquet, whole or not at all.
+
+    Args:
+        frame: as `to_frame` or `to_curves` gives it.
+        path: the file, in a folder that exists. What was there stays until the new file is complete on disk.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    version = {_VERSION_KEY: str(schema_version).encode()}
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **version}), buffer,
+                   write_page_checksum=True)  # fmt: skip
+    replace_file(path, buffer.getvalue())
+
+
+def load(folder: str | Path) -> Run:
+    """Read a run: trials.parquet, curves.parquet and environment.json.
+
+    Args:
+        folder: the run's folder; the run may be going on.
+
+    Returns:
+        The run.
+
+    Raises:
+        RunUnreadable: a file is missing, damaged, or of another schema version; the message says which and what.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise RunUnreadable(f"{place} is not a folder: it should be the folder of a run, with trials.parquet in it")
+    return Run(
+        folder=place,
+        trials=_read(place / "trials.parquet", SCHEMA).sort_values("number", ignore_index=True),
+        curves=_read(place / "curves.parquet", CURVES_SCHEMA),
+        environment=_environment(place / "environment.json"),
+    )
+
+
+def load_all(folders: Iterable[str | Path]) -> list[Run]:
+    """Read several runs; all of their trials in one frame is `together`.
+
+    Raises:
+        RunUnreadable: as `load`, of the first that cannot be read.
+    """
+    return [load(folder) for folder in folders]
+
+
+def together(runs: Iterable[Run]) -> pd.DataFrame:
+    """The trials of several runs in one frame, each with its run.
+
+    Args:
+        runs: as `load` or `load_all` gives them.
+
+    Returns:
+        run (string: the folder's name, or the whole path where two have the same name), then the columns of `SCHEMA`,
+        then further ones of any of the runs in order of appearance, missing where a run does not have them.
+    """
+    listed = list(runs)
+    names = [run.folder.resolve().name for run in listed]
+    called = [name if names.count(name) == 1 else str(run.folder) for name, run in zip(names, listed, strict=True)]
+    parts = [
+        run.trials.assign(run=pd.array([name] * len(run.trials), dtype="string"))
+        for name, run in zip(called, listed, strict=True)
+    ]
+    frame = pd.concat(parts, ignore_index=True) if parts else to_frame([]).assign(run=pd.array([], dtype="string"))
+    return frame[["run", *(name for name in frame.columns if name != "run")]]
+
+
+def count_states(trials: pd.DataFrame) -> str:
+    """In words how many trials ended how: "24 trials: 22 completed, 1 stopped, 1 failed"."""
+    total = f"{len(trials):,} trial{'' if len(trials) == 1 else 's'}"
+    counts = trials["state"].value_counts() if "state" in trials.columns else {COMPLETED: len(trials)}
+    parts = [f"{counts[state]:,} {state}" for state in STATES if counts.get(state)]
+    return f"{total}: {', '.join(parts)}" if parts else total
+
+
+def _to_frame(rows: Iterable[Mapping[str, Any]], schema: tuple[Column, ...], required: tuple[str, ...]) -> pd.DataFrame:
+    """The rows with the schema's columns first, each in its dtype."""
+    listed = list(rows)
+    known = [column.name for column in schema]
+    further = [name for name in dict.fromkeys(name for row in listed for name in row) if name not in known]
+    columns: dict[str, Any] = {}
+    for name, dtype in [(column.name, column.dtype) for column in schema] + [(name, "") for name in further]:
+        values = [_plain(row.get(name)) for row in listed]
+        columns[name] = _convert(name, values, dtype or _infer(name, values))
+    frame = pd.DataFrame(columns)
+    for name in required:
+        if frame[name].isna().any():
+            raise RecordError(f"{name} is missing in row {int(frame[name].isna().argmax())}; every row must have it")
+    return frame
+
+
+def _plain(value: Any) -> Any:
+    """A Python value for a NumPy or missing one."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+    return None if isinstance(plain, float) and plain != plain else plain
+
+
+_KINDS: dict[str, tuple[type, ...]] = {"boolean": (bool,), "Int64": (int,), "Float64": (int, float), "string": (str,)}
+
+
+def _infer(name: str, values: list[Any]) -> str:
+    """The narrowest dtype that holds all values of a column that is not in the schema."""
+    present = [value for value in values if value is not None]
+    for dtype, kinds in _KINDS.items():
+        if all(_fits(value, kinds) for value in present):
+            return dtype if present else "Float64"
+    kinds_found = ", ".join(sorted({type(value).__name__ for value in present}))
+    raise RecordError(f"column {name} must hold numbers, or texts, or truth values alone, got {kinds_found}")
+
+
+def _convert(name: str, values: list[Any], dtype: str) -> pd.Series[Any]:
+    """One column in its dtype."""
+    if dtype.startswith("datetime64"):
+        return pd.Series([_time(name, row, value) for row, value in enumerate(values)], dtype=dtype)
+    whole = dtype == "Int64"
+    for row, value in enumerate(values):
+        exact = whole and isinstance(value, float) and value.is_integer()
+        if value is not None and not exact and not _fits(value, _KINDS[dtype]):
+            raise RecordError(f"column {name} must be {dtype}, got {value!r} (row {row})")
+    return pd.Series([int(value) if whole and value is not None else value for value in values], dtype=dtype)
+
+
+def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
+
+
+def _time(name: str, row: int, value: Any) -> Any:
+    """A moment in UTC."""
+    if value is None:
+        return pd.NaT
+    try:
+        if isinstance(value, (int, float)):
+            raise ValueError("a number has no unit")
+        moment = pd.Timestamp(value)
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"column {name} must be a datetime or ISO 8601 text, got {value!r} (row {row})") from error
+    return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+
+
+def _missing(path: Path) -> RunUnreadable:
+    """What to say of a file that is not there: of a run that has only begun, or of a folder that is none."""
+    if (path.parent / "spec.toml").is_file():
+        return RunUnreadable(
+            f"{path.parent} has no {path.name} yet: a run writes it when its first trial has ended, and "
+            f"`leni-search resume` goes on with one that was cut off before"
+        )
+    return RunUnreadable(f"{path} is missing: a run folder has trials.parquet, curves.parquet and environment.json")
+
+
+def _read(path: Path, schema: tuple[Column, ...]) -> pd.DataFrame:
+    """One parquet file in its schema."""
+    if not path.is_file():
+        raise _missing(path)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            version = (file.schema_arrow.metadata or {}).get(_VERSION_KEY, b"none").decode("ascii", "replace")
+            # The dtypes are ours to say; the pandas metadata is there for other readers.
+            frame = file.read().to_pandas(ignore_metadata=True, types_mapper=_DTYPES.get)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise RunUnreadable(f"{path} is not a whole parquet file, write it again from study.db: {reason}") from error
+    older = version.isdecimal() and 0 < int(version) < schema_version
+    if version != str(schema_version) and not older:
+        raise RunUnreadable(
+            f"{path} has schema version {version}, this program reads version {schema_version} and older ones"
+        )
+    missing = [column.name for column in schema if column.name not in frame.columns]
+    if older:  # columns that came later are missing values, but for what every row must have
+        frame = frame.assign(**{name: pd.Series([pd.NA] * len(frame), dtype=object) for name in missing})
+        missing = [name for name in missing if name in _REQUIRED]
+    if missing:
+        raise RunUnreadable(f"{path} lacks {', '.join(missing)}, columns of schema version {schema_version}")
+    try:
+        return frame.astype({column.name: column.dtype for column in schema})
+    except (TypeError, ValueError) as error:
+        raise RunUnreadable(f"{path} has a column that is not of its schema's type: {error}") from error
+
+
+def _environment(path: Path) -> dict[str, Any]:
+    """environment.json, with objectives that can be used."""
+    if not path.is_file():
+        raise _missing(path)
+    try:
+        environment = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise RunUnreadable(f"{path} is not whole JSON: {error}") from error
+    if not isinstance(environment, dict):
+        raise RunUnreadable(f"{path} must hold a JSON object, it holds {type(environment).__name__}")
+    try:
+        check_objectives(environment.get("objectives", DEFAULT_OBJECTIVES))
+    except ObjectiveError as error:
+        raise RunUnreadable(f"{path}: {error}") from error
+    return environment

@@ -1,0 +1,1 @@
+"""Pure numbers: tests, intervals, power. Arrays in, numbers out."""

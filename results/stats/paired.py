@@ -1,0 +1,326 @@
+"""Statistics of paired differences: intervals, exact p-values, and what the seeds at hand can and cannot settle.
+
+A difference is what one seed gives with A minus what the same seed gives with B. Few seeds are the rule here, so
+
+- p-values are those of the sign-flip test, exact up to 16 pairs; n pairs cannot reach less than 2 / 2^n (0.25 for 3);
+- intervals of the mean are exact sign-flip intervals (subset means, Hartigan 1969) where the test is fine enough for
+  the level, BCa bootstrap intervals beyond 12 pairs, and Student's below that, which takes differences to be normal;
+- "as good as" is a claim of its own, with a margin set before (`non_inferiority`): a large p proves nothing.
+
+Accuracies are shares, 0..1, and so are their differences; tables turn them into points.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special, stats
+
+from results.errors import ResultsError
+from results.stats.power import noncentrality, pairs_needed, pairs_needed_non_inferiority
+from results.stats.sign_flips import EXACT, deviation, known_differences, sign_flip_p, smallest_p, subset_means
+
+__all__ = [
+    "Claim",
+    "Interval",
+    "Paired",
+    "holm",
+    "mean_interval",
+    "non_inferiority",
+    "paired",
+    "superiority",
+]
+
+FEW = 12  # pairs up to which the sign-flip interval is listed out; the bootstrap needs more
+FINE = 3  # outcomes that must lie in a tail for its level to be met within a third
+RESAMPLES = 4_999
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval.
+
+    Attributes:
+        estimate: the point.
+        low: lower end, minus infinity where the data give none.
+        high: upper end.
+        level: of the interval, 0.95.
+        method: "sign-flip", "bca", "t", "normal", "count" or "welch".
+    """
+
+    estimate: float
+    low: float
+    high: float
+    level: float
+    method: str
+
+
+@dataclass(frozen=True)
+class Paired:
+    """What n paired differences say; shares, not points.
+
+    Attributes:
+        n: pairs without a missing value.
+        difference: their mean, with its interval.
+        p: two-sided, of the sign-flip test.
+        smallest_p: the least that n pairs can reach.
+        superiority: P(A > B) on one more seed, with its interval.
+        wins: pairs in which A was better, a tie counts half.
+        needed: pairs that would show a true difference of this size, of this spread, with the power asked for; None
+            where no number within reason would.
+    """
+
+    n: int
+    difference: Interval
+    p: float
+    smallest_p: float
+    superiority: Interval
+    wins: float
+    needed: int | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Whether A is not inferior to B by more than a margin.
+
+    Attributes:
+        n: pairs.
+        difference: mean of A - B.
+        bound: one-sided lower bound of it.
+        margin: what may be lost.
+        p: of "A is worse by the margin or more".
+        holds: whether the bound is above -margin.
+        needed: pairs that would settle it with the power asked for; None where no number would, as the difference seen
+            is itself beyond the margin.
+        method: of bound and p, as in `Interval`.
+    """
+
+    n: int
+    difference: float
+    bound: float
+    margin: float
+    p: float
+    holds: bool
+    needed: int | None
+    method: str
+
+
+def paired(
+    first: ArrayLike, second: ArrayLike, *, level: float = 0.95, aim: float = 0.8, tests: int = 1, seed: int = 0
+) -> Paired:
+    """Compare A with B, seed by seed.
+
+    Args:
+        first: (n,) of A, a value a seed.
+        second: (n,) of B, from the same seeds in the same order.
+        level: of both intervals, in (0, 1).
+        aim: power for `needed`.
+        tests: how many comparisons share the level; `needed` reckons with the strictest of them.
+        seed: of what is drawn at random.
+
+    Returns:
+        The comparison; pairs with a missing value are left out.
+
+    Raises:
+        ResultsError: the lengths differ, no pair is left, or a share is not one.
+
+    Example:
+        >>> found = paired([0.91, 0.93, 0.92], [0.90, 0.91, 0.89])
+        >>> round(found.difference.estimate, 3), found.p
+        (0.02, 0.25)
+    """
+    a, b = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    if a.shape != b.shape or a.ndim != 1:
+        raise ResultsError(f"paired values must be two lists of one length, got shapes {a.shape} and {b.shape}")
+    if tests < 1:
+        raise ResultsError(f"tests must be at least 1, got {tests}")
+    differences = known_differences(a - b)
+    return Paired(
+        n=len(differences),
+        difference=mean_interval(differences, level=level, seed=seed),
+        p=sign_flip_p(differences, seed=seed),
+        smallest_p=smallest_p(len(differences)),
+        superiority=superiority(differences, level=level),
+        wins=float(np.mean((differences > 0) + 0.5 * (differences == 0))),
+        needed=pairs_needed(differences, alpha=(1.0 - level) / tests, aim=aim),
+    )
+
+
+def mean_interval(differences: ArrayLike, *, level: float = 0.95, method: str = "auto", seed: int = 0) -> Interval:
+    """The mean of differences with its two-sided interval.
+
+    Args:
+        differences: (n,), missing values are left out.
+        level: in (0, 1).
+        method: "auto" as the head of this file says; or "sign-flip", "bca", "t".
+        seed: of the bootstrap.
+
+    Returns:
+        The interval. Of one difference, and of the sign-flip method where 2^n is too small for the level, it has no
+        ends. Where all differences are equal it is that value.
+
+    Raises:
+        ResultsError: no difference is left, the level is no share, or the method is unknown.
+
+    Source: Hartigan, JASA 64, 1969 (subset means); Efron, JASA 82, 1987 (BCa), with the tails widened for few data as
+    Hesterberg, The American Statistician 69, 2015, section 5.3 does it.
+    """
+    values, tail = known_differences(differences), _tail(level)
+    chosen = _method(len(values), tail, method)
+    low, high = _ends(values, tail, chosen, seed)
+    return Interval(float(values.mean()), low, high, level, chosen)
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """p-values corrected for being several: at most one in twenty families has a false one below 0.05.
+
+    Args:
+        p_values: (m,); a missing one stays missing and does not count.
+
+    Returns:
+        (m,), in the order given.
+
+    Raises:
+        ResultsError: a value is outside 0..1.
+
+    Source: Holm, Scandinavian Journal of Statistics 6, 1979.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+        [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    if values.ndim != 1 or ((values < 0) | (values > 1)).any():
+        raise ResultsError(f"p-values must be a list of numbers in 0..1, got {p_values!r}")
+    result = np.full(len(values), np.nan)
+    present = np.flatnonzero(~np.isnan(values))
+    order = present[np.argsort(values[present], kind="stable")]
+    steps = values[order] * np.arange(len(order), 0, -1)
+    result[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(order) else steps
+    return result
+
+
+def superiority(differences: ArrayLike, *, level: float = 0.95, method: str = "normal") -> Interval:
+    """P(A > B): how likely A is better than B on one more seed.
+
+    Args:
+        differences: (n,), missing values are left out.
+        level: of the interval.
+        method: "normal" takes differences to be normal, P = Phi(mean / deviation), and inverts the noncentral t
+            distribution: exact then, also for three seeds. "count" takes the share of pairs won, ties half, with
+            Wilson's interval: needs no assumption, and many seeds.
+
+    Returns:
+        The probability; without spread, or of one pair, normal gives 0, 0.5 or 1 and an interval of 0 to 1.
+
+    Raises:
+        ResultsError: no difference is left, or the method is unknown.
+
+    Source: Bouthillier et al., MLSys 2021, section 4 (the measure); Reiser and Guttman, Technometrics 28, 1986.
+    """
+    values, tail = known_differences(differences), _tail(level)
+    n, mean = len(values), float(values.mean())
+    if method == "count":
+        return _wilson(float(np.mean((values > 0) + 0.5 * (values == 0))), n, level)
+    if method != "normal":
+        raise ResultsError(f"method must be 'normal' or 'count', got {method!r}")
+    spread = deviation(values)
+    if spread == 0.0:
+        return Interval(0.5 + 0.5 * float(np.sign(mean)), 0.0, 1.0, level, method)
+    t = mean / spread * math.sqrt(n)
+    low, high = (noncentrality(t, n, share) / math.sqrt(n) for share in (tail, 1.0 - tail))
+    found = special.ndtr([mean / spread, low, high])
+    return Interval(float(found[0]), float(found[1]), float(found[2]), level, method)
+
+
+def non_inferiority(
+    differences: ArrayLike, *, margin: float, level: float = 0.95, aim: float = 0.8, seed: int = 0
+) -> Claim:
+    """Whether A may be called as good as B: its one-sided lower bound is above -margin.
+
+    Args:
+        differences: (n,) of A - B, missing values are left out.
+        margin: what may be lost, a share above 0, set before the data are seen; 0.002 is 0.2 points.
+        level: of the bound; it is false in at most 1 - level of all claims on the edge.
+        aim: power for `needed`.
+        seed: of the bootstrap.
+
+    Returns:
+        The claim.
+
+    Raises:
+        ResultsError: no difference is left, or the margin is not positive.
+    """
+    values = known_differences(differences)
+    if not (margin > 0 and math.isfinite(margin)):
+        raise ResultsError(f"margin must be a share above 0, such as 0.002 for 0.2 points, got {margin}")
+    tail = 2.0 * _tail(level)
+    method = _method(len(values), tail, "auto")
+    bound, p = _ends(values, tail, method, seed)[0], _greater_p(values + margin, method, seed)
+    mean = float(values.mean())
+    needed = pairs_needed_non_inferiority(values, margin=margin, alpha=tail, aim=aim)
+    return Claim(len(values), mean, bound, margin, p, bool(bound > -margin), needed, method)
+
+
+def _tail(level: float) -> float:
+    if not 0 < level < 1:
+        raise ResultsError(f"level must be in (0, 1), such as 0.95, got {level}")
+    return (1.0 - level) / 2.0
+
+
+def _method(n: int, tail: float, method: str) -> str:
+    """The method that "auto" takes: see the head of this file."""
+    if method == "auto":
+        if n > FEW:
+            return "bca"
+        return "sign-flip" if tail * 2**n >= FINE else "t"
+    if method not in ("sign-flip", "bca", "t"):
+        raise ResultsError(f"method must be 'auto', 'sign-flip', 'bca' or 't', got {method!r}")
+    if method == "sign-flip" and n > EXACT:
+        raise ResultsError(f"the exact sign-flip interval lists 2^n flips, up to n = {EXACT}; got n = {n}")
+    return method
+
+
+def _ends(values: NDArray[np.float64], tail: float, method: str, seed: int) -> tuple[float, float]:
+    """Both ends of an interval of the mean, with `tail` beyond each."""
+    n, mean, spread = len(values), float(values.mean()), deviation(values)
+    if n == 1:
+        return -math.inf, math.inf
+    if spread == 0.0 and method != "sign-flip":
+        return mean, mean
+    if method == "sign-flip":
+        means = np.sort(subset_means(values))
+        beyond = math.floor(tail * 2**n + 1e-9)
+        return (float(means[beyond - 1]), float(means[-beyond])) if beyond else (-math.inf, math.inf)
+    half = float(stats.t.isf(tail, n - 1))
+    if method == "t":
+        return mean - half * spread / math.sqrt(n), mean + half * spread / math.sqrt(n)
+    widened = 1.0 - 2.0 * float(special.ndtr(-math.sqrt(n / (n - 1)) * half))
+    found = stats.bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=widened, method="BCa",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval  # fmt: skip
+    return float(found.low), float(found.high)
+
+
+def _greater_p(values: NDArray[np.float64], method: str, seed: int) -> float:
+    """One-sided p of "the mean is not above zero", by the method of the bound (of a bootstrap the t test)."""
+    if method == "sign-flip":
+        return sign_flip_p(values, alternative="greater", seed=seed)
+    n, mean, spread = len(values), float(values.mean()), deviation(values)
+    if n == 1:
+        return 1.0
+    if spread == 0.0:
+        return 0.0 if mean > 0 else 1.0
+    return float(stats.t.sf(mean / spread * math.sqrt(n), n - 1))
+
+
+def _wilson(share: float, n: int, level: float) -> Interval:
+    """A share with Wilson's interval (JASA 22, 1927)."""
+    z = float(special.ndtri(1.0 - _tail(level)))
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(share, max(centre - half, 0.0), min(centre + half, 1.0), level, "count")

@@ -1,0 +1,115 @@
+"""Power of tests of paired differences, and how many pairs would settle what is open: plans, not promises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special, stats
+
+from results.errors import ResultsError
+from results.stats.sign_flips import deviation, known_differences, smallest_p
+
+__all__ = ["noncentrality", "pairs_needed", "pairs_needed_non_inferiority", "power"]
+
+MANY = 10_000  # pairs beyond which an answer to "how many more" is of no use
+
+
+def power(n: int, effect: float, *, alpha: float = 0.05, one_sided: bool = False) -> float:
+    """How likely n pairs show a true difference.
+
+    Args:
+        n: pairs.
+        effect: true mean difference over the standard deviation of differences.
+        alpha: level of the test.
+        one_sided: whether only "A is better" counts.
+
+    Returns:
+        In 0..1, of the t test, to which the sign-flip test comes close; 0 where the sign-flip test of n pairs cannot
+        reach alpha at all.
+
+    Raises:
+        ResultsError: n or alpha cannot be.
+    """
+    if n < 1 or not 0 < alpha < 1:
+        raise ResultsError(f"power needs a pair and a level in (0, 1), got n={n} and alpha={alpha}")
+    if n < 2 or smallest_p(n, alternative="greater" if one_sided else "two-sided") > alpha * (1 + 1e-9):
+        return 0.0
+    critical = float(stats.t.isf(alpha if one_sided else alpha / 2, n - 1))
+    shift = effect * math.sqrt(n)
+    upper = 1.0 - _noncentral_cdf(critical, n, shift)
+    return float(min(max(upper if one_sided else upper + _noncentral_cdf(-critical, n, shift), 0.0), 1.0))
+
+
+def pairs_needed(differences: ArrayLike, *, alpha: float = 0.05, aim: float = 0.8) -> int | None:
+    """Pairs that would show a true difference of the size and spread seen here; a plan, not a promise.
+
+    Args:
+        differences: (n,) as seen so far.
+        alpha: two-sided level; divide it by the number of tests that share it.
+        aim: power, in (0, 1).
+
+    Returns:
+        The least number of pairs, all in all; None for fewer than two differences, no difference, or beyond 10,000.
+
+    Raises:
+        ResultsError: no difference is left.
+    """
+    values = known_differences(differences)
+    return _needed(float(values.mean()), deviation(values), len(values), alpha, aim, one_sided=False)
+
+
+def pairs_needed_non_inferiority(
+    differences: ArrayLike, *, margin: float, alpha: float = 0.05, aim: float = 0.8
+) -> int | None:
+    """Pairs that would settle non-inferiority if difference and spread are as seen here; see `pairs_needed`."""
+    values = known_differences(differences)
+    room = float(values.mean()) + margin
+    if room <= 0:
+        return None
+    return _needed(room, deviation(values), len(values), alpha, aim, one_sided=True)
+
+
+def _needed(mean: float, spread: float, n: int, alpha: float, aim: float, *, one_sided: bool) -> int | None:
+    """The least n whose power is enough, by bisection."""
+    if n < 2 or mean == 0.0 or not 0 < aim < 1:
+        return None
+    least = math.ceil(math.log2(1.0 / alpha) + (0 if one_sided else 1) - 1e-9)
+    if spread == 0.0:
+        return least
+    effect = abs(mean) / spread
+    if power(MANY, effect, alpha=alpha, one_sided=one_sided) < aim:
+        return None
+    low, high = max(least, 2) - 1, MANY  # power is too small at low, enough at high
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = power(middle, effect, alpha=alpha, one_sided=one_sided) >= aim
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+@lru_cache(maxsize=256)
+def _chi_nodes(freedom: int) -> NDArray[np.float64]:
+    """sqrt(chi squared / freedom) at the middles of 2,000 equal shares of its distribution."""
+    shares = (np.arange(2000) + 0.5) / 2000
+    return cast(NDArray[np.float64], np.sqrt(stats.chi2.ppf(shares, freedom) / freedom))
+
+
+def _noncentral_cdf(t: float, n: int, shift: float) -> float:
+    """P(T <= t) of n pairs at noncentrality `shift`; scipy's own fails far out."""
+    return float(special.ndtr(t * _chi_nodes(n - 1) - shift).mean())
+
+
+def noncentrality(t: float, n: int, share: float) -> float:
+    """The shift at which a share 1 - `share` of all T lies below t."""
+    nodes = t * _chi_nodes(n - 1)
+    edges = (float(nodes.min()) - 10.0, float(nodes.max()) + 10.0)
+
+    def excess(shift: float) -> float:
+        return float(special.ndtr(nodes - shift).mean()) - (1.0 - share)
+
+    return float(optimize.brentq(cast(Callable[[float], float], excess), *edges, xtol=1e-10))

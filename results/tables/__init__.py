@@ -1,0 +1,1 @@
+"""Frames as text, CSV, JSON, parquet and LaTeX."""

@@ -1,0 +1,1 @@
+"""The sampler that knows what a candidate costs before it is trained."""

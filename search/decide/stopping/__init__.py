@@ -1,0 +1,1 @@
+"""Which training ends before its last epoch."""

@@ -1,0 +1,1 @@
+"""One run's life: prepared, driven, recorded, shown."""

@@ -1,0 +1,146 @@
+"""What a run would be, without running it: the space's size, the trials, and the time they take by a measured step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from search.decide.quiet import without_optunas_lines
+from search.decide.samplers import sampler
+from search.driver.run_search import Prepared, prepare
+from search.engine.asker import Asker
+from search.spec import Spec
+from search.store.folder import RunFolder
+from search.training.cpus import usable_cpus
+from search.training.data import Part
+from search.training.replicas import Replicas
+from search.training.timing import torch_threads
+from spaces import Candidate
+
+__all__ = ["Plan", "plan", "slots_here", "trial_seconds"]
+
+SAMPLE = 4  # candidates that are measured
+STEPS = 4  # of each
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would be.
+
+    Attributes:
+        space: its name, and how many candidates it has; None for no end of them.
+        size: see `space`.
+        trials: that would begin.
+        slots: that would run at once, by the CPUs and GPUs that this process may use.
+        trial_s: seconds of a trial, mean over the candidates that were measured; None where a user's function trains.
+        wall_s: seconds of the run, without starting up and stopping early; None likewise.
+        measured: candidates whose training step was measured.
+        files: what would be written.
+    """
+
+    space: str
+    size: int | None
+    trials: int
+    slots: int
+    trial_s: float | None
+    wall_s: float | None
+    measured: int
+    files: Sequence[str]
+
+    def show(self, console: Console | None = None) -> None:
+        """Print it as a table."""
+        table = Table.grid(padding=(0, 2))
+        table.add_row("space", f"{self.space}, {'no end of' if self.size is None else f'{self.size:,}'} candidates")
+        table.add_row("trials", f"{self.trials:,}, {self.slots} at once")
+        if self.trial_s is None or self.wall_s is None:
+            table.add_row("time", "not estimated: a user's function evaluates")
+        else:
+            table.add_row("a trial", f"{self.trial_s:.3g} s (a step of {self.measured} candidates measured)")
+            table.add_row("in all", f"{self.wall_s:.3g} s, {self.wall_s / 3600:.3g} h, if no trial is stopped early")
+        for index, name in enumerate(self.files):
+            table.add_row("" if index else "writes", name)
+        (console or Console()).print(table, highlight=False, soft_wrap=True)
+
+
+def plan(spec: Spec) -> Plan:
+    """What `run(spec)` would be; checks what it checks, and starts and writes nothing.
+
+    Raises:
+        LeniSearchError: as `run`.
+    """
+    folder = RunFolder(spec.out or Path("runs") / "...")
+    if spec.out:
+        folder.check_free()
+    prepared = prepare(spec)
+    space = spec.search_space()
+    slots = slots_here(spec, prepared.gpus)
+    trials = spec.trials if space.size is None else min(spec.trials, space.size + len(prepared.first))
+    with without_optunas_lines():
+        seconds = trial_seconds(spec, prepared)
+    trial_s = fmean(seconds) if seconds else None
+    names = ("spec", "environment", "study", "trials", "curves", "front", "checkpoints", "ray")
+    files = [str(getattr(folder, name)) for name in names]
+    wall_s = None if trial_s is None else trial_s * trials / slots
+    return Plan(space.name, space.size, trials, slots, trial_s, wall_s, len(seconds), files)
+
+
+def slots_here(spec: Spec, gpus: float) -> int:
+    """Trials at once, by the CPUs and GPUs that this process may use; `gpus` of one trial."""
+    slots = int(usable_cpus() / spec.cpus_per_trial) or 1
+    if gpus:
+        slots = min(slots, int(torch.cuda.device_count() / gpus) or 1)
+    return min(slots, spec.trials, spec.workers or slots)
+
+
+def trial_seconds(spec: Spec, prepared: Prepared) -> list[float]:
+    """Seconds of the whole training of a few candidates with all their seeds, from a few measured steps of each.
+
+    The candidates are the first of a fixed list, and random ones of a search's space; none where a user's function
+    trains.
+    """
+    data = prepared.data
+    if data is None:
+        return []
+    recipe = spec.recipe()
+    batch = min(recipe.batch_size, len(data.train.labels))
+    # A pass over the validation part is a third of a step for each of its batches: forward alone.
+    batches = len(data.train.labels) // batch + len(data.validation.labels) / batch / 3
+    few = replace(data, train=_first(data.train, STEPS * batch), validation=_first(data.validation, 1))
+    device = "cuda" if prepared.gpus else "cpu"
+    found: list[float] = []
+    with torch_threads(max(1, int(spec.cpus_per_trial))):
+        for candidate in _sample(spec, prepared):
+            replicas = Replicas(candidate, few, recipe, seeds=spec.first_seeds(), device=device)
+            replicas.epoch()  # compiles, and chooses how several seeds are trained
+            started = time.perf_counter()
+            replicas.epoch()
+            found.append((time.perf_counter() - started) / STEPS * batches * recipe.epochs)
+    return found
+
+
+def _sample(spec: Spec, prepared: Prepared) -> Iterator[Candidate]:
+    """A few candidates: the first of a fixed list, else random ones of the space."""
+    if spec.candidates:
+        yield from islice((each for each in spec.only_candidates() if isinstance(each, Candidate)), SAMPLE)
+        return
+    asker = Asker(
+        spec.search_space(), sampler("random", seed=spec.seed), directions=["maximize"], seed=spec.seed,
+        check=lambda candidate: spec.refuse_costs(prepared.costs(candidate)),
+    )  # fmt: skip
+    for _ in range(SAMPLE):
+        asked = asker.ask()
+        if asked is None or not isinstance(asked.candidate, Candidate):
+            return
+        yield asked.candidate
+
+
+def _first(part: Part, count: int) -> Part:
+    return Part(part.images[:count], part.labels[:count])

@@ -1,0 +1,336 @@
+"""A run from its spec to its front: what `leni-search run` and `resume` do, in reading order."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from rich.console import Console
+
+import results
+from leni.errors import FolderError, SpecError, StorageError
+from search.decide.quiet import without_optunas_lines
+from search.driver.progress import Progress
+from search.driver.recording import RecordWriter
+from search.engine.asker import Asker, Point
+from search.engine.replay import replay
+from search.engine.warm_start import completed_trials, read_candidates
+from search.execute.cluster import slots, started
+from search.execute.searcher import StudySearcher
+from search.execute.trackers import check_trackers, finish, trackers
+from search.execute.trial import TrialSettings
+from search.execute.tuning import tune_trials
+from search.spec import KNOWN, Spec
+from search.store.folder import RunFolder, environment, next_free, write_environment, write_text
+from search.store.trials import NAME, StudyStore, check_database
+from search.training.checkpoint import Checkpoints
+from search.training.cpus import usable_cpus
+from search.training.data import Data, load
+from search.training.evaluator import load_function
+from spaces import Candidate, cost
+
+__all__ = ["resume", "run"]
+
+PLUGIN_SHAPE = ((1, 8, 8), 10)  # images and classes that costs are counted for where a user's function evaluates
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+SLICE_S, SHORT_SLICE_S = 1.0, 0.25  # seconds between two reports of a trial; short ones where it may be stopped
+
+
+def run(spec: Spec | None = None, *, quiet: bool = False, console: Console | None = None, **keys: Any) -> results.Run:
+    """Run a search to its end, or to Ctrl-C, and read what it wrote.
+
+    Args:
+        spec: what to search; None takes the defaults.
+        quiet: whether no progress is shown.
+        console: where progress goes; None for standard error.
+        keys: of a spec, instead of `spec`: run(trials=24, data="digits").
+
+    Returns:
+        The run, as `results.load` reads its folder. `environment["ended"]` says how it ended: "complete",
+        "exhausted" (the space has no further candidate), "time", "gpu-hours", "stable", or "interrupted".
+
+    Raises:
+        SpecError: what was asked for is not possible here; nothing has been started or written.
+        DataError: the data set is missing or broken; likewise.
+        FolderError: the folder is taken, or cannot be written; likewise.
+        StorageError: the database cannot be opened; or, later, has not answered for too long.
+    """
+    if spec is not None and keys:
+        raise SpecError(f"give either a spec or its keys, got both: {', '.join(keys)}")
+    spec = spec or Spec(**keys)
+    folder = RunFolder(spec.out or _default_folder(spec))
+    folder.check_free()
+    prepared = prepare(spec)
+    with started(spec.address), _sigterm_as_ctrl_c(), without_optunas_lines():
+        at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
+        folder.create()
+        with folder.driven():
+            write_text(folder.spec, spec.to_toml())
+            store = _store(spec, folder, NAME if spec.storage is None else folder.path.name)
+            if store.ended() or store.recover():
+                raise StorageError(f"the database already holds a study {store.name!r}; give another folder with --out")
+            _search(spec, folder, store, prepared, at_once=at_once, console=console, quiet=quiet)
+    return results.load(folder.path)
+
+
+def resume(
+    path: str | Path,
+    *,
+    add_trials: int = 0,
+    quiet: bool = False,
+    console: Console | None = None,
+    **changes: Any,
+) -> results.Run:
+    """Go on with a run that was interrupted or killed, at any moment, to the number of trials that was asked for.
+
+    Finished trials are neither lost nor repeated; those that were running go on from their last state and, on the CPU,
+    end with the numbers of an uninterrupted training. The sampler and the stopper are where they were.
+
+    Args:
+        path: the run's folder.
+        add_trials: to begin beyond what was asked for; extends a finished run.
+        quiet: as `run`.
+        console: as `run`.
+        changes: keys of the spec that say how it runs, not what: workers, address, cpus_per_trial, gpus_per_trial, ...
+
+    Returns:
+        As `run`.
+
+    Raises:
+        FolderError: the folder holds no run, or another process drives it.
+        LeniSearchError: as `run`.
+    """
+    folder = RunFolder(path)
+    folder.check_run()
+    facts = json.loads(folder.environment.read_text())
+    total = int(facts.get("trials", 0)) + add_trials
+    spec = Spec.read(folder.spec, trials=total or None, **changes)
+    prepared = prepare(spec)
+    with started(spec.address), _sigterm_as_ctrl_c(), without_optunas_lines(), folder.driven():
+        at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
+        write_text(folder.spec, spec.to_toml())
+        store = _store(spec, folder, facts.get("study", NAME))
+        _search(spec, folder, store, prepared, at_once=at_once, console=console, quiet=quiet)
+    return results.load(folder.path)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is checked before anything starts."""
+
+    gpus: float
+    data: Data | None
+    first: tuple[Point, ...]
+    given: tuple[optuna.trial.FrozenTrial, ...]
+
+    def costs(self, candidate: Any) -> dict[str, int]:
+        """What is known of a candidate before it is trained; nothing of a configuration.
+
+        Raises:
+            CandidateError: it cannot be built.
+        """
+        if not isinstance(candidate, Candidate):
+            return {}
+        shape, classes = (self.data.input_shape, self.data.classes) if self.data else PLUGIN_SHAPE
+        return vars(cost(candidate, input_shape=shape, classes=classes))
+
+
+def prepare(spec: Spec) -> Prepared:
+    """Check and load all that a run needs, before anything is started or written.
+
+    Raises:
+        LeniSearchError: as `run`.
+    """
+    gpus = spec.gpus()
+    if spec.evaluator:
+        load_function(spec.evaluator)
+    check_trackers(spec.loggers)
+    space = spec.search_space()
+    enqueued = read_candidates(spec.enqueue, space) if spec.enqueue else ()
+    references = space.references() if spec.references and not spec.candidates else ()
+    given = completed_trials(spec.warm_start, spec) if spec.warm_start else ()
+    if spec.checkpoints:
+        Checkpoints(spec.checkpoints).check()
+    if spec.storage:
+        check_database(spec.storage)
+    first = (*spec.only_candidates(), *enqueued, *references)
+    return Prepared(gpus, None if spec.evaluator else _load(spec), first, tuple(given))
+
+
+def _load(spec: Spec) -> Data:
+    return load(
+        spec.data,
+        folder=spec.data_folder,
+        download=spec.download,
+        seed=spec.split_seed,
+        train_size=spec.train_size,
+        image_size=spec.image_size,
+    )
+
+
+def _store(spec: Spec, folder: RunFolder, name: str) -> StudyStore:
+    return StudyStore(spec.storage or folder.study_url, spec.directions(), name=name, patience_s=spec.patience_s)
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """End a run as Ctrl-C does when a machine is shut down; after Ray has started, whose own handler aborts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _default_folder(spec: Spec) -> Path:
+    """runs/digits-channel-compensation-001, or the next that is free."""
+    return next_free(Path("runs"), f"{spec.evaluator or spec.data}-{spec.search_space().name}".replace(":", "-"))
+
+
+def _search(
+    spec: Spec,
+    folder: RunFolder,
+    store: StudyStore,
+    prepared: Prepared,
+    *,
+    at_once: int,
+    console: Console | None,
+    quiet: bool,
+) -> None:
+    """Ask, train and tell until there is nothing left to do; whatever happens, write down what there is."""
+    facts = _facts(spec, store, at_once)
+    write_environment(folder.environment, {**facts, "ended": "running"})
+    console = console or Console(stderr=True)
+    progress = Progress(
+        trials=spec.trials, epochs=spec.epochs, objectives=spec.directions(), console=console, quiet=quiet
+    )
+    writer = RecordWriter(store, folder)
+    ended, writable = "interrupted", True
+    tracked = trackers(spec.loggers, folder)
+    try:
+        searcher = _searcher(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
+        progress.recall(searcher)
+        with progress:
+            tune_trials(
+                searcher,
+                settings=_settings(spec, folder, prepared.gpus, stops=searcher.stopper is not None),
+                arrays=prepared.data.to_arrays() if prepared.data else None,
+                resources={"cpu": spec.cpus_per_trial, "gpu": prepared.gpus},
+                folder=folder.ray,
+                retries=spec.retries,
+                callbacks=[tracker.callback for tracker in tracked],
+            )
+        if not searcher.live and not searcher.waiting and searcher.why:
+            ended = searcher.why
+    except KeyboardInterrupt:
+        pass  # a second Ctrl-C, or one before Tune listens: the same end, at once
+    except StorageError as error:
+        writable = False
+        raise StorageError(f"{error}; what is finished is kept, `leni-search resume {folder.path}` goes on") from None
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        writable = False
+        raise FolderError(
+            f"{folder.path} cannot be written: {error.strerror}; what is finished is kept, "
+            f"`leni-search resume {folder.path}` goes on"
+        ) from None
+    finally:
+        if writable:
+            _close(folder, store, writer, {**facts, "ended": ended})
+            finish(tracked, console)
+        store.close()
+
+
+def _close(folder: RunFolder, store: StudyStore, writer: RecordWriter, facts: Mapping[str, Any]) -> None:
+    """Leave no trial running, and write records and front."""
+    store.fail_running("the run was interrupted; `resume` goes on with it", interrupted=True)
+    writer.write()
+    write_environment(folder.environment, facts)
+    finished = results.load(folder.path)
+    write_text(folder.front, results.to_csv(finished.front()))
+    chart = finished.figure()
+    for path in folder.figures:
+        results.save(chart, path)
+
+
+def _facts(spec: Spec, store: StudyStore, at_once: int) -> Mapping[str, Any]:
+    return environment(
+        seed=spec.seed,
+        objectives=spec.directions(),
+        chosen=spec.search_space().columns(),
+        data=spec.data,
+        trials=spec.trials,
+        slots=at_once,
+        cpus=usable_cpus(),
+        study=store.name,
+    )
+
+
+def _searcher(
+    spec: Spec, folder: RunFolder, store: StudyStore, prepared: Prepared, *, at_once: int, observers: list[Any]
+) -> StudySearcher:
+    """The searcher, with what the study knows already replayed into it."""
+
+    def check(candidate: Any) -> Mapping[str, float]:
+        return spec.refuse_costs(prepared.costs(candidate))
+
+    asker = Asker(
+        spec.search_space(),
+        spec.make_sampler(check),
+        directions=list(spec.directions().values()),
+        seed=spec.seed,
+        check=check,
+        first=prepared.first,
+        duplicates=spec.duplicates,
+        only_first=bool(spec.candidates),
+    )
+    checkpoints = Checkpoints(spec.checkpoints or str(folder.checkpoints))
+    searcher = StudySearcher(
+        asker,
+        store,
+        costs=prepared.costs,
+        budget=spec.budget(),
+        slots=at_once,
+        observers=observers,
+        seeds=spec.first_seeds(),
+        stopper=spec.make_stopper(),
+        checkpoints=checkpoints,
+        keep=folder.keep_sampler,
+        gpus=prepared.gpus,
+    )
+    store.add_once(prepared.given)
+    replay(searcher, known=KNOWN)
+    state = folder.sampler_state()
+    if state is not None:
+        asker.restore(state)
+    return searcher
+
+
+def _settings(spec: Spec, folder: RunFolder, gpus: float, *, stops: bool) -> TrialSettings:
+    return TrialSettings(
+        spec.recipe(),
+        threads=max(1, int(spec.cpus_per_trial)),
+        gpu=gpus > 0,
+        evaluator=spec.evaluator,
+        objectives=tuple(name for name in spec.directions() if name not in KNOWN),
+        import_path=tuple(sys.path),
+        slice_s=0.0 if spec.loggers else SHORT_SLICE_S if stops else SLICE_S,
+        checkpoints=spec.checkpoints or str(folder.checkpoints),
+        checkpoint_s=spec.checkpoint_s,
+        test=spec.test,
+        weights=folder.weights_address(spec.checkpoints) if spec.keep_weights else None,
+    )

@@ -1,0 +1,1 @@
+"""The one loop: ask, begin, report, end, tell. It knows neither Ray nor files."""

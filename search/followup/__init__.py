@@ -1,0 +1,1 @@
+"""What trains again from a finished run: confirmation, ablation, inspection."""

@@ -1,0 +1,349 @@
+"""An ablation study: a base candidate with one part or several changed, from the same seeds, on the engine of a search.
+
+The plan says which candidates (`spaces.factorial`); what they are worth is said in `results.ablation`. In between they
+are trained as fixed lists, one for each recipe of the plan, in a folder that a later study goes on with. Accuracies are
+those on the validation split: the test split is for the confirmed front.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import results
+from leni.errors import CandidateError, FolderError, SpecError
+from results.analyses.ablation import PREFIX, Ablation, ablation
+from results.stats.sign_flips import smallest_p
+from results.tables.ablation import effects_latex, effects_markdown, effects_text
+from search.driver.dry_run import slots_here, trial_seconds
+from search.driver.run_search import prepare
+from search.followup.recorded import keyed, recorded_candidate, trained_record, trained_spec
+from search.followup.retrain import HOW, fixed_spec, fresh_seed, train_fixed
+from search.spec import Spec
+from search.store.folder import RunFolder, next_free, write_text
+from spaces import Candidate, ParameterSpace
+from spaces.factorial import Cell, Plan
+
+__all__ = ["Base", "Study", "ablate", "base_of", "study", "train"]
+
+FIGURES = (".html", ".png")
+SEEDS = 8
+"""Eight pairs can reach a p-value of 0.008, so that six comparisons can pass Holm's correction at 0.05."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """What is ablated.
+
+    Attributes:
+        candidate: the base.
+        spec: data, recipe, resources, seed.
+        words: where it comes from.
+        folder: for the study.
+    """
+
+    candidate: Candidate
+    spec: Spec
+    words: str
+    folder: Path
+
+
+def base_of(source: str | Path, *, trial: int | None = None, out: Path | None = None, **changes: Any) -> Base:
+    """The candidate to start from, and how it is trained.
+
+    Args:
+        source: a run's folder: its trial `trial`, or of its front's members the most accurate one that is not plain
+            ReLU, or the most accurate; a .json file with a candidate; or a .toml spec, whose space's last reference is
+            taken (LENI everywhere at full width, in our presets).
+        trial: of a run.
+        out: folder for the study; None for "ablation" in a run's folder, or a new one under runs/.
+        changes: keys of the spec over it: data, epochs, train_size, workers, ...
+
+    Raises:
+        FolderError: no run there, no such trial, or none that completed.
+        SpecError: the file is none of these, or trials have no network.
+        CandidateError: the file holds no candidate.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    place = Path(source)
+    if place.is_dir():
+        return _of_run(RunFolder(place), trial, out, given)
+    if trial is not None:
+        raise SpecError(f"a trial's number goes with a run's folder, and {place} is none")
+    if place.suffix not in (".json", ".toml") or not place.is_file():
+        raise SpecError(f"{place} must be a run's folder, a candidate's .json file or a spec's .toml file")
+    spec = Spec.read(place if place.suffix == ".toml" else None, **given)
+    folder = out or spec.out or next_free(Path("runs"), f"{spec.data}-ablation")
+    if place.suffix == ".json":
+        try:
+            return Base(Candidate.from_json(place.read_text(encoding="utf-8")), spec, str(place), folder)
+        except (OSError, UnicodeDecodeError) as error:
+            raise CandidateError(f"{place} cannot be read: {' '.join(str(error).split())}") from None
+        except CandidateError as error:
+            raise CandidateError(f"{place}: {error}") from None
+    space = spec.search_space()
+    if isinstance(space, ParameterSpace) or spec.evaluator:
+        raise SpecError(f"{place}: an ablation is of a network that is trained here, and this spec has none")
+    return Base(space.references()[-1], spec, f"{place}, the space's last reference", folder)
+
+
+def _of_run(place: RunFolder, trial: int | None, out: Path | None, given: Mapping[str, Any]) -> Base:
+    """A trial of a run, on seeds that the search has not used: those flattered what it chose."""
+    place.check_run()
+    if others := [name for name in given if name not in HOW]:
+        raise SpecError(f"the run's own spec says what is trained, and cannot change {', '.join(others)}")
+    spec = trained_spec(place)
+    run = results.load(place.path)
+    if trial is None:
+        front = run.front()
+        if front.empty:
+            raise FolderError(f"{place.path} has no completed trial to start from")
+        order = front.sort_values("accuracy", ascending=False, kind="stable")
+        parts = order[order["activation"] != "relu"]
+        trial = int((parts if len(parts) else order)["number"].iloc[0])
+    record = trained_record(run, trial)
+    again = {**dict(spec), **given, "seed": fresh_seed(spec, 2)}
+    return Base(recorded_candidate(record), Spec(**again), f"trial {trial} of {place.path}", out or place.ablation)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What will be trained, and what it takes.
+
+    Attributes:
+        base: what is ablated.
+        plan: of `spaces.factorial`.
+        cells: its networks that can be built, the base first.
+        left_out: those that cannot, in words, and why.
+        lists: a spec for each recipe, which trains the cells that have it.
+        seeds: of every cell, the same ones, so that differences are paired.
+        slots: trials at once.
+        wall_s: seconds in all, from a few measured steps; None where everything has been trained.
+    """
+
+    base: Base
+    plan: Plan
+    cells: tuple[Cell, ...]
+    left_out: Mapping[str, str]
+    lists: tuple[Spec, ...]
+    seeds: int
+    slots: int
+    wall_s: float | None
+
+    def sentences(self) -> tuple[str, ...]:
+        """What is planned, what it costs, and how small a p-value it can reach."""
+        count = len(self.cells)
+        least = smallest_p(self.seeds)
+        found = [
+            f"Base: {self.base.words}, {_short(self.base.candidate)}.",
+            f"{count} networks from {self.seeds} seeds each, {count * self.seeds} trainings, {self.slots} at once"
+            + (f"; about {_duration(self.wall_s)}." if self.wall_s is not None else "; all of them are there already."),
+            f"{self.seeds} pairs can reach a p-value of {least:.3g} at the least"
+            + (", which is not below 0.05: more seeds are needed to settle anything." if least >= 0.05 else "."),
+        ]
+        comparisons = count - 1
+        if least < 0.05 <= comparisons * least:
+            found.append(
+                f"Corrected for {comparisons} comparisons (Holm) that is {min(1.0, comparisons * least):.3g}: to pass "
+                f"0.05 with the strictest of them takes {_pairs(comparisons)} seeds."
+            )
+        found += self.plan.notes
+        found += [f"Left out: {name}, {reason}." for name, reason in self.left_out.items()]
+        return tuple(found)
+
+    def files(self) -> tuple[Path, ...]:
+        """What `ablate` writes."""
+        return tuple(self.base.folder / f"ablation{suffix}" for suffix in (".csv", ".md", ".tex", *FIGURES, ".json"))
+
+    def show(self, console: Console | None = None) -> None:
+        """Print the plan: a row a network, then the sentences."""
+        factors = list(dict.fromkeys(name for cell in self.cells for name in cell.levels))
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for name in ("", *factors, "recipe"):
+            table.add_column(name, overflow="fold")
+        for index, cell in enumerate(self.cells):
+            recipe = ", ".join(f"{name}={value}" for name, value in cell.recipe.items())
+            table.add_row(str(index), *(str(cell.levels.get(name, "")) for name in factors), recipe)
+        console = console or Console()
+        console.print(table)
+        for sentence in self.sentences():
+            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+def study(base: Base, plan: Plan, *, seeds: int = SEEDS) -> Study:
+    """Check a plan's networks, and what they cost.
+
+    Args:
+        base: what is ablated.
+        plan: of `spaces.factorial`.
+        seeds: of each.
+
+    Raises:
+        SpecError: nothing is left to compare, or a recipe cannot be.
+        LeniSearchError: as `search.run`.
+    """
+    prepared = prepare(base.spec)
+    cells: list[Cell] = []
+    left_out: dict[str, str] = {}
+    for cell in plan.cells:
+        try:
+            prepared.costs(cell.candidate)
+        except CandidateError as error:
+            left_out[_levels(cell)] = str(error)
+        else:
+            cells.append(cell)
+    if len(cells) < 2:
+        raise SpecError(f"there is nothing to compare: {'; '.join(left_out.values()) or 'the plan has one network'}")
+    lists = _lists(base, cells, seeds)
+    slots = slots_here(lists[0], prepared.gpus)
+    left = [seconds for spec in lists if (seconds := _seconds(spec)) is not None]
+    return Study(base, plan, tuple(cells), left_out, lists, seeds, slots, sum(left) / slots if left else None)
+
+
+def _lists(base: Base, cells: Sequence[Cell], seeds: int) -> tuple[Spec, ...]:
+    """A fixed list for each recipe, in order of appearance."""
+    grouped: dict[str, list[Candidate]] = {}
+    recipes: dict[str, Mapping[str, Any]] = {}
+    for cell in cells:
+        name = _group(cell.recipe)
+        recipes[name] = cell.recipe
+        grouped.setdefault(name, []).append(cell.candidate)
+    found = []
+    for name, candidates in grouped.items():
+        changed = dict(recipes[name])
+        epochs = changed.pop("epochs", base.spec.epochs)
+        training = {**base.spec.training, **changed}
+        same = {"seeds": seeds, "seed": base.spec.seed, "epochs": epochs, "training": training}
+        found.append(fixed_spec(base.spec, list(dict.fromkeys(candidates)), base.folder / name, **same))
+    return tuple(found)
+
+
+def _group(recipe: Mapping[str, Any]) -> str:
+    """The folder of a recipe."""
+    words = "-".join(f"{name}-{value}" for name, value in sorted(recipe.items()))
+    return f"recipe-{words}" if words else "recipe"
+
+
+def _seconds(spec: Spec) -> float | None:
+    """What is left of a list to train, one after another; None where nothing is."""
+    trained: set[str] = set()
+    place = RunFolder(spec.out or "")
+    if place.trials.is_file():
+        done = results.load(place.path).trials
+        trained = set(keyed(done[done["state"] == "completed"])["candidate"])
+    left = [candidate for candidate in spec.only_candidates() if candidate.to_json() not in trained]
+    if not left:
+        return None
+    seconds = trial_seconds(spec, prepare(spec))
+    return fmean(seconds) * len(left)
+
+
+def ablate(planned: Study, *, quiet: bool = False, console: Console | None = None) -> Ablation | None:
+    """Train what a study plans, and say what each part is worth.
+
+    Args:
+        planned: of `study`.
+        quiet: whether no progress is shown.
+        console: where progress goes; None for standard error.
+
+    Returns:
+        The effects, also in the study's folder: ablation.csv (in full precision), interactions.csv where the design has
+        them, .md, .tex (booktabs), .html, .png, and .json, which the report reads. None where the training was
+        interrupted; the same command goes on with it.
+
+    Raises:
+        FolderError: the folder holds trainings that do not compare, or cannot be written.
+        RecordError: the base itself has no result.
+        LeniSearchError: as `search.run`.
+    """
+    records = train(planned, quiet=quiet, console=console)
+    if records is None:
+        return None
+    found = ablation(records)
+    try:
+        _write(planned, found)
+    except OSError as error:
+        raise FolderError(f"{planned.base.folder} cannot be written: {error.strerror}") from None
+    return found
+
+
+def _write(planned: Study, found: Ablation) -> None:
+    place = planned.base.folder
+    left_out = (f"Left out: {name}, {reason}." for name, reason in planned.left_out.items())
+    said = [planned.sentences()[0], *found.sentences, *found.left_out, *planned.plan.notes, *left_out]
+    figure = found.figure()
+    write_text(place / "ablation.csv", results.to_csv(found.effects))
+    if len(found.interactions):
+        write_text(place / "interactions.csv", results.to_csv(found.interactions))
+    write_text(place / "ablation.md", effects_markdown(found))
+    caption = f"Ablation of {_short(planned.base.candidate)}: accuracy points against it on {planned.base.spec.data}."
+    write_text(place / "ablation.tex", effects_latex(found, caption=caption))
+    for suffix in FIGURES:
+        results.save(figure, place / f"ablation{suffix}")
+    tables = [frame.fillna("").to_dict("split", index=False) for frame in effects_text(found) if len(frame)]
+    base = planned.base.candidate.to_dict()
+    notes = {"sentences": said, "base": base, "tables": tables, "figure": figure.to_dict()}
+    write_text(place / "ablation.json", json.dumps(notes) + "\n")
+
+
+def train(planned: Study, *, quiet: bool = False, console: Console | None = None) -> pd.DataFrame | None:
+    """Train what a study plans, and read the records.
+
+    Args:
+        planned: of `study`.
+        quiet: whether no progress is shown.
+        console: where progress goes; None for standard error.
+
+    Returns:
+        A record a cell, in order of the cells, its factors' levels in columns of their own; a cell that failed has its
+        reason in `error`. None where the training was interrupted; the same command goes on with it.
+
+    Raises:
+        LeniSearchError: as `search.run`; FolderError where the folder holds trainings that do not compare.
+    """
+    found: dict[tuple[str, str], dict[Any, Any]] = {}
+    for spec in planned.lists:
+        run = train_fixed(spec, quiet=quiet, console=console)
+        if run.environment["ended"] == "interrupted":
+            return None
+        order = run.trials.assign(order=(run.trials["state"] == "completed").astype(int)).sort_values("order")
+        for record in keyed(order).drop(columns="order").to_dict("records"):
+            found[Path(spec.out or "").name, record["candidate"]] = record
+    rows = []
+    for cell in planned.cells:
+        record = found[_group(cell.recipe), cell.candidate.to_json()]
+        rows.append(record | {f"{PREFIX}{name}": str(level) for name, level in cell.levels.items()})
+    return pd.DataFrame(rows).convert_dtypes()
+
+
+def _levels(cell: Cell) -> str:
+    return ", ".join(f"{name} {level}" for name, level in cell.levels.items())
+
+
+def _short(candidate: Candidate) -> str:
+    widths = "-".join(map(str, candidate.widths))
+    return f"{candidate.backbone} {widths}, {candidate.activation} at {candidate.placement}"
+
+
+def _pairs(comparisons: int) -> int:
+    """Pairs whose least p passes 0.05 with all comparisons."""
+    return next(pairs for pairs in range(1, 60) if comparisons * smallest_p(pairs) < 0.05)
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} minutes"
+        if seconds < 7200
+        else (f"{seconds / 3600:.1f} hours")
+    )

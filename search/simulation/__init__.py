@@ -1,0 +1,1 @@
+"""A virtual clock drives the same decisions over a table of recorded results."""

@@ -1,0 +1,1 @@
+"""What a run keeps: Optuna's study, the run's folder, databases."""

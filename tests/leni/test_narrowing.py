@@ -1,0 +1,104 @@
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from leni.errors import NetworkError
+from leni.narrowing import narrow
+from leni.swapping import swap
+
+EXAMPLE = torch.empty(1, 3, 32, 32)
+
+
+def resnet() -> nn.Module:
+    torch.manual_seed(2)
+    return torchvision.models.resnet18(num_classes=7)
+
+
+def out_channels(network: nn.Module) -> list[int]:
+    return [module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d)]
+
+
+@pytest.mark.parametrize("ratio", [0.3, 0.001, 1.0])
+def test_narrow_rounds_every_channel_count_and_keeps_the_outputs(ratio: float) -> None:
+    network = resnet()
+
+    narrower = narrow(network, ratio, example_input=EXAMPLE)
+
+    assert out_channels(narrower) == [max(1, round(ratio * count)) for count in out_channels(network)]
+    assert narrower(torch.randn(2, 3, 32, 32)).shape == (2, 7)
+
+
+def test_narrow_of_one_stage_leaves_the_others() -> None:
+    narrower = narrow(resnet(), 0.5, stages={2}, example_input=EXAMPLE)
+
+    assert out_channels(narrower) == [64] * 5 + [64] * 5 + [256] * 5 + [512] * 5
+
+
+def test_narrow_leaves_original_unchanged_and_starts_from_the_seed() -> None:
+    network = resnet().eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    state = torch.get_rng_state()
+
+    first, second = (narrow(network, 0.5, example_input=EXAMPLE, seed=5) for _ in range(2))
+    other = narrow(network, 0.5, example_input=EXAMPLE, seed=6)
+
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(first.conv1.weight, second.conv1.weight)
+    assert not torch.equal(first.conv1.weight, other.conv1.weight)
+    assert not torch.equal(first.conv1.weight, network.conv1.weight[:32])
+    assert not any(module.training for module in first.modules())
+
+
+class Grouped(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 12, 1)
+        self.b = nn.Conv2d(12, 12, 3, groups=3)
+        self.c = nn.Conv2d(12, 12, 3, groups=12)
+        self.fc = nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(torch.relu(self.c(torch.relu(self.b(self.a(x))))).mean((2, 3)))
+
+
+def test_narrow_keeps_groups_and_depthwise_convolutions() -> None:
+    narrower = narrow(Grouped(), 0.35, example_input=EXAMPLE)
+
+    convolutions = [module for module in narrower.modules() if isinstance(module, nn.Conv2d)]
+    assert [(layer.in_channels, layer.out_channels, layer.groups) for layer in convolutions] == [
+        (3, 3, 1),  # round(0.35 * 4) in each of the three groups
+        (3, 3, 3),
+        (3, 3, 3),
+    ]
+    assert narrower(torch.randn(2, 3, 8, 8)).shape == (2, 5)
+
+
+def test_narrow_then_swap_trains() -> None:
+    network, report = swap(narrow(resnet(), 0.25, example_input=EXAMPLE), "leni", example_input=EXAMPLE)
+
+    network(torch.randn(2, 3, 32, 32)).sum().backward()
+
+    assert len(report.replaced) == 17
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_narrow_refuses_what_it_cannot_do() -> None:
+    for ratio in (0.0, 1.5, -1.0, float("nan")):
+        with pytest.raises(NetworkError, match=r"`ratio` must be in \(0, 1\]"):
+            narrow(resnet(), ratio, example_input=EXAMPLE)
+    with pytest.raises(NetworkError, match=r"no stage 9; it has 0, 1, 2, 3, 4"):
+        narrow(resnet(), 0.5, stages={9}, example_input=EXAMPLE)
+    with pytest.raises(NetworkError, match="Torch-Pruning cannot narrow ShuffleNetV2"):
+        narrow(torchvision.models.shufflenet_v2_x0_5(), 0.5, example_input=EXAMPLE)
+    swapped, _ = swap(resnet(), "leni", example_input=EXAMPLE)
+    with pytest.raises(NetworkError, match="narrow the network first, then swap"):
+        narrow(swapped, 0.5, example_input=EXAMPLE)
+
+
+def test_narrow_refuses_heads_that_only_training_has() -> None:
+    network = torchvision.models.googlenet(init_weights=False)
+
+    with pytest.raises(NetworkError, match="does not run in training mode"):
+        narrow(network, 0.5, example_input=torch.empty(1, 3, 64, 64))
