@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from leni.errors import NetworkError
+from leni.user_modules import import_user_module
 
 __all__ = ["default_input_size", "load_network"]
 
@@ -141,7 +142,7 @@ def _factory(
         builder = importlib.import_module("torchvision.models").get_model_builder(rest)
         return builder, options
     if source == "timm":
-        timm = _import("timm", f"{name} needs timm: pip install 'leni-search[timm]'")
+        timm = _import("timm", f"{name} needs timm: pip install 'leni-search[timm]'", load=importlib.import_module)
         if not timm.is_model(rest):
             raise NetworkError(f"timm has no network {rest!r}{_nearest(rest, timm.list_models())}")
         return timm.model_entrypoint(rest), options
@@ -153,11 +154,11 @@ def _factory(
     return factory, options
 
 
-def _import(module: str, sentence: str) -> Any:
+def _import(module: str, sentence: str, *, load: Callable[[str], Any] = import_user_module) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return importlib.import_module(module)
+            return load(module)
     except ModuleNotFoundError as error:
         if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
             raise

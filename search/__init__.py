@@ -9,16 +9,17 @@
 Torch, Ray and Optuna are imported at the first use of these names, so that the command's --help answers at once.
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # not typing's, which a user's typing.py may hide until the command has mended the path
 if TYPE_CHECKING:
+    from typing import Any
+
     from search.driver.run_search import run as run
     from search.spec import Spec as Spec
 
 __all__ = ["Spec", "run"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "run":
         from search.driver.run_search import run
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from search.cli import analysis, bench, network, remote, runs, simulate, studies, views
+from search.cli.command_folder import search_last
 
 __all__ = ["app", "main"]
 
@@ -63,6 +64,7 @@ def _options(
 
 def main() -> None:
     """Run the command; a mistake that the user can mend is one sentence on stderr and exit code 2."""
+    search_last()
     try:
         code = app(standalone_mode=False)
     except ValueError as error:

@@ -9,9 +9,7 @@ import csv
 import io
 import json
 import math
-import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -57,7 +55,6 @@ def sites_command(
     if as_csv and as_json:
         raise typer.BadParameter("give --csv or --json, not both")
     size = _size(input_size)
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a user's network is looked for here, as `python -m` would
     import torch
 
     from leni import Placement

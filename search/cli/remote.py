@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import inspect
-import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +78,6 @@ def serve_command(
     from leni.errors import SpecError
     from search.service.tokens import Tokens
 
-    sys.path.insert(0, str(Path.cwd()))
     settings = Settings(
         folder, database, host, port, address, at_once, tuple(allow_evaluator or ()), tuple(allow_data_folder or ()),
         tuple(host_name or ()),

@@ -6,8 +6,6 @@ What is heavy (torch, Ray, Optuna) is imported when a command needs it, so that 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,7 +111,6 @@ def run_command(
         "checkpoint_s": checkpoint_s, "checkpoints": checkpoints, "storage": storage, "patience_s": patience_s,
         "loggers": tuple(logger) if logger else None, "out": out,
     }  # fmt: skip
-    _look_here()
     if add_trials is not None:
         return _extend(file, out, add_trials, flags, quiet)
     from search.driver.run_search import run
@@ -156,7 +153,6 @@ def resume_command(
     quiet: Quiet = False,
 ) -> int:
     """Go on with a run that was interrupted or killed, at any moment, or extend a finished one."""
-    _look_here()
     from search.driver.run_search import resume
 
     changes = {
@@ -164,11 +160,6 @@ def resume_command(
     }  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     return _end(resume(folder, add_trials=add_trials, quiet=quiet, **given), quiet)
-
-
-def _look_here() -> None:
-    """A user's evaluator is looked for here, as `python -m` would."""
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109
 
 
 def _end(finished: Run, quiet: bool) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import ray
 
@@ -15,6 +17,7 @@ from search.training.cpus import usable_cpus
 
 __all__ = ["slots", "started"]
 
+OWN = Path(__file__).resolve().parents[2]  # the folder of leni, spaces, search and results
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as Ray will have it, and without the warning that it will
@@ -40,14 +43,15 @@ def started(address: str | None) -> Iterator[None]:
         return
     with environment_variables(QUIET), scratch() if address is None else nullcontext() as folder:
         try:
-            ray.init(
-                address=address or "local",
-                num_cpus=usable_cpus() if address is None else None,
-                include_dashboard=False if address is None else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _temp_dir=folder,
-            )
+            with _workers_spared():
+                ray.init(
+                    address=address or "local",
+                    num_cpus=usable_cpus() if address is None else None,
+                    include_dashboard=False if address is None else None,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _temp_dir=folder,
+                )
         except (ConnectionError, ValueError) as error:
             lines = str(error).splitlines() or ["no answer"]
             hint = "" if "RAY_AUTH_MODE" in os.environ else " (if it asks for a token, set RAY_AUTH_MODE=token)"
@@ -68,6 +72,29 @@ def environment_variables(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in ours:
             os.environ.pop(name, None)
+
+
+@contextmanager
+def _workers_spared() -> Iterator[None]:
+    """Keep the command's folder from hiding what workers import, for the time in which Ray starts.
+
+    Ray puts the folder in which it is started first on its workers' module path, before the standard library. Modules
+    of that folder are found by `TrialSettings.import_path`, which puts it last. A checkout of this package is what
+    workers have to import, so there it stays first.
+    """
+    here, path = os.path.realpath(os.getcwd()), os.environ.get("PYTHONPATH")  # noqa: PTH109
+    installed = "site-packages" in OWN.parts or "dist-packages" in OWN.parts
+    if path is not None and here != str(OWN):
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            entry for entry in path.split(os.pathsep) if entry and os.path.realpath(entry) != here
+        )
+    os.chdir(sys.prefix if installed else OWN)
+    try:
+        yield
+    finally:
+        os.chdir(here)
+        if path is not None:
+            os.environ["PYTHONPATH"] = path
 
 
 def slots(cpus_per_trial: float, gpus_per_trial: float, *, workers: int | None = None) -> int:

@@ -12,7 +12,6 @@ torch's global generator: it is seeded.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -25,6 +24,7 @@ from torch import nn
 
 from leni import registry
 from leni.errors import EvaluationError, SpecError
+from leni.user_modules import hidden_file, import_user_module
 from search.training.data import Data
 from search.training.recipe import Recipe
 from search.training.replicas import ReplicaEpoch, Replicas, deviation
@@ -310,9 +310,11 @@ def load_function(path: str) -> Callable[..., Any]:
     if not (module and colon and name) or module.startswith("."):
         raise SpecError(f"evaluator must be written module:function, got {path!r}")
     try:
-        imported = importlib.import_module(module)
+        imported = import_user_module(module)
     except (ImportError, SyntaxError) as error:
-        raise SpecError(f"evaluator {path!r}: cannot import {module}: {' '.join(str(error).split())}") from None
+        hidden = hidden_file(error.name) if isinstance(error, ImportError) and error.name else None
+        hint = f"; an installed module hides {hidden}, which another name would mend" if hidden else ""
+        raise SpecError(f"evaluator {path!r}: cannot import {module}: {' '.join(str(error).split())}{hint}") from None
     function = getattr(imported, name, None)
     if function is None:
         raise SpecError(f"evaluator {path!r}: module {module} has no function {name}")

@@ -1,8 +1,11 @@
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
 from leni.errors import SpecError
+from search.execute import cluster
 from search.execute.cluster import environment_variables, slots, started
 
 
@@ -37,3 +40,15 @@ def test_environment_variables_end_with_their_block_and_spare_the_users(monkeypa
         assert (os.environ["LENI_MINE"], os.environ["LENI_OURS"]) == ("mine", "ours")
     assert os.environ["LENI_MINE"] == "mine"
     assert "LENI_OURS" not in os.environ
+
+
+def test_workers_do_not_find_the_commands_folder_first(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:/elsewhere::.")
+    with cluster._workers_spared():
+        assert os.environ["PYTHONPATH"] == "/elsewhere"
+        assert Path.cwd() == cluster.OWN
+        monkeypatch.setattr(cluster, "OWN", Path("/usr/lib/python3/site-packages"))
+    assert (Path.cwd(), os.environ["PYTHONPATH"]) == (tmp_path, f"{tmp_path}:/elsewhere::.")
+    with cluster._workers_spared():
+        assert Path.cwd() == Path(sys.prefix)
