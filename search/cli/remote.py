@@ -55,14 +55,32 @@ token_app = typer.Typer(help="Tokens of the service: who may do what.", no_args_
 
 def serve_command(
     folder: Folder = SEARCHES,
-    host: Annotated[str, typer.Option(help="To listen at; other than this machine's own needs a token.")] = "127.0.0.1",
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen at, or unix:PATH for a unix socket; other than this machine's own needs a token."
+        ),
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
     database: Database = None,
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster's dashboard, http://head:8265: searches are Ray jobs there.")
     ] = None,
     at_once: Annotated[int, typer.Option(min=1, help="Searches that run at the same time.")] = 1,
-    host_name: Annotated[list[str] | None, typer.Option(help="Another name that it is reached by; repeatable.")] = None,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:PORT]", help="Another name that it is reached by; may be repeated."),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS|NETWORK|unix",
+            help="A proxy whose X-Forwarded-For, -Proto, -Host, -Prefix and Forwarded are believed; may be repeated.",
+        ),
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option(metavar="PATH", help="Path below which a proxy shows the service, /tools/leni-search.")
+    ] = "",
     allow_evaluator: Annotated[
         list[str] | None, typer.Option(metavar="MODULE:FUNCTION", help="That a spec may name; may be repeated.")
     ] = None,
@@ -73,14 +91,14 @@ def serve_command(
     """Serve searches to a team: submit, watch and fetch over HTTP, with pages for a browser."""
     with _packages():
         from search.service.app import create_app, serve
-        from search.service.metrics import log_json
+        from search.service.logs import log_json
         from search.service.settings import Settings
     from leni.errors import SpecError
     from search.service.tokens import Tokens
 
     settings = Settings(
         folder, database, host, port, address, at_once, tuple(allow_evaluator or ()), tuple(allow_data_folder or ()),
-        tuple(host_name or ()),
+        tuple(host_name or ()), tuple(trusted_proxy or ()), root_path,
     )  # fmt: skip
     with _alone(settings.folder):
         if not settings.local:

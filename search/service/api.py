@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from search.service.access import Admin, Reader, Submitter, search_for
+from search.service.arrival import own
 from search.service.events import stream
 from search.service.files import send_json
 from search.service.problems import DOCUMENTED, Problem
@@ -27,7 +28,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 router = APIRouter(prefix="/api/v1", responses=DOCUMENTED, tags=["searches"])
 
-PLAIN = r"^[^\x00-\x1f\x7f\ud800-\udfff]*$"
+PLAIN = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*$"
 SearchId = Annotated[str, Path(max_length=40, description="of a search")]
 Cursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,15}$", description="`next` of the page before")]
 Key = Annotated[
@@ -66,7 +67,7 @@ def submit(request: Request, submission: Submission, caller: Submitter, key: Key
     search, new = service.queue.submit(
         submission.spec, name=submission.name, owner=caller.id, key=key, priority=submission.priority
     )
-    where = f"/api/v1/searches/{search.id}"
+    where = own(request, f"/api/v1/searches/{search.id}")
     return JSONResponse(service.describe(search), 201 if new else 200, {"Location": where})
 
 

@@ -42,6 +42,7 @@ def create_app(settings: Settings, *, launcher_of: Launcher | None = None) -> Fa
     """
     store = Store(settings.database_url)
     queue = Queue(store, settings, launcher_of or launcher(settings.address))
+    queue.make_folder()
     service = Service(settings, store, Tokens(store), queue, Readings(queue.home), Metrics(), store.secret())
 
     @asynccontextmanager
@@ -65,14 +66,15 @@ def create_app(settings: Settings, *, launcher_of: Launcher | None = None) -> Fa
         redoc_url=None,
     )
     app.state.service, app.state.hub = service, Hub(service)
-    for router in (api.router, outcome.router, pages.router):
+    routers = (api.router, outcome.router, pages.router)
+    for router in routers:
         app.include_router(router)
     app.mount("/static", pages.static())
     app.mount("/optuna", dashboard(service))
     app.add_api_route("/healthz", _alive, include_in_schema=False)
     app.add_api_route("/readyz", _ready, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
-    install(app, pages.failure)
+    install(app, pages.failure, [route for router in (*routers, app) for route in router.routes])
     app.add_middleware(Guard, settings=settings, metrics=service.metrics)
     return app
 
@@ -92,9 +94,13 @@ def serve(app: FastAPI, settings: Settings) -> None:
             app,
             host=settings.host,
             port=settings.port,
+            uds=None if settings.socket is None else str(settings.socket),
+            http="h11",  # which limits a request's head to 64 KiB
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the guard's task; uvicorn's own would believe whoever is on this machine
+            timeout_keep_alive=75,  # longer than proxies keep theirs, so that none sends into a connection just closed
             timeout_graceful_shutdown=5,
         )
     ).run()
@@ -106,9 +112,9 @@ def _alive() -> Response:
 
 
 def _ready(request: Request) -> Response:
-    """That the database answers and the queue is worked."""
-    ready = service_of(request).ready()
-    return JSONResponse({"status": "ok" if ready else "not ready"}, 200 if ready else 503)
+    """That the database answers, the folder of the searches is there and the queue is worked; or why not."""
+    why = service_of(request).not_ready()
+    return JSONResponse({"status": "not ready", "detail": why} if why else {"status": "ok"}, 503 if why else 200)
 
 
 def _metrics(request: Request, caller: Reader) -> Response:

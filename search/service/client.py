@@ -24,6 +24,7 @@ from leni.errors import LeniSearchError
 __all__ = ["Client", "ServiceError"]
 
 TRIES, PAUSE_S = 5, 0.5
+SILENCE_S, POLL_S = 40.0, 2.0  # the service's stream says something every 15 s
 CHUNK = 1 << 20
 
 
@@ -120,31 +121,37 @@ class Client:
     def watch(self, search_id: str) -> Iterator[dict[str, Any]]:
         """The search at each change until it has ended; a connection that breaks is made again.
 
+        Behind a proxy that holds back the event stream, the search is asked for every few seconds instead.
+
         Raises:
             ServiceError: there is no such search, or no answer for too long.
         """
-        last, failures = "", 0
+        last, shown, streaming = "", None, True
         while True:
-            try:
-                for kind, event_id, data in self._events(search_id, last):
-                    last, failures = event_id, 0
-                    if kind == "end" or data["state"] == "gone":
-                        return
-                    yield data
-            except (httpx.TransportError, httpx.StreamError) as error:
-                failures += 1
-                if failures > TRIES:
-                    raise ServiceError(f"{self.server} does not answer: {error}") from None
-            if self.status(search_id)["state"] == "ended" and last:
-                yield self.status(search_id)
+            if streaming:
+                before = last
+                try:
+                    for kind, event_id, shown in self._events(search_id, before):
+                        last = event_id
+                        if kind == "end" or shown["state"] == "gone":
+                            return
+                        yield shown
+                except (httpx.TransportError, httpx.StreamError) as error:
+                    # Whether the service is there at all, the next question says.
+                    streaming = last != before or not isinstance(error, httpx.ReadTimeout)
+            state = self.status(search_id)
+            if state["state"] == "ended" or (not streaming and state != shown):
+                shown = state
+                yield state
+            if state["state"] == "ended":
                 return
-            time.sleep(PAUSE_S * max(1, failures))
+            time.sleep(PAUSE_S if streaming else POLL_S)
 
     def _events(self, search_id: str, last: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """(kind, id, data) of each event of one connection."""
         headers = {"Last-Event-ID": last} if last else {}
         where = f"searches/{quote(search_id, safe='')}/events"
-        timeout = httpx.Timeout(30.0, read=60.0)
+        timeout = httpx.Timeout(30.0, read=SILENCE_S)
         with self._http.stream("GET", where, headers=headers, timeout=timeout) as response:
             if response.status_code == 204:
                 return

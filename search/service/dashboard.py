@@ -19,7 +19,8 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from search.service.access import caller_of, search_for
+from search.service.access import caller_of, home_for, search_for
+from search.service.arrival import own, path_of
 from search.service.problems import Problem, answer
 from search.service.state import Service
 
@@ -60,19 +61,20 @@ class _Dashboards:
 
     def answer(self, request: Request) -> Response:
         """A page of a search's dashboard, or why not."""
-        search_id, _, rest = request.url.path.removeprefix(f"{PREFIX}/").partition("/")
+        search_id, _, rest = path_of(request).removeprefix(f"{PREFIX}/").partition("/")
         if request.method not in ("GET", "HEAD"):
             return answer(405, "the dashboard is to look at: this service changes a search by its own pages")
         caller = caller_of(request)
         if caller is None:
-            return RedirectResponse("/login", 303)
+            return RedirectResponse(own(request, "/login"), 303)
         try:
             search = search_for(request, caller, search_id)
+            home_for(request, caller, search_id)
             if rest in ("", "dashboard"):
-                return RedirectResponse(f"{PREFIX}/{search.id}/dashboard/studies/1", 307)
+                return RedirectResponse(own(request, f"{PREFIX}/{search.id}/dashboard/studies/1"), 307)
             if rest == "static/bundle.js":
                 return Response(_script(), media_type="text/javascript", headers={"Cache-Control": "max-age=3600"})
-            return _call(self._app(search.id), request, f"/{rest}", f"{PREFIX}/{search.id}")
+            return _call(self._app(search.id), request, f"/{rest}", own(request, f"{PREFIX}/{search.id}"))
         except Problem as problem:
             return answer(problem.status, problem.detail)
 
@@ -113,8 +115,9 @@ def _script() -> bytes:
 
 def _call(app: Any, request: Request, path: str, prefix: str) -> Response:
     """Ask a WSGI application for a page."""
+    query = request.scope["query_string"].decode("latin-1")
     environ = {
-        "REQUEST_METHOD": request.method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": request.url.query,
+        "REQUEST_METHOD": request.method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query,
         "SERVER_NAME": "localhost", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr, "wsgi.multithread": True,
         "wsgi.multiprocess": False, "wsgi.run_once": False, "HTTP_ACCEPT": request.headers.get("accept", "*/*"),
@@ -130,6 +133,8 @@ def _call(app: Any, request: Request, path: str, prefix: str) -> Response:
     finally:
         if hasattr(parts, "close"):
             parts.close()
+    if said["status"] >= 500:
+        raise Problem(503, "optuna-dashboard cannot read the study of this search now")
     kept = {name: value for name, value in said["headers"] if name.lower() == "content-type"}
     if kept.get("Content-Type", "").startswith("text/html"):
         body = body.replace(b'"/static/', f'"{prefix}/static/'.encode())

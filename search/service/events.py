@@ -28,6 +28,8 @@ from search.service.tokens import Caller
 __all__ = ["Hub", "stream"]
 
 LOOK_S, BEAT_S, RETRY_MS = 0.5, 15.0, 2000
+HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+"""By which a proxy knows to hand on each event as it comes, and not to collect or compress them."""
 GONE = ("", '{"state": "gone"}')
 
 
@@ -77,6 +79,8 @@ async def stream(request: Request, hub: Hub, caller: Caller, search_id: str) -> 
     event_id, data = await hub.current(search_id)
     if last == event_id and _over(data):
         return Response(status_code=204)  # by which a browser knows not to come back
+    if request.state.method == "HEAD":
+        return Response(headers=HEADERS, media_type="text/event-stream")
     if sum(service.streams.values()) >= service.settings.streams:
         raise Problem(
             429, f"{service.settings.streams} event streams are open, which is all there are", Retry_After="5"
@@ -92,9 +96,7 @@ class _Stream(StreamingResponse):
     """A stream that gives its place back however it ends, also if it never began."""
 
     def __init__(self, events: AsyncIterator[str], service: Service, who: str) -> None:
-        super().__init__(
-            events, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        )
+        super().__init__(events, media_type="text/event-stream", headers=HEADERS)
         self.service, self.who = service, who
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -42,12 +42,17 @@ def _walk(folder: Path, depth: int) -> Iterable[Path]:
     except OSError:
         return
     for path in inside:
-        if path.name.startswith(".") or path.is_symlink():
+        if path.name.startswith(".") or path.is_symlink() or not _is_text(path.name):
             continue
         if path.is_dir() and depth > 1 and path.name not in MACHINERY:
             yield from _walk(path, depth - 1)
         elif path.suffix in KINDS and path.is_file():
             yield path
+
+
+def _is_text(name: str) -> bool:
+    """Whether an address can hold a name: its bytes are UTF-8, and none of them moves a cursor."""
+    return name.isprintable()
 
 
 def named(home: Home, *names: str) -> Path:
@@ -79,6 +84,8 @@ def send_file(request: Request, path: Path) -> Response:
         return Response(status_code=304, headers=headers)
     if path.suffix in (".html", ".svg"):
         headers["Content-Security-Policy"] = SANDBOX
+    if request.state.method == "HEAD":  # which FileResponse would read through
+        return Response(headers={**headers, "Content-Length": str(status.st_size)}, media_type=KINDS[path.suffix])
     return FileResponse(path, media_type=KINDS[path.suffix], headers=headers, stat_result=status)
 
 

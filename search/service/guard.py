@@ -1,6 +1,8 @@
 """What stands before every address: who may ask from where, how much, how often, and what a browser may do with it.
 
-- Host: only names that this service is reached by, so that another site's name cannot be pointed at it.
+- what a trusted proxy says of client, scheme, host and prefix takes the place of what the connection has.
+- Host: only names that this service is reached by, so that another site's name cannot be pointed at it. Probes come by
+  address, and are answered under any; so is /metrics with a token.
 - Origin: a browser's request that changes something must come from our own pages.
 - size and rate limits, secure headers, a line in the log and a count for each answer.
 """
@@ -8,17 +10,20 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections import OrderedDict
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from search.service.arrival import arrive, relative
+from search.service.hosts import parse_host
 from search.service.metrics import Metrics
+from search.service.origin import foreign
 from search.service.problems import answer
 from search.service.settings import Settings
 
@@ -26,6 +31,8 @@ __all__ = ["Guard", "Rate"]
 
 log = logging.getLogger("leni_search.service.access")
 SAFE = ("GET", "HEAD", "OPTIONS")
+PROBES = ("/healthz", "/readyz")
+CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -82,20 +89,11 @@ class Guard:
             await self.app(scope, receive, send)
             return
         started, request_id = time.perf_counter(), secrets.token_hex(8)
+        path = arrive(scope, self.settings)
         seen = {"status": 0}
-
-        async def dressed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                seen["status"] = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
-                headers["X-Request-ID"] = request_id
-            await send(message)
-
+        dressed = _dressed(scope, send, seen, request_id)
         try:
-            refused = self._refusal(scope)
+            refused = self._refusal(scope, path)
             if refused is not None:
                 await refused(scope, receive, dressed)
             else:
@@ -103,18 +101,22 @@ class Guard:
         except Exception:  # here, so that also this answer is dressed, and no traceback leaves the house
             log.exception("mistake", extra={"request": request_id})
             if not seen["status"]:
-                broken = answer(500, "the service has made a mistake; its log says which")
+                broken = answer(500, f"internal error; the server's log has the details under request {request_id}")
                 await broken(scope, receive, dressed)
         finally:
-            self._note(scope, seen["status"], time.perf_counter() - started, request_id)
+            self._note(scope, path, seen["status"], time.perf_counter() - started, request_id)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _refusal(self, scope: Scope, path: str) -> Response | None:
         """Why a request is not let through, None if it is."""
-        headers = Headers(scope=scope)
-        host = _host_name(headers.get("host", ""))
-        if host not in self.settings.known_hosts:
+        headers, method = Headers(scope=scope), scope["state"]["method"]
+        if not method.isascii() or any(CONTROLS.search(value) for _, value in headers.raw):
+            return answer(400, "the request has a method or a header that HTTP does not allow")
+        if sum(len(name) + len(value) for name, value in headers.raw) > self.settings.header_bytes:
+            return answer(431, f"the headers of a request are at most {self.settings.header_bytes:,} bytes here")
+        open_to_all = path in PROBES or (path == "/metrics" and "authorization" in headers)
+        if not open_to_all and not self.settings.answers_to(parse_host(headers.get("host", "")), scope["scheme"]):
             return answer(421, "this service is not reached by this name; `serve --host-name NAME` makes it so")
-        if scope["method"] not in SAFE and _foreign(headers):
+        if method not in SAFE and foreign(headers, scope["scheme"]):
             return answer(403, "a page of another site cannot change anything here")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > self.settings.body_bytes:
@@ -125,17 +127,17 @@ class Guard:
             return answer(429, "too many requests: slow down", {"Retry-After": str(int(wait) + 1)})
         return None
 
-    def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    def _note(self, scope: Scope, path: str, status: int, seconds: float, request_id: str) -> None:
         """A line and a count; of the address its pattern or its path, never a query, which may hold a token."""
         route = scope.get("route")
         pattern = str(getattr(route, "path", "other"))
-        self.metrics.answered(scope["method"], pattern, status, seconds)
-        caller = scope.get("state", {}).get("caller", "")
+        method, caller = scope["state"]["method"], scope["state"].get("caller", "")
+        self.metrics.answered(method, pattern, status, seconds)
         log.info(
             "request",
             extra={
-                "method": scope["method"], "path": scope["path"][:300], "status": status,
-                "ms": round(1000 * seconds, 1), "caller": caller, "request": request_id,
+                "method": method, "path": path[:300], "status": status, "ms": round(1000 * seconds, 1),
+                "client": (scope.get("client") or ("",))[0], "caller": caller, "request": request_id,
             },
         )  # fmt: skip
 
@@ -156,19 +158,24 @@ def _limited(receive: Receive, limit: int) -> Receive:
     return counted
 
 
-def _host_name(host: str) -> str:
-    """The name in a Host header, without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
+def _dressed(scope: Scope, send: Send, seen: dict[str, int], request_id: str) -> Send:
+    """The same `send`, which adds the headers that every answer has, and keeps the body of a HEAD to itself."""
 
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            seen["status"] = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
+            headers["X-Request-ID"] = request_id
+            if (location := headers.get("location")) is not None:
+                headers["location"] = relative(location, Headers(scope=scope).get("host", ""))
+        elif message["type"] == "http.response.body" and scope["state"]["method"] == "HEAD":
+            message = {**message, "body": b""}
+        await send(message)
 
-def _foreign(headers: Headers) -> bool:
-    """Whether a browser says that this request was made by a page of another site."""
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return True
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    return dressed
 
 
 def _caller(headers: Headers, address: str) -> str:

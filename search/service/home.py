@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from results.files import replace_file
+from results.text import readable
 from search.store.folder import RunFolder
 
 __all__ = ["Home"]
@@ -69,6 +70,6 @@ class Home:
         with contextlib.suppress(OSError), self.log.open("rb") as stream:
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - 4096))
-            lines = [line.strip() for line in stream.read().decode(errors="replace").splitlines()]
+            lines = [line.strip() for line in readable(stream.read().decode(errors="replace")).splitlines()]
             return next((line for line in reversed(lines) if line), "")
         return ""

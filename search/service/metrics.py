@@ -1,18 +1,13 @@
-"""What is measured and logged: Prometheus's text, and a JSON object a line."""
+"""What is measured, in Prometheus's text."""
 
 from __future__ import annotations
 
-import json
-import logging
-import sys
-import time
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-__all__ = ["Metrics", "log_json"]
+__all__ = ["Metrics"]
 
-PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -45,30 +40,3 @@ class Metrics:
             self._searches.labels(state).set(count)
         self._tick.set(queue_age_s)
         return generate_latest(self.registry)
-
-
-class _JsonLines(logging.Formatter):
-    """A record as one JSON object."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        further = {name: value for name, value in vars(record).items() if name not in PLAIN}
-        line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": record.getMessage(),
-            **further,
-        }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
-
-
-def log_json(level: int = logging.INFO) -> None:
-    """Log to standard error, a JSON object a line: ours and the server's."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    for name in ("leni_search", "uvicorn"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated, Any
 
 import pandas as pd
@@ -12,12 +11,14 @@ from starlette.responses import HTMLResponse, Response
 
 import results
 from leni.placement import Placement
-from search.service.access import Reader, search_for
+from results.text import readable
+from search.service.access import Reader, home_for
 from search.service.api import Cursor, SearchId
 from search.service.files import files, named, send_file, send_json, send_page
 from search.service.problems import DOCUMENTED, Problem
 from search.service.reading import Reading, candidate_of
 from search.service.state import service_of
+from search.service.tokens import Caller
 from spaces import Candidate
 from spaces.backbones import backbone
 
@@ -27,7 +28,6 @@ router = APIRouter(prefix="/api/v1/searches/{search_id}", responses=DOCUMENTED, 
 
 FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}
 LONGEST_LOG = 256 * 1024
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # that Ray puts into what its workers say
 TrialNumber = Annotated[int, Path(ge=0, le=10**9, description="of a trial, counted from 0")]
 FileName = Annotated[str, Path(max_length=300)]
 
@@ -107,7 +107,7 @@ def figure(request: Request, search_id: SearchId, caller: Reader) -> Response:
 @router.get("/figures/{name}", response_class=Response, responses=FILE)
 def named_figure(request: Request, search_id: SearchId, name: FileName, caller: Reader) -> Response:
     """A figure that the run has written: front.html, front.png, ..."""
-    return send_file(request, named(_home(request, caller, search_id), name, f"figures/{name}"))
+    return send_file(request, named(home_for(request, caller, search_id), name, f"figures/{name}"))
 
 
 @router.get("/report", response_class=HTMLResponse)
@@ -131,7 +131,7 @@ def importance(request: Request, search_id: SearchId, caller: Reader) -> Respons
 @router.get("/ablation")
 def ablation(request: Request, search_id: SearchId, caller: Reader) -> Response:
     """The ablation study that has been made of the run, a row for each comparison."""
-    home = _home(request, caller, search_id)
+    home = home_for(request, caller, search_id)
     if (path := files(home).get("ablation/ablation.csv")) is None:
         raise Problem(
             404, "no ablation study of this search has been made: `leni-search ablate` makes one on the server"
@@ -142,21 +142,21 @@ def ablation(request: Request, search_id: SearchId, caller: Reader) -> Response:
 @router.get("/exports")
 def exports(request: Request, search_id: SearchId, caller: Reader) -> Response:
     """Networks that have been exported."""
-    known = files(_home(request, caller, search_id))
+    known = files(home_for(request, caller, search_id))
     return send_json(request, json.dumps({"items": [name for name in known if name.startswith("exports/")]}))
 
 
 @router.get("/exports/{name:path}", response_class=Response, responses=FILE)
 def export(request: Request, search_id: SearchId, name: FileName, caller: Reader) -> Response:
     """A file of an exported network."""
-    return send_file(request, named(_home(request, caller, search_id), f"exports/{name}"))
+    return send_file(request, named(home_for(request, caller, search_id), f"exports/{name}"))
 
 
 @router.get("/files")
 def list_files(request: Request, search_id: SearchId, caller: Reader) -> Response:
     """Everything that the run has written for readers, with sizes in bytes."""
     items: list[dict[str, Any]] = []
-    for name, path in files(_home(request, caller, search_id)).items():
+    for name, path in files(home_for(request, caller, search_id)).items():
         try:
             items.append({"name": name, "bytes": path.stat().st_size})
         except OSError:
@@ -167,7 +167,7 @@ def list_files(request: Request, search_id: SearchId, caller: Reader) -> Respons
 @router.get("/files/{name:path}", response_class=Response, responses=FILE)
 def file(request: Request, search_id: SearchId, name: FileName, caller: Reader) -> Response:
     """One of these files."""
-    return send_file(request, named(_home(request, caller, search_id), name))
+    return send_file(request, named(home_for(request, caller, search_id), name))
 
 
 @router.get("/logs")
@@ -178,7 +178,7 @@ def logs(
     offset: Annotated[int | None, Query(ge=0, le=2**50, description="in bytes; the last part where not given")] = None,
 ) -> Response:
     """What the search's processes have said: a part of it, and where the next one begins."""
-    home = _home(request, caller, search_id)
+    home = home_for(request, caller, search_id)
     try:
         with home.log.open("rb") as stream:
             size = stream.seek(0, 2)
@@ -187,21 +187,16 @@ def logs(
             part = stream.read(LONGEST_LOG)
     except OSError:
         start, size, part = 0, 0, b""
-    text = COLOURS.sub("", part.decode(errors="replace"))
+    text = readable(part.decode(errors="replace"))
     return send_json(request, json.dumps({"text": text, "offset": start, "next": start + len(part), "size": size}))
 
 
-def _home(request: Request, caller: Any, search_id: str) -> Any:
-    search = search_for(request, caller, search_id)
-    return service_of(request).queue.home(search.id)
+def _reading(request: Request, caller: Caller, search_id: str) -> Reading | None:
+    home_for(request, caller, search_id)
+    return service_of(request).readings.get(search_id)
 
 
-def _reading(request: Request, caller: Any, search_id: str) -> Reading | None:
-    search = search_for(request, caller, search_id)
-    return service_of(request).readings.get(search.id)
-
-
-def _study(request: Request, caller: Any, search_id: str, name: str) -> str:
+def _study(request: Request, caller: Caller, search_id: str, name: str) -> str:
     reading = _reading(request, caller, search_id)
     if reading is None:
         raise Problem(404, "no trial has ended yet")

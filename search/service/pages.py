@@ -20,8 +20,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from leni.errors import LeniSearchError
+from results.text import readable
 from search.decide.samplers import SAMPLERS
 from search.service.access import COOKIE, caller_of, search_for
+from search.service.arrival import own
 from search.service.problems import Problem
 from search.service.state import service_of
 from search.service.tokens import SESSION_S, Caller
@@ -84,7 +86,7 @@ def list_page(request: Request, before: Annotated[int | None, Query(ge=1, le=2**
     """The searches, the newest first."""
     caller = caller_of(request)
     if caller is None:
-        return RedirectResponse("/login", 303)
+        return RedirectResponse(own(request, "/login"), 303)
     service = service_of(request)
     found = service.store.page(limit=PAGE + 1, before=before, only=caller.search)
     older = found[PAGE - 1].seq if len(found) > PAGE else None
@@ -97,7 +99,7 @@ def search_page(request: Request, search_id: str) -> Response:
     """One search."""
     caller = caller_of(request)
     if caller is None:
-        return RedirectResponse("/login", 303)
+        return RedirectResponse(own(request, "/login"), 303)
     search = search_for(request, caller, search_id)
     text = json.dumps(search.spec, indent=2, ensure_ascii=False)
     return _page("search.html", request, caller, row=service_of(request).describe(search), spec=text)
@@ -108,15 +110,18 @@ def new_page(request: Request) -> Response:
     """The form for a search."""
     caller = caller_of(request)
     if caller is None:
-        return RedirectResponse("/login", 303)
+        return RedirectResponse(own(request, "/login"), 303)
     return _form(request, caller, {}, "", 200)
 
 
 @router.post("/new")
 async def submit_form(request: Request) -> Response:
     """Submit what is in the form; with a mistake in it, show it again with the sentence."""
-    async with request.form(max_files=0, max_fields=60) as form:
-        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    try:
+        async with request.form(max_files=0, max_fields=60) as form:
+            fields = {name: readable(value) for name, value in form.items() if isinstance(value, str)}
+    except ValueError:  # a character set whose name is none
+        raise Problem(400, "the form cannot be read") from None
     return await run_sync(_submit, request, fields)
 
 
@@ -126,7 +131,7 @@ def _submit(request: Request, fields: dict[str, str]) -> Response:
         raise Problem(403, f"this needs the role submit for all searches, your token has {caller.role}")
     service = service_of(request)
     try:
-        name, priority = fields.get("name", "")[:200], int(fields.get("priority") or 0)
+        name, priority = " ".join(fields.get("name", "").split())[:200], int(fields.get("priority") or 0)
         search, _ = service.queue.submit(
             _keys(fields), name=name, owner=caller.id, key=fields.get("key") or None,
             priority=min(100, max(-100, priority)),
@@ -135,7 +140,7 @@ def _submit(request: Request, fields: dict[str, str]) -> Response:
         return _form(request, caller, fields, str(error), 422)
     except ValueError as error:
         return _form(request, caller, fields, str(error), 422)
-    return RedirectResponse(f"/searches/{search.id}", 303)
+    return RedirectResponse(own(request, f"/searches/{search.id}"), 303)
 
 
 def _keys(fields: dict[str, str]) -> dict[str, Any]:
@@ -199,8 +204,8 @@ def logout(request: Request, form_token: Annotated[str, Form(max_length=200)] = 
     caller = _checked(request, form_token)
     if caller.session:
         service_of(request).tokens.close_session(caller.session)
-    response = RedirectResponse("/login", 303)
-    response.delete_cookie(COOKIE, path="/")
+    response = RedirectResponse(own(request, "/login"), 303)
+    response.delete_cookie(COOKIE, path=own(request, "") or "/")
     return response
 
 
@@ -216,10 +221,12 @@ def _enter(request: Request, token: str) -> Response:
         mistake = "This token opens nothing here: it is not complete, or has expired or been revoked."
         return _page("login.html", request, None, status=401, mistake=mistake)
     # Not by a redirect: a browser that came from elsewhere would not send a strict cookie along.
-    response = _page("enter.html", request, None, where=f"/searches/{caller.search}" if caller.search else "/")
+    response = _page(
+        "enter.html", request, None, where=own(request, f"/searches/{caller.search}" if caller.search else "/")
+    )
     response.set_cookie(
-        COOKIE, service.tokens.open_session(caller), max_age=int(SESSION_S), httponly=True, samesite="strict", path="/",
-        secure=request.url.scheme == "https",
+        COOKIE, service.tokens.open_session(caller), max_age=int(SESSION_S), httponly=True, samesite="strict",
+        path=own(request, "") or "/", secure=request.scope["scheme"] == "https",
     )  # fmt: skip
     return response
 
@@ -237,5 +244,6 @@ def _checked(request: Request, form_token: str) -> Caller:
 
 def _page(name: str, request: Request, caller: Caller | None, *, status: int = 200, **values: Any) -> Response:
     form_token = service_of(request).form_token(caller) if caller else ""
-    text = _templates.get_template(name).render(caller=caller, form_token=form_token, **values)
-    return HTMLResponse(text, status)
+    root = own(request, "")
+    text = _templates.get_template(name).render(caller=caller, form_token=form_token, root=root, **values)
+    return HTMLResponse(text.encode(errors="replace"), status)  # a folder's name may hold bytes that are no text

@@ -6,6 +6,7 @@ Source: https://www.rfc-editor.org/rfc/rfc9457
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -15,15 +16,20 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from leni.errors import LeniSearchError, StorageError
 from results.errors import ResultsError
+from results.text import readable
+from search.service.arrival import path_of
 from search.service.queue import Conflict
+from search.service.store import Vanished
 
 __all__ = ["DOCUMENTED", "Problem", "answer", "install"]
 
 log = logging.getLogger("leni_search.service")
 BUSY = "the service's database does not answer now; nothing has been changed, try again"
+GONE = "the service's database is not where it was; nothing has been changed, put it back and try again"
 FULL = "the disk of the service's database is full; nothing has been changed, try again when there is room"
 
 
@@ -62,7 +68,7 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
     304: {"description": HTTPStatus(304).phrase},
     **{
         status: {"description": HTTPStatus(status).phrase, **_BODY}
-        for status in (400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 500, 503)
+        for status in (400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 431, 500, 503)
     },
 }
 """What any of the addresses may answer instead, for the OpenAPI document."""
@@ -70,17 +76,26 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 
 def answer(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """A problem as a response."""
+    detail = readable(detail, 2000)
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def install(app: FastAPI, page: Any) -> None:
-    """Make every error of the application a problem; for a reader of pages, `page(request, status, detail)`."""
+def install(app: FastAPI, page: Any, routes: Iterable[BaseRoute]) -> None:
+    """Make every error of the application a problem, and answer OPTIONS.
+
+    Args:
+        app: the application.
+        page: `page(request, status, detail)`, the response for a reader of pages.
+        routes: by which an address says what methods it takes.
+    """
+    known = tuple(routes)
 
     def tell(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-        if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+        if path_of(request).startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
             return answer(status, detail, headers)
-        response: Response = page(request, status, detail)
+        response: Response = page(request, status, readable(detail, 2000))
+        response.headers.update(headers or {})
         return response
 
     def refused(request: Request, error: Exception) -> Response:
@@ -94,13 +109,15 @@ def install(app: FastAPI, page: Any) -> None:
     def http(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             raise error
-        detail = str(error.detail)
+        detail, headers = str(error.detail), dict(error.headers or {})
         if error.status_code == 404:
             detail = "there is nothing at this address"
         elif error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "GET")
-            detail = f"this address does not take {request.method}, but {allowed}"
-        return tell(request, error.status_code, detail, dict(error.headers or {}))
+            headers["Allow"] = _allowed(path_of(request), known) or headers.get("Allow", "GET, HEAD")
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers=headers)
+            detail = f"this address does not take {request.method}, but {headers['Allow']}"
+        return tell(request, error.status_code, detail, headers)
 
     def invalid(request: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
@@ -114,7 +131,8 @@ def install(app: FastAPI, page: Any) -> None:
         reason = " ".join(str(getattr(error, "orig", error)).split())[:300]
         log.warning("database", extra={"error": reason})
         full = "disk is full" in reason or "No space left" in reason  # SQLite's words, PostgreSQL's
-        return tell(request, 503, FULL if full else BUSY, {"Retry-After": "2"})
+        detail = GONE if isinstance(error, Vanished) else FULL if full else BUSY
+        return tell(request, 503, detail, {"Retry-After": "2"})
 
     app.add_exception_handler(LeniSearchError, refused)
     app.add_exception_handler(ResultsError, refused)
@@ -125,13 +143,25 @@ def install(app: FastAPI, page: Any) -> None:
     app.add_exception_handler(SQLAlchemyError, busy)
 
 
+def _allowed(path: str, routes: Iterable[BaseRoute]) -> str:
+    """The methods that an address takes, as `Allow` lists them; "" where no route is known for it."""
+    methods: set[str] = set()
+    for route in routes:
+        pattern = getattr(route, "path_regex", None)
+        if pattern is not None and pattern.match(path):
+            methods |= getattr(route, "methods", None) or set()
+    if "GET" in methods:
+        methods.add("HEAD")
+    return ", ".join(sorted(methods | {"OPTIONS"})) if methods else ""
+
+
 def _sentence(error: RequestValidationError) -> str:
     """The first complaint about a request as one sentence."""
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return f"the body is not JSON: {first.get('ctx', {}).get('error', '')}".encode(errors="replace").decode()[:500]
+        return f"the body is not JSON: {first.get('ctx', {}).get('error', '')}"[:500]
     if first["loc"] == ("body",):
         return "the body must be a JSON object, sent with Content-Type: application/json"
     where = ".".join(str(part) for part in first["loc"] if part != "body")
     message = str(first["msg"]).replace("Input should", "must", 1).replace("String should", "must", 1)
-    return f"{where}: {message}".encode(errors="replace").decode()[:500]
+    return f"{where}: {message}"[:500]

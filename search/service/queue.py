@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from leni.errors import SpecError
+from results.text import readable
 from search.service.home import Home
 from search.service.launch import Launcher
 from search.service.settings import Settings
@@ -41,18 +42,28 @@ class Queue:
         store: what is known.
         settings: limits.
         launcher: where processes are started.
+
+    Attributes:
+        folder: of all searches, a folder each.
     """
 
     def __init__(self, store: Store, settings: Settings, launcher: Launcher) -> None:
         self.store, self.settings, self.launcher = store, settings, launcher
+        self.folder = settings.folder / "searches"
         self.ticked_at = time.monotonic()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._cancelled: dict[str, float] = {}
         self._not_before = 0.0
+        self._waits_for = ""
 
     def home(self, search_id: str) -> Home:
         """A search's folder; its name is the service's own, never a sender's."""
-        return Home(self.settings.folder / "searches" / search_id)
+        return Home(self.folder / search_id)
+
+    def make_folder(self) -> None:
+        """Make the folder of all searches, but not in the place of one that is missing."""
+        if not self.store.begun():
+            self.folder.mkdir(parents=True, exist_ok=True)
 
     def submit(
         self, keys: Mapping[str, Any], *, name: str = "", owner: str = "", key: str | None = None, priority: int = 0
@@ -142,9 +153,12 @@ class Queue:
         while not self._stop.is_set():
             try:
                 self.tick()
-                self.ticked_at = time.monotonic()
+                self.ticked_at, self._waits_for = time.monotonic(), ""
             except (SQLAlchemyError, OSError) as error:
-                log.warning("the queue waits", extra={"error": " ".join(str(error).split())[:300]})
+                reason = " ".join(str(error).split())[:300]
+                if reason != self._waits_for:
+                    log.warning("the queue waits", extra={"error": reason})
+                self._waits_for = reason
             self._wake.wait(self.settings.poll_s)
             self._wake.clear()
 
@@ -158,7 +172,10 @@ class Queue:
 
         Raises:
             SQLAlchemyError: the database does not answer.
+            OSError: the folder of the searches is not there, so that nothing can be said of any of them.
         """
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"the folder of the searches is not where it was: {self.folder}")
         for search in self.store.in_state("deleting"):
             shutil.rmtree(self.home(search.id).path, ignore_errors=True)
             if not self.home(search.id).path.exists():
@@ -178,7 +195,7 @@ class Queue:
         """Start the process of a search that is starting, which may have been done already."""
         home = self.home(search.id)
         try:
-            home.path.mkdir(parents=True, exist_ok=True)
+            home.path.mkdir(exist_ok=True)
             if not search.cancel:
                 home.cancel.unlink(missing_ok=True)
             if home.read(home.job).get("attempt") != search.attempt:
@@ -237,7 +254,8 @@ class Queue:
             return self._lost(search, self.home(search.id))
         if outcome == "interrupted":
             outcome = "cancelled"
-        values = {"outcome": outcome[:20], "note": str(end.get("sentence", "")), "losses": 0}
+        said = readable(str(end.get("sentence", "")), 2000)  # a process may quote any text
+        values = {"outcome": readable(outcome)[:20], "note": said, "losses": 0}
         self._rest(search, values)
         return False
 

@@ -21,6 +21,7 @@ from search.service.tokens import Caller, Tokens
 
 __all__ = ["Service", "service_of"]
 
+FOLDER_GONE = "the folder of the searches is not where it was; put it back, and everything goes on"
 FRESH_S = 0.4  # for so long a running search's counts are good; one look serves every reader
 
 
@@ -47,7 +48,7 @@ class Service:
         resting = search.state == "ended" and version == search.version
         if resting or (version == search.version and time.monotonic() - at < FRESH_S):
             return counts
-        if search.attempt:
+        if search.attempt and not self.missing(search):
             counts = count_trials(self.queue.home(search.id))
         with self._lock:
             self._counts[search.id] = (time.monotonic(), search.version, counts)
@@ -62,7 +63,7 @@ class Service:
             "name": search.name,
             "state": search.state,
             "outcome": search.outcome,
-            "note": search.note,
+            "note": search.note or self.missing(search),
             "cancelling": search.cancel,
             "priority": search.priority,
             "trials": search.trials,
@@ -88,9 +89,22 @@ class Service:
         """What a form of this caller's pages must bring along, which no page of another site can know."""
         return hmac.new(self.secret, f"form {caller.session}".encode(), sha256).hexdigest()
 
-    def ready(self) -> bool:
-        """Whether the database answers and the queue is worked."""
-        return self.queue_age_s() < max(30.0, 20 * self.settings.poll_s) and self.store.answers()
+    def missing(self, search: Search) -> str:
+        """Why nothing that a search has written can be read; "" where it can, or it has written nothing yet."""
+        if not search.attempt or search.state == "starting" or self.queue.home(search.id).path.is_dir():
+            return ""
+        if not self.queue.folder.is_dir():
+            return FOLDER_GONE
+        return f"the folder of search {search.id} is not where it was; put it back, or delete the search"
+
+    def not_ready(self) -> str:
+        """Why it cannot work now; "" while the database answers, the folder is there and the queue is worked."""
+        if not self.store.answers():
+            return "the service's database does not answer"
+        if not self.queue.folder.is_dir():
+            return FOLDER_GONE
+        age = self.queue_age_s()
+        return f"the queue has not been worked for {age:.0f} s" if age > max(30.0, 20 * self.settings.poll_s) else ""
 
     def queue_age_s(self) -> float:
         """Seconds since the queue was last worked."""

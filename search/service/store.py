@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -32,12 +33,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, IntegrityError, SQLAlchemyError
 
 from leni.errors import StorageError
 from search.store.postgres import with_driver
 
-__all__ = ["ACTIVE", "STATES", "Search", "Store", "open_engine"]
+__all__ = ["ACTIVE", "STATES", "Search", "Store", "Vanished", "open_engine"]
 
 STATES = ("queued", "starting", "running", "ended", "deleting")
 ACTIVE = ("starting", "running")
@@ -69,6 +70,10 @@ searches = Table(
     UniqueConstraint("owner", "key"),
     sqlite_autoincrement=True,
 )
+
+
+class Vanished(SQLAlchemyError):
+    """The file of the database is not where it was."""
 
 
 @dataclass(frozen=True)
@@ -225,6 +230,11 @@ class Store:
         with self.engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def begun(self) -> bool:
+        """Whether there is a search that has been started, and so has a folder."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(searches.c.id).where(searches.c.attempt > 0).limit(1)).first() is not None
+
     def counts(self) -> dict[str, int]:
         """Searches by state; every state is there."""
         query = select(searches.c.state, func.count()).group_by(searches.c.state)
@@ -284,7 +294,42 @@ def open_engine(url: str) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # what was answered to a submitter outlives a power cut
 
+    _watch_file(engine)
     return engine
+
+
+def _watch_file(engine: Engine) -> None:
+    """Refuse to go on with a SQLite file that is not there any more, and take the one that is put back.
+
+    SQLite itself would read and write the removed file as long as a connection is open, and begin an empty one in its
+    place with the next.
+    """
+    path = engine.url.database
+    if not path or path == ":memory:":
+        return
+    known: list[tuple[int, int]] = []
+
+    def look() -> tuple[int, int]:
+        try:
+            status = Path(path).stat()
+        except OSError as error:
+            raise Vanished(f"the service's database {path} cannot be found any more: {error.strerror}") from None
+        return status.st_dev, status.st_ino
+
+    @event.listens_for(engine, "do_connect")
+    def before(*_: Any) -> None:
+        if known:  # the first connection may make the file
+            look()
+
+    @event.listens_for(engine, "connect")
+    def opened(_: Any, record: Any) -> None:
+        record.info["file"] = look()
+        known[:] = [record.info["file"]]
+
+    @event.listens_for(engine, "checkout")
+    def taken(_: Any, record: Any, __: Any) -> None:
+        if record.info.get("file") != look():
+            raise DisconnectionError("the file has been replaced")  # by which the pool connects anew
 
 
 def _json(value: Any) -> str:

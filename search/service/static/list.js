@@ -3,6 +3,7 @@
 (function () {
   const list = document.getElementById("searches");
   if (!list) return;
+  const prefix = document.documentElement.dataset.root; // below which a proxy shows this service
   let etag = "";
 
   function show(item) {
@@ -21,7 +22,7 @@
 
   async function look() {
     if (document.hidden) return;
-    const answer = await fetch("/api/v1/searches?limit=50", { headers: etag ? { "If-None-Match": etag } : {} });
+    const answer = await fetch(`${prefix}/api/v1/searches?limit=50`, { headers: etag ? { "If-None-Match": etag } : {} });
     if (answer.status !== 200) return;
     etag = answer.headers.get("ETag") || "";
     const items = (await answer.json()).items;

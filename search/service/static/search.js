@@ -1,9 +1,9 @@
 "use strict";
 // One search: its events are listened to, and what has changed is fetched again.
 (function () {
-  const root = document.getElementById("search");
-  const id = root.dataset.id;
-  const base = `/api/v1/searches/${id}`;
+  const prefix = document.documentElement.dataset.root; // below which a proxy shows this service
+  const id = document.getElementById("search").dataset.id;
+  const base = `${prefix}/api/v1/searches/${id}`;
   const formToken = document.querySelector('meta[name="form-token"]').content;
   const element = (name) => document.getElementById(name);
   const etags = {};
@@ -14,6 +14,7 @@
   let drawing = Promise.resolve();
   let source = null;
   let logAt = null;
+  let heardAt = 0;
 
   async function get(path) {
     const answer = await fetch(base + path, { headers: etags[path] ? { "If-None-Match": etags[path] } : {} });
@@ -227,11 +228,19 @@
     if (source) source.close();
     source = new EventSource(`${base}/events`);
     source.addEventListener("search", (event) => {
+      heardAt = Date.now();
       const row = JSON.parse(event.data);
-      if (row.state === "gone") location.href = "/";
+      if (row.state === "gone") location.href = `${prefix}/`;
       else show(row);
     });
     source.addEventListener("end", () => source.close());
+  }
+
+  async function ask() {
+    // Behind a proxy that holds back the events, the search is asked for.
+    if (document.hidden || (current && current.state === "ended") || Date.now() - heardAt < 10000) return;
+    const row = await get("");
+    if (row) show(row);
   }
 
   function action(name, wish) {
@@ -244,7 +253,7 @@
         if (row) {
           show(row);
           listen();
-        } else location.href = "/";
+        } else location.href = `${prefix}/`;
       }, complain);
     });
   }
@@ -255,6 +264,7 @@
   action("delete", () => (window.confirm("Delete this search and all that it has written?") ? post("") : Promise.resolve(current)));
   element("logs").addEventListener("toggle", () => readLog().catch(complain));
   setInterval(() => readLog().catch(() => {}), 2000);
+  setInterval(() => ask().catch(() => {}), 5000);
   listFiles().catch(complain);
   listen();
 })();
