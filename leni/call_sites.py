@@ -59,6 +59,8 @@ class CallSite:
         role: stem, inner, outer, gate or head.
         module: path of the module called; for a function, of the module whose forward calls it.
         functional: whether a function is called.
+        hidden: why no other activation can be put there, where a module of torch.nn computes this one inside an
+            operation of its own (`nn.LSTM`); else empty.
     """
 
     name: str
@@ -70,6 +72,7 @@ class CallSite:
     role: str
     module: str
     functional: bool
+    hidden: str = ""
 
     @property
     def feature_map(self) -> bool:
@@ -126,6 +129,7 @@ def named_calls(model: nn.Module, record: Trace) -> list[tuple[CallSite, Call]]:
                 role=role,
                 module=call.path,
                 functional=call.functional,
+                hidden=call.hidden,
             ),
             call,
         )
@@ -140,9 +144,9 @@ def _names(model: nn.Module, calls: Sequence[Call]) -> list[str]:
     names = []
     for call in calls:
         base = call.path
-        if call.functional:
+        if call.functional or call.hidden:
             base = f"{call.path}.{call.kind}" if call.path else call.kind
-        free = {base} if not call.functional else set()
+        free = {base} if base == call.path else set()
         candidates = (base if turn == 1 else f"{base}_{turn}" for turn in range(1, len(calls) + len(taken) + 2))
         name = next(name for name in candidates if name not in used and (name in free or name not in taken))
         used.add(name)

@@ -69,3 +69,16 @@ class EvaluationError(LeniSearchError):
 
 class StorageError(LeniSearchError):
     """A study's database that cannot be opened, or that has not answered for too long."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What an exception of another library says, as a part of a sentence.
+
+    Args:
+        error: of any kind; messages of torch run over many lines.
+
+    Returns:
+        Its first sentence, without the full stop; the exception's class where it says nothing.
+    """
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__).split(". ")[0].removesuffix(".")

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
 from leni.tracing import Call, Trace
 
@@ -58,6 +59,9 @@ def producer_of(model: nn.Module, record: Trace, call: Call) -> Producer | str:
     path = str(node.target)
     if not _only_user(node, follower) or any(record.counts[name] > 1 for name in (path, norm) if name):
         return f"{path}, the convolution before it, feeds more than this site"
+    computed = _computed(layer) or (_computed(model.get_submodule(norm)) if norm else "")
+    if computed:
+        return f"the {computed} of {path}, the convolution before it, is computed from other parameters"
     if layer.groups != 1:
         return f"{path}, the convolution before it, has groups (={layer.groups})"
     convolution = model.get_submodule(path)
@@ -78,6 +82,12 @@ def halve(network: nn.Module, producer: Producer) -> None:
         norm: Any = network.get_submodule(producer.norm)
         _keep_half(norm)
         norm.num_features //= 2
+
+
+def _computed(layer: nn.Module) -> str:
+    """Name of a parameter that a parametrization, or a hook such as weight_norm's, computes; empty if there is none."""
+    computed = (name for name in ("weight", "bias") if name in vars(layer) or parametrize.is_parametrized(layer, name))
+    return next(computed, "")
 
 
 def _only_user(node: fx.Node, user: fx.Node) -> bool:

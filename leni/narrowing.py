@@ -7,7 +7,6 @@ nothing trained to keep: the network is built narrower, as with a constructor's 
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 from collections.abc import Collection
@@ -17,9 +16,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from leni.call_sites import named_calls
+from leni.copying import copied, meta_copy
 from leni.errors import NetworkError
+from leni.recording import tensors_in
 from leni.registry import get, names
-from leni.tracing import Trace, meta_copy, module_kind, trace
+from leni.tracing import Trace, module_kind, trace
 
 __all__ = ["narrow"]
 
@@ -58,7 +59,7 @@ def narrow(
     for stage in stages or ():
         if stage not in known:
             raise NetworkError(f"`stages`: the network has no stage {stage}; it has {', '.join(map(str, known))}")
-    network = copy.deepcopy(model)
+    network = copied(model)
     stage_by_layer = {network.get_submodule(path): stage for path, stage in stage_of.items()}
     outputs = [network.get_submodule(path) for path in _output_layers(record)]
     if ratio < 1:
@@ -106,8 +107,7 @@ def _layer_stages(model: nn.Module, record: Trace) -> dict[str, int]:
 
 def _output_layers(record: Trace) -> list[str]:
     """Paths of the layers whose channels are the network's outputs."""
-    last = next(iter(reversed(record.graph.nodes)))
-    waiting, seen, found = [last], set[fx.Node](), []
+    waiting, seen, found = list(record.outputs), set[fx.Node](), []
     while waiting:
         node = waiting.pop()
         if node in seen:
@@ -131,7 +131,9 @@ def _shrink(
     """Remove the last channels of each group of layers, in place."""
     import torch_pruning  # takes longer to import than the rest of leni, and only this needs it
 
-    like = next(network.parameters())
+    like = next(network.parameters(), None)
+    if like is None:
+        raise ValueError("it has no parameters")
     example = torch.zeros(example_input[:1].shape, device=like.device, dtype=like.dtype)
     with warnings.catch_warnings(), torch.enable_grad():
         warnings.simplefilter("ignore")
@@ -168,7 +170,7 @@ def _groups(group: Any) -> int:
 def _check(model: nn.Module, network: nn.Module, example_input: Tensor) -> None:
     """Run the narrow network on the meta device, in both modes: outputs must be as before, and training must work."""
     before, after = trace(model, example_input).output, trace(network, example_input).output
-    shapes = [tuple(value.shape) if isinstance(value, Tensor) else None for value in (before, after)]
+    shapes = [[tuple(tensor.shape) for tensor in tensors_in(value)] for value in (before, after)]
     if shapes[0] != shapes[1]:
         raise NetworkError(
             f"Torch-Pruning changed the outputs of {type(model).__name__} from {shapes[0]} to {shapes[1]}"

@@ -263,13 +263,17 @@ class _Observer(TorchFunctionMode):
         self.like = next((value for value in _values(model) if value.is_floating_point()), None)
         record = trace(model, self._as_model(example))
         statistics = {
-            id(call): _Statistics(site, call.channel_dim, max_channels) for site, call in named_calls(model, record)
+            id(call): _Statistics(site, call.channel_dim, max_channels)
+            for site, call in named_calls(model, record)
+            if not call.hidden
         }
         if not statistics:
             raise NetworkError(f"{type(model).__name__} calls no activation, so there is nothing to measure")
         self.statistics = list(statistics.values())
         self._expected: dict[Key, list[_Statistics | None]] = defaultdict(list)
         for call in record.calls:
+            if call.hidden:
+                continue
             key = (id(model.get_submodule(call.path)), call.kind if call.functional else "")
             self._expected[key].append(statistics.get(id(call)))  # None: a gate's sigmoid is a call and no site
         self._begin()
@@ -323,7 +327,7 @@ class _Observer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        kind = function_kind(func) if self._leaf is None and self._running else None
+        kind = function_kind(func, args, kwargs) if self._leaf is None and self._running else None
         pending = self._claim((id(self._running[-1]), kind), args, kwargs) if kind else None
         result = func(*args, **kwargs)
         if pending is not None:

@@ -12,6 +12,7 @@ each call the module's flag picks the code.
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import inspect
@@ -19,10 +20,11 @@ from collections.abc import Callable, Collection, Sequence
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
-from leni.errors import NetworkError
-from leni.tracing import function_kind, module_kind, own_class
+from leni.errors import NetworkError, reason_of
+from leni.kinds import function_kind, module_kind, own_class
 
 __all__ = ["Target", "inputs_of", "rewire"]
 
@@ -39,6 +41,16 @@ class _ScopeTracer(fx.Tracer):
         super().__init__()
         self._inlined = {id(module) for module in inlined}
         self._inputs = inputs
+        self._modes = _modes()
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        """A node; refused where the code around it would be lost."""
+        if _modes() != self._modes:
+            raise NetworkError(
+                f"the forward of {_class(self.root)} calls it under torch.no_grad, torch.inference_mode or "
+                "torch.autocast, which torch.fx would lose"
+            )
+        return super().create_node(*args, **kwargs)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Everything but the modules that are called more than once on the way to a chosen call."""
@@ -50,6 +62,13 @@ class _ScopeTracer(fx.Tracer):
         """The inputs that the module is called with; its other parameters keep their defaults."""
         # fx would make a proxy of `mask=None` too, and `if mask is not None` would go the wrong way.
         return root_fn, [self.root, *(self.create_proxy("placeholder", name, (), {}) for name in self._inputs)]
+
+
+def _modes() -> tuple[bool, ...]:
+    """What context managers have set."""
+    devices = ("cpu", "cuda", "mps", "xpu")
+    autocast = (torch.is_autocast_enabled(device) for device in devices)
+    return (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *autocast)
 
 
 def inputs_of(scope: nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> list[str]:
@@ -97,10 +116,14 @@ def rewire(
     Raises:
         NetworkError: fx cannot trace the forward, or it does not make these calls; `scope` is unchanged then.
     """
+    if isinstance(scope, fx.GraphModule):
+        _rewire_graph(scope, kinds, targets, inlined)
+        return
     sources = {mode: _source(scope, mode, kinds, targets, inlined, inputs) for mode in (False, True)}
-    written: Any = own_class(scope)
-    scope.__class__ = _rewired_class(written)
-    scope.__dict__[_SOURCES] = sources
+    # The class of a parametrized module has its computed parameters; it stays below.
+    base: Any = type(scope)
+    scope.__class__ = _rewired_class(getattr(base, "written_as", base))
+    scope.__dict__[_SOURCES] = _Sources(sources)
     scope.__dict__[_INPUTS] = tuple(inputs)
     scope.__dict__[_FORWARDS] = {mode: _compile(*source) for mode, source in sources.items()}
 
@@ -115,10 +138,27 @@ def _source(
 ) -> tuple[str, dict[str, Any]]:
     """Code of the rewired forward in one mode, and the names that it uses."""
     graph = _trace(scope, training, inlined, inputs)
+    _redirect(scope, graph, "training" if training else "evaluation", kinds, targets)
+    code = graph.python_code("self")
+    return code.src, dict(code.globals)
+
+
+def _rewire_graph(
+    scope: fx.GraphModule, kinds: Sequence[str], targets: Sequence[Target], inlined: Collection[nn.Module]
+) -> None:
+    """Redirect calls in the graph that a GraphModule is; it has one for both modes."""
+    if inlined:
+        raise NetworkError(f"{_class(scope)} is a graph that calls another module twice")
+    graph = copy.deepcopy(scope.graph)
+    _redirect(scope, graph, "its", kinds, targets)
+    scope.graph = graph  # compiles it
+
+
+def _redirect(scope: nn.Module, graph: fx.Graph, mode: str, kinds: Sequence[str], targets: Sequence[Target]) -> None:
+    """Replace chosen activation calls in a graph by calls of modules."""
     calls = [node for node in graph.nodes if _kind(scope, node) is not None]
     found = [_kind(scope, node) for node in calls]
     if found != list(kinds):
-        mode = "training" if training else "evaluation"
         raise NetworkError(
             f"the forward of {_class(scope)} calls {', '.join(map(str, found)) or 'no activation'} in {mode} mode, "
             f"not {', '.join(kinds)}"
@@ -133,8 +173,6 @@ def _source(
             new = graph.create_node("call_module", target, (value,))
         node.replace_all_uses_with(new)
         graph.erase_node(node)
-    code = graph.python_code("self")
-    return code.src, dict(code.globals)
 
 
 def _trace(scope: nn.Module, training: bool, inlined: Collection[nn.Module], inputs: Sequence[str]) -> fx.Graph:
@@ -145,8 +183,7 @@ def _trace(scope: nn.Module, training: bool, inlined: Collection[nn.Module], inp
     try:
         return _ScopeTracer(inlined, inputs).trace(scope)
     except (AssertionError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0].removesuffix(".") or type(error).__name__
-        raise NetworkError(f"torch.fx cannot trace the forward of {_class(scope)}: {reason}") from error
+        raise NetworkError(f"torch.fx cannot trace the forward of {_class(scope)}: {reason_of(error)}") from error
     finally:
         for module, flag in zip(entered, flags, strict=True):
             module.training = flag
@@ -155,7 +192,9 @@ def _trace(scope: nn.Module, training: bool, inlined: Collection[nn.Module], inp
 def _kind(scope: nn.Module, node: fx.Node) -> str | None:
     if node.op == "call_module":
         return module_kind(scope.get_submodule(str(node.target)))
-    return function_kind(node.target) if node.op in ("call_function", "call_method") else None
+    if node.op not in ("call_function", "call_method"):
+        return None
+    return function_kind(node.target, node.args, node.kwargs)
 
 
 def _class(scope: nn.Module) -> str:
@@ -172,6 +211,16 @@ def _compile(source: str, names: dict[str, Any]) -> Callable[..., Any]:
 def _forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
     """Run the code of the module's mode."""
     return self.__dict__[_FORWARDS][self.training](self, *args, **kwargs)
+
+
+class _Sources(dict[bool, tuple[str, dict[str, Any]]]):
+    """Code of a forward by mode, and the names it uses; never changed, so that copies share it.
+
+    Among the names are Python modules, which cannot be copied.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Sources:
+        return self
 
 
 @functools.cache
@@ -204,7 +253,7 @@ def _reduce(self: nn.Module, protocol: int) -> tuple[Any, ...]:
 def _restore(self: nn.Module, state: dict[str, Any]) -> None:
     nn.Module.__setstate__(self, state)
     sources = {mode: (code, _unpacked(names)) for mode, (code, names) in self.__dict__[_SOURCES].items()}
-    self.__dict__[_SOURCES] = sources
+    self.__dict__[_SOURCES] = _Sources(sources)
     self.__dict__[_FORWARDS] = {mode: _compile(*source) for mode, source in sources.items()}
 
 

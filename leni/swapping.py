@@ -14,7 +14,6 @@ verified by tracing the new network.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,12 +26,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from leni.block import LENI
 from leni.call_sites import CallSite, named_calls
+from leni.copying import copied, meta_copy
 from leni.errors import LeniSearchError, NetworkError
 from leni.halve import Producer, halve, producer_of
 from leni.placement import FEATURE_ROLES, Placement
 from leni.registry import Activation, get
 from leni.rewire import Target, inputs_of, rewire
-from leni.tracing import PUT_BY_SWAP, Call, Trace, meta_copy, trace
+from leni.tracing import PUT_BY_SWAP, Call, Trace, trace
 
 __all__ = ["SiteReport", "SwapReport", "Swapped", "swap"]
 
@@ -202,6 +202,8 @@ def _obstacle(
     producer: Producer | str | None,
 ) -> str:
     """Why a chosen site cannot have the activation; empty if it can."""
+    if site.hidden:
+        return site.hidden
     output = call.node.meta["shape"]
     if output != call.shape:
         return f"it changes the shape from {call.shape} to {output}"
@@ -230,7 +232,7 @@ def _convert(
 ) -> tuple[nn.Module, dict[str, str]]:
     """A copy of `model` with the changes made, and why some could not be made."""
     names = {id(call): site.name for site, call in pairs}
-    network = copy.deepcopy(model)
+    network = copied(model)
     rewired: dict[str, list[_Change]] = defaultdict(list)
     for change in changes:
         if change.call.functional or record.counts[change.call.path] > 1:
@@ -266,6 +268,8 @@ def _put(network: nn.Module, change: _Change, row: Activation, options: Mapping[
             break
         parent_path = parent_path.rpartition(".")[0]
     setattr(parent, name, module)
+    if isinstance(parent, nn.TransformerEncoderLayer):
+        parent.activation_relu_or_gelu = 0  # else evaluation takes a fused way past the new module
 
 
 def _rewire(network: nn.Module, path: str, record: Trace, group: Sequence[_Change], names: Mapping[int, str]) -> None:
@@ -276,7 +280,9 @@ def _rewire(network: nn.Module, path: str, record: Trace, group: Sequence[_Chang
     visible = [
         call
         for call in record.calls
-        if path in call.scopes and all(id(network.get_submodule(name)) in inlined for name in _inside(call, path))
+        if path in call.scopes
+        and not call.hidden
+        and all(id(network.get_submodule(name)) in inlined for name in _inside(call, path))
     ]
     chosen = {id(change.call) for change in group}
     moved = {change.call.path for change in group if change.site.name == change.call.path}
