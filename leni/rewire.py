@@ -182,6 +182,8 @@ def _trace(scope: nn.Module, training: bool, inlined: Collection[nn.Module], inp
         module.training = training
     try:
         return _ScopeTracer(inlined, inputs).trace(scope)
+    except NetworkError:
+        raise
     except (AssertionError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError) as error:
         raise NetworkError(f"torch.fx cannot trace the forward of {_class(scope)}: {reason_of(error)}") from error
     finally:

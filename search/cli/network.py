@@ -36,6 +36,8 @@ MEASURES = {  # of search.inspect's records: title of a column, format of a numb
     "entropy": ("entropy, bits", "{:.2f}"),
 }
 
+REASONS = {"reason": "left alone because", "hidden": "left alone because"}  # columns of sentences, and their titles
+
 
 def sites_command(
     model: Annotated[
@@ -137,6 +139,7 @@ def _record(site: CallSite) -> dict[str, Any]:
         "role": site.role,
         "module": site.module,
         "functional": site.functional,
+        "hidden": site.hidden,
     }
 
 
@@ -173,7 +176,10 @@ def _count(number: int, thing: str) -> str:
 
 
 def _site_table(records: Sequence[dict[str, Any]]) -> Table:
-    return _table(records, ("name", "kind", "channels", "dim", "size", "stage", "role"))
+    columns = ["name", "kind", "channels", "dim", "size", "stage", "role"]
+    if any(record["hidden"] for record in records):
+        columns.append("hidden")
+    return _table(records, columns)
 
 
 def _swap_table(records: Sequence[dict[str, Any]]) -> Table:
@@ -195,10 +201,10 @@ def _table(records: Sequence[dict[str, Any]], columns: Sequence[str]) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in columns:
-        text = name in ("name", "kind", "was", "role", "now", "reason")
-        title = "left alone because" if name == "reason" else name
+        text = name in ("name", "kind", "was", "role", "now", *REASONS)
+        wraps = name == "name" or name in REASONS
         table.add_column(
-            title, justify="left" if text else "right", no_wrap=name not in ("name", "reason"), overflow="fold"
+            REASONS.get(name, name), justify="left" if text else "right", no_wrap=not wraps, overflow="fold"
         )
     for record in records:
         table.add_row(*(escape(_cell(name, record[name])) for name in columns))

@@ -175,3 +175,71 @@ class CoarseGate(nn.Module):
 
 def test_sites_sigmoid_of_gate_at_lower_resolution_is_none() -> None:
     assert [site.kind for site in sites(CoarseGate(), torch.empty(1, 3, 8, 8))] == ["relu"]
+
+
+class Encoder(nn.Module):
+    def __init__(self, recurrent: type[nn.Module] | None = None, **options: object) -> None:
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(3, 8, 2, stride=2), nn.ReLU()
+        if recurrent is None:
+            layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, **options)
+            self.body = nn.TransformerEncoder(layer, 2)
+        else:
+            self.body = recurrent(8, 5, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.body(self.act(self.conv(x)).flatten(2).transpose(1, 2))
+        return out if isinstance(out, Tensor) else out[0]
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, torch.optim.swa_utils.AveragedModel])
+def test_sites_of_wrapped_network_are_those_inside(wrap) -> None:
+    network, x = torchvision.models.squeezenet1_1(), torch.empty(1, 3, 32, 32)
+    inside = "_orig_mod" if wrap is torch.compile else "module"
+
+    assert [site.name for site in sites(wrap(network), x)] == [f"{inside}.{site.name}" for site in sites(network, x)]
+
+
+def test_sites_inside_transformer_layers_are_found() -> None:
+    for options, name in (({}, "relu"), ({"activation": F.gelu}, "gelu"), ({"activation": nn.ReLU()}, "activation")):
+        found = sites(Encoder(**options), torch.empty(1, 3, 4, 4))
+
+        assert [site.name for site in found] == ["act", f"body.layers.0.{name}", f"body.layers.1.{name}"]
+        assert [(site.channels, site.channel_dim) for site in found] == [(8, 1), (12, 2), (12, 2)]
+
+
+def test_sites_inside_recurrent_layers_are_said_to_be_hidden() -> None:
+    for kind, options, name in (
+        (nn.RNN, {"nonlinearity": "relu"}, "relu"),
+        (nn.LSTM, {}, "tanh"),
+        (nn.GRU, {}, "tanh"),
+    ):
+        _, site = sites(Encoder(kind, **options), torch.empty(1, 3, 4, 4))
+
+        assert (site.name, site.kind, site.channels, site.module) == (f"body.{name}", name, 5, "body")
+        assert site.hidden.startswith(f"{kind.__name__} computes it inside one operation of torch")
+
+
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.act, self.scale = nn.Conv2d(3, 3, 1), nn.ReLU(), nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.act(self.conv(x)) * self.scale)
+
+
+class Doubled(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+def test_sites_of_parametrized_blocks_and_layers_are_those_without() -> None:
+    network, x = nn.Sequential(Scaled(), Scaled()), torch.empty(1, 3, 4, 4)
+    plain = sites(network, x)
+
+    nn.utils.parametrize.register_parametrization(network[0], "scale", Doubled())
+    nn.utils.parametrizations.weight_norm(network[1].conv)
+
+    assert len(plain) == 4
+    assert sites(network, x) == plain

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from leni.errors import NetworkError
 from leni.narrowing import narrow
+from leni.recording import tensors_in
 from leni.swapping import swap
 
 EXAMPLE = torch.empty(1, 3, 32, 32)
@@ -102,3 +103,23 @@ def test_narrow_refuses_heads_that_only_training_has() -> None:
 
     with pytest.raises(NetworkError, match="does not run in training mode"):
         narrow(network, 0.5, example_input=torch.empty(1, 3, 64, 64))
+
+
+class Heads(nn.Module):
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.conv, self.a, self.b, self.way = nn.Conv2d(3, 16, 3), nn.Linear(16, 10), nn.Linear(16, 5), way
+
+    def forward(self, x: Tensor) -> object:
+        feature = torch.relu(self.conv(x))
+        pooled = feature.mean((2, 3))
+        a, b = self.a(pooled), self.b(pooled)
+        return {"tuple": (a, b), "list": [a, [b]], "dict": {"x": a, "y": {"z": b}}}[self.way]
+
+
+@pytest.mark.parametrize("way", ["tuple", "list", "dict"])
+def test_narrow_keeps_the_size_of_every_output(way: str) -> None:
+    narrower = narrow(Heads(way), 0.5, example_input=EXAMPLE)
+
+    assert narrower.conv.out_channels == 8
+    assert [tensor.shape for tensor in tensors_in(narrower(torch.randn(2, 3, 8, 8)))] == [(2, 10), (2, 5)]

@@ -243,3 +243,115 @@ def test_swap_with_unknown_words_raises() -> None:
         swap(network, "leni", example_input=x, kernel=3)
     with pytest.raises(PlacementError, match="gate"):
         swap(network, "leni", "gate", example_input=x)
+
+
+class Normed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.act = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 6, 1), nn.ReLU()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.b(self.act(self.a(x)))) * self.scale
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.parametrizations.orthogonal,
+    ],
+)
+def test_swap_to_doubling_activation_leaves_convolution_with_computed_weight(norm) -> None:
+    network, x = Normed(), torch.randn(2, 3, 5, 5)
+    norm(network.a)
+
+    swapped, report = swap(network, "crelu", example_input=x)
+
+    assert report.left == {"act": "the weight of a, the convolution before it, is computed from other parameters"}
+    assert swapped(x).shape == network(x).shape
+
+
+class Halved(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x / 2
+
+
+def test_swap_in_parametrized_forward_keeps_its_outputs_and_parametrization() -> None:
+    network, x = Normed().eval(), torch.randn(2, 3, 5, 5)
+    nn.utils.parametrize.register_parametrization(network, "scale", Halved())
+
+    swapped, report = swap(network, "leni", example_input=x, init_std=0)
+
+    assert len(report.replaced) == 2
+    assert torch.allclose(copy.deepcopy(swapped)(x), network(x), atol=1e-6, rtol=0)
+    with torch.no_grad():
+        swapped.parametrizations.scale.original.mul_(3)
+    assert torch.allclose(swapped(x), 3 * network(x), atol=1e-6, rtol=0)
+
+
+class Frozen(Normed):
+    """Its second activation is called where gradients are off."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = F.relu(self.b(self.act(self.a(x))))
+        return x * self.scale
+
+
+def test_swap_leaves_calls_alone_whose_context_a_rewired_forward_would_lose() -> None:
+    network, x = Frozen(), torch.randn(1, 3, 4, 4)
+
+    swapped, report = swap(network, "leni", example_input=x, init_std=0)
+
+    assert list(report.left) == ["relu"]
+    assert "under torch.no_grad" in report.left["relu"]
+    swapped(x).sum().backward()
+    assert swapped.a.weight.grad is None
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.fx.symbolic_trace])
+def test_swap_in_wrapped_or_traced_network_keeps_its_outputs(wrap) -> None:
+    network, x = Normed().eval(), torch.randn(2, 3, 5, 5)
+
+    swapped, report = swap(wrap(network), "leni", example_input=x, init_std=0)
+
+    assert len(report.replaced) == 2
+    assert torch.allclose(copy.deepcopy(swapped)(x), network(x), atol=1e-6, rtol=0)
+
+
+class Tokens(nn.Module):
+    def __init__(self, activation: object = "relu") -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(6, 2, 8, activation=activation, batch_first=True, dropout=0.0)
+        self.rnn = nn.LSTM(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rnn(self.layer(x.flatten(2).transpose(1, 2)))[0]
+
+
+def test_swap_leaves_hidden_activations_alone_and_says_why() -> None:
+    x = torch.randn(1, 6, 2, 2)
+
+    _, report = swap(Tokens(), "leni", example_input=x)
+
+    assert list(report.left) == ["layer.relu", "rnn.tanh"]
+    assert "no feature map" in report.left["layer.relu"]
+    assert "LSTM computes it inside one operation of torch" in report.left["rnn.tanh"]
+    assert "left alone: LSTM computes" in str(report)
+
+
+def test_swap_in_transformer_layer_is_not_passed_by_in_evaluation() -> None:
+    network, x = Tokens(nn.ReLU()).eval(), torch.randn(1, 6, 2, 2)
+
+    swapped, report = swap(network, "silu", "sites:layer.activation", example_input=x)
+
+    assert len(report.replaced) == 1
+    with torch.no_grad():
+        got = swapped(x)
+        layer = swapped.layer
+        h = x.flatten(2).transpose(1, 2)
+        h = layer.norm1(h + layer.self_attn(h, h, h)[0])
+        wanted = swapped.rnn(layer.norm2(h + layer.linear2(F.silu(layer.linear1(h)))))[0]
+    assert torch.allclose(got, wanted, atol=1e-6)

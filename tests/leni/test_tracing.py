@@ -125,3 +125,52 @@ def test_kinds_of_functions_and_modules_are_those_of_torch() -> None:
         None,
     ]
     assert [is_leaf(module) for module in (nn.Conv2d(1, 1, 1), nn.Sequential(), Branches())] == [True, False, False]
+
+
+class OnDevice(nn.Module):
+    """Goes another way, or stops, where its tensors are on no device that it knows."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.conv, self.act, self.way, self.shift = nn.Conv2d(3, 4, 1), nn.ReLU(), way, torch.ones(1, 4, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.way == "branch" and x.device.type == "cpu":
+            return F.relu(self.act(self.conv(x)))
+        if self.way == "autocast":
+            with torch.autocast(x.device.type, dtype=torch.bfloat16):
+                return F.relu(self.act(self.conv(x)))
+        if self.way == "to":
+            x = x.to("cpu")
+        if self.way == "attribute":
+            return F.relu(self.act(self.conv(x)) + self.shift)
+        return F.relu(self.act(self.conv(x)))
+
+
+@pytest.mark.parametrize("way", ["branch", "autocast", "to", "attribute"])
+def test_trace_goes_the_way_of_the_networks_device(way: str) -> None:
+    record = trace(OnDevice(way), torch.empty(1, 3, 4, 4))
+
+    assert [(call.kind, call.functional) for call in record.calls] == [("relu", False), ("relu", True)]
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+def test_trace_of_network_with_two_inputs_says_what_to_do() -> None:
+    with pytest.raises(NetworkError, match="argument: 'y'; wrap a network of several inputs in a module of one"):
+        trace(TwoInputs(), torch.empty(1, 3))
+    with pytest.raises(NetworkError, match=r"`example_input` must be a tensor.*got tuple"):
+        trace(TwoInputs(), (torch.empty(1, 3), torch.empty(1, 3)))
+
+
+class Unlucky(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise Exception("a class of its own.\nAnd more")
+
+
+def test_trace_of_any_exception_is_a_sentence() -> None:
+    with pytest.raises(NetworkError, match=r"stopped in the network itself \(Unlucky\): a class of its own$"):
+        trace(Unlucky(), torch.empty(1, 3))
