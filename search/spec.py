@@ -21,6 +21,9 @@ from search.decide.known_cost.knowledge import knowledge_of
 from search.decide.samplers import default_sampler, sampler
 from search.decide.stopping.rules import Stopper, default_stopper, stopper
 from search.engine.budget import Budget
+from search.store.checkpoints import absolute_folder
+from search.store.secrets import masked, with_secrets
+from search.store.sqlite import absolute_database
 from search.training.data import describe, names
 from search.training.recipe import Recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
@@ -331,8 +334,28 @@ class Spec(BaseModel):
             raise SpecError(f"gpus_per_trial is {self.gpus_per_trial:g}, but this machine has {here} GPUs")
         return self.gpus_per_trial
 
+    def database_address(self) -> str | None:
+        """The study's database, with its secrets; None for SQLite in the run's folder.
+
+        Raises:
+            SpecError: a secret cannot be found.
+        """
+        return None if self.storage is None else with_secrets(self.storage)
+
+    def checkpoint_address(self) -> str | None:
+        """Where states are kept, the same from every folder and with its secrets; None for the run's folder.
+
+        Raises:
+            SpecError: a secret cannot be found.
+        """
+        return None if self.checkpoints is None else absolute_folder(with_secrets(self.checkpoints))
+
     def to_toml(self) -> str:
-        """The spec as a TOML file: every key with a value, the whole recipe, a space of one's own as a table."""
+        """The spec as a TOML file: every key with a value, the whole recipe, a space of one's own as a table.
+
+        Secrets of addresses are left out; relative paths are made absolute, so that the file means the same from every
+        folder.
+        """
         table = self.model_dump(mode="python", exclude_none=True, exclude={"out"})
         if isinstance(self.space, (SearchSpace, ParameterSpace)):
             table["space"] = self.space.to_dict()
@@ -340,12 +363,13 @@ class Spec(BaseModel):
             table["space"] = space(self.space).to_dict()
         for key in ("objectives", "loggers", "candidates"):
             table[key] = list(table[key])
-        for key in ("enqueue", "warm_start"):
+        for key in ("enqueue", "warm_start", "data_folder"):
             if key in table:
                 table[key] = str(table[key].expanduser().resolve())
+        for key, whole in (("storage", absolute_database), ("checkpoints", absolute_folder), ("address", str)):
+            if key in table:
+                table[key] = masked(whole(table[key]))
         table["training"] = {key: value for key, value in vars(self.recipe()).items() if key != "epochs"}
-        if self.data_folder is not None:
-            table["data_folder"] = str(self.data_folder.expanduser().resolve())
         scalars = {name: value for name, value in table.items() if not isinstance(value, dict)}
         return tomli_w.dumps(
             {**scalars, **{name: value for name, value in table.items() if value and name not in scalars}}

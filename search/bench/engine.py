@@ -24,6 +24,7 @@ from search.decide.quiet import without_optunas_lines
 from search.decide.samplers import sampler
 from search.driver.run_search import run
 from search.engine.asker import Asker
+from search.store.sqlite import open_storage, read_only
 from search.training.data import Data, load
 from search.training.evaluator import TrainingEvaluator
 from search.training.recipe import Recipe
@@ -103,7 +104,7 @@ class _Watch:
     def _look(self) -> None:
         while not self.over.wait(0.5):
             try:
-                with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=1) as connection:
+                with read_only(self.database, timeout=1) as connection:
                     count = connection.execute("select count(*) from trials where state != 'RUNNING'").fetchone()[0]
             except sqlite3.Error:
                 continue
@@ -193,7 +194,7 @@ def _optuna_pool(candidates: Sequence[Candidate], seeds: tuple[int, ...], worker
         tempfile.TemporaryDirectory() as folder,
         multiprocessing.get_context("spawn").Pool(workers, _prepare) as pool,
     ):
-        study = optuna.create_study(storage=f"sqlite:///{folder}/study.db", directions=["maximize", "minimize"])
+        study = optuna.create_study(storage=open_storage(Path(folder, "study.db")), directions=["maximize", "minimize"])
         pool.map(len, [""] * 4 * workers, chunksize=1)
         time.sleep(1)
         pool.map(_pool_task, [(candidates[0], seeds[:1])] * workers, chunksize=1)
@@ -252,7 +253,7 @@ def _ours(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int)
             data="digits", enqueue=listed, references=False, trials=len(candidates), seeds=len(seeds),
             epochs=RECIPE.epochs, stopper="none", workers=workers, quiet=True, out=folder,
         )  # fmt: skip
-        study = optuna.load_study(study_name="leni-search", storage=f"sqlite:///{folder}/study.db")
+        study = optuna.load_study(study_name="leni-search", storage=open_storage(folder / "study.db"))
         ends = [trial.datetime_complete.timestamp() for trial in study.trials if trial.datetime_complete]
         walls = finished.trials.sort_values("number")["wall_s"].to_numpy(float)
     return max(ends) - min(end - wall for end, wall in zip(ends, walls, strict=True))

@@ -185,11 +185,12 @@ def _show(finished: Run) -> None:
         "gpu-hours": "; the GPU hours are spent",
         "stable": "; the front no longer grows",
     }
-    console.print(count_states(finished.trials) + ended.get(finished.environment["ended"], ""), highlight=False)
+    states = count_states(finished.trials) + ended.get(finished.environment["ended"], "")
+    console.print(states, highlight=False, markup=False, soft_wrap=True)
     for reason, count in finished.trials["error"].replace("", None).value_counts().head(3).items():
-        console.print(f"  {count} failed: {reason}", style="red", highlight=False)
+        console.print(f"  {count} failed: {reason}", style="red", highlight=False, markup=False, soft_wrap=True)
     for name in ("front.csv", "front.html", "front.png", "trials.parquet", "study.db"):
-        console.print(str(finished.folder / name), highlight=False, soft_wrap=True)
+        console.print(str(finished.folder / name), highlight=False, markup=False, soft_wrap=True)
 
 
 def _pairs(texts: list[str] | None) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from statistics import fmean
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from search.decide.quiet import without_optunas_lines
@@ -66,7 +67,7 @@ class Plan:
             table.add_row("a trial", f"{self.trial_s:.3g} s (a step of {self.measured} candidates measured)")
             table.add_row("in all", f"{self.wall_s:.3g} s, {self.wall_s / 3600:.3g} h, if no trial is stopped early")
         for index, name in enumerate(self.files):
-            table.add_row("" if index else "writes", name)
+            table.add_row("" if index else "writes", escape(name))
         (console or Console()).print(table, highlight=False, soft_wrap=True)
 
 

@@ -31,9 +31,9 @@ from search.execute.trackers import check_trackers, finish, trackers
 from search.execute.trial import TrialSettings
 from search.execute.tuning import tune_trials
 from search.spec import KNOWN, Spec
+from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder, environment, next_free, write_environment, write_text
 from search.store.trials import NAME, StudyStore, check_database
-from search.training.checkpoint import Checkpoints
 from search.training.cpus import usable_cpus
 from search.training.data import Data, load
 from search.training.evaluator import load_function
@@ -159,10 +159,10 @@ def prepare(spec: Spec) -> Prepared:
     enqueued = read_candidates(spec.enqueue, space) if spec.enqueue else ()
     references = space.references() if spec.references and not spec.candidates else ()
     given = completed_trials(spec.warm_start, spec) if spec.warm_start else ()
-    if spec.checkpoints:
-        Checkpoints(spec.checkpoints).check()
-    if spec.storage:
-        check_database(spec.storage)
+    if states := spec.checkpoint_address():
+        Checkpoints(states).check()
+    if database := spec.database_address():
+        check_database(database)
     first = (*spec.only_candidates(), *enqueued, *references)
     return Prepared(gpus, None if spec.evaluator else _load(spec), first, tuple(given))
 
@@ -179,7 +179,7 @@ def _load(spec: Spec) -> Data:
 
 
 def _store(spec: Spec, folder: RunFolder, name: str) -> StudyStore:
-    return StudyStore(spec.storage or folder.study_url, spec.directions(), name=name, patience_s=spec.patience_s)
+    return StudyStore(spec.database_address() or folder.study, spec.directions(), name=name, patience_s=spec.patience_s)
 
 
 @contextmanager
@@ -298,7 +298,7 @@ def _searcher(
         duplicates=spec.duplicates,
         only_first=bool(spec.candidates),
     )
-    checkpoints = Checkpoints(spec.checkpoints or str(folder.checkpoints))
+    checkpoints = Checkpoints(spec.checkpoint_address() or str(folder.checkpoints))
     searcher = StudySearcher(
         asker,
         store,
@@ -329,8 +329,8 @@ def _settings(spec: Spec, folder: RunFolder, gpus: float, *, stops: bool) -> Tri
         objectives=tuple(name for name in spec.directions() if name not in KNOWN),
         import_path=tuple(sys.path),
         slice_s=0.0 if spec.loggers else SHORT_SLICE_S if stops else SLICE_S,
-        checkpoints=spec.checkpoints or str(folder.checkpoints),
+        checkpoints=spec.checkpoint_address() or str(folder.checkpoints),
         checkpoint_s=spec.checkpoint_s,
         test=spec.test,
-        weights=folder.weights_address(spec.checkpoints) if spec.keep_weights else None,
+        weights=folder.weights_address(spec.checkpoint_address()) if spec.keep_weights else None,
     )

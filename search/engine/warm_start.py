@@ -42,7 +42,10 @@ def completed_trials(path: str | Path, spec: Spec) -> list[FrozenTrial]:
         raise SpecError(f"a warm start from {path} needs the same data and recipe; different: {'; '.join(differing)}")
     facts = json.loads(folder.environment.read_text())
     store = StudyStore(
-        other.storage or folder.study_url, other.directions(), name=facts.get("study", NAME), patience_s=spec.patience_s
+        other.database_address() or folder.study,
+        other.directions(),
+        name=facts.get("study", NAME),
+        patience_s=spec.patience_s,
     )
     try:
         return [_template(trial, folder) for trial in store.ended() if trial.state == TrialState.COMPLETE]

@@ -13,6 +13,7 @@ import ray
 
 from leni.errors import SpecError
 from search.execute.scratch import scratch
+from search.store.secrets import masked, with_secrets
 from search.training.cpus import usable_cpus
 
 __all__ = ["slots", "started"]
@@ -45,7 +46,7 @@ def started(address: str | None) -> Iterator[None]:
         try:
             with _workers_spared():
                 ray.init(
-                    address=address or "local",
+                    address="local" if address is None else with_secrets(address),
                     num_cpus=usable_cpus() if address is None else None,
                     include_dashboard=False if address is None else None,
                     log_to_driver=False,
@@ -55,7 +56,9 @@ def started(address: str | None) -> Iterator[None]:
         except (ConnectionError, ValueError) as error:
             lines = str(error).splitlines() or ["no answer"]
             hint = "" if "RAY_AUTH_MODE" in os.environ else " (if it asks for a token, set RAY_AUTH_MODE=token)"
-            raise SpecError(f"cannot join the Ray cluster at {address}: {lines[0]}{hint}") from None
+            raise SpecError(
+                f"cannot join the Ray cluster at {masked(str(address))}: {masked(lines[0])}{hint}"
+            ) from None
         try:
             yield
         finally:

@@ -13,8 +13,8 @@ from ray.tune.search import Searcher
 from search.decide.stopping.rules import Stopper
 from search.engine.asker import Asked, Asker, Point
 from search.engine.budget import Budget
+from search.store.checkpoints import Checkpoints
 from search.store.trials import Outcome, StudyStore
-from search.training.checkpoint import Checkpoints
 
 __all__ = ["Observer", "StudySearcher", "Task"]
 

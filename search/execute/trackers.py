@@ -17,6 +17,7 @@ from rich.console import Console
 
 from leni.errors import SpecError
 from search.store.folder import RunFolder
+from search.store.secrets import masked
 
 __all__ = ["Tracker", "check_trackers", "finish", "trackers"]
 
@@ -58,7 +59,7 @@ def trackers(names: Sequence[str], folder: RunFolder) -> list[Tracker]:
         try:
             begun.append(_KINDS[name](folder))
         except Exception as error:  # noqa: BLE001 - a tracker raises whatever its server and its login make it raise
-            raise SpecError(f"the logger {name} cannot begin: {' '.join(str(error).split())[:300]}") from None
+            raise SpecError(f"the logger {name} cannot begin: {masked(' '.join(str(error).split()))[:300]}") from None
     return begun
 
 
@@ -68,7 +69,7 @@ def finish(begun: Sequence[Tracker], console: Console) -> None:
         try:
             tracker.finish()
         except Exception as error:  # noqa: BLE001 - as above
-            reason = " ".join(str(error).split())[:300]
+            reason = masked(" ".join(str(error).split()))[:300]
             console.print(f"{type(tracker).__name__} did not take the front: {reason}", markup=False, soft_wrap=True)
 
 

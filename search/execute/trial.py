@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from ray import tune
 
-from search.training.checkpoint import Checkpoints
+from search.store.checkpoints import Checkpoints
+from search.store.secrets import masked
 from search.training.cpus import usable_cpus
 from search.training.data import Data
 from search.training.evaluator import Evaluation, FunctionEvaluator, FunctionRun, TrainingEvaluator, TrainingRun
@@ -202,5 +203,5 @@ class TrialActor(tune.Trainable):
 
 def _sentence(failure: Exception) -> str:
     """The failure in one line."""
-    text = " ".join(str(failure).split()) or "no message"
+    text = masked(" ".join(str(failure).split())) or "no message"
     return f"{type(failure).__name__}: {text}"[:500]

@@ -36,8 +36,8 @@ from search.followup.recorded import (
     trained_spec,
 )
 from search.spec import Spec
+from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder, environment, write_text
-from search.training.checkpoint import Checkpoints
 from search.training.data import Data
 from search.training.replicas import Replicas
 from search.training.train import EVALUATION_BATCH
@@ -168,7 +168,7 @@ def _confirmed(place: RunFolder, spec: Spec, candidate: Candidate) -> _Trained |
     if rows.empty:
         return None
     record = rows.iloc[-1]
-    address = folder.weights_address(Spec.read(folder.spec).checkpoints)
+    address = folder.weights_address(Spec.read(folder.spec).checkpoint_address())
     kept = Checkpoints(address).load(int(record["number"]))
     if not isinstance(kept, Mapping) or kept.get("candidate") != candidate.to_dict():
         return None

@@ -19,6 +19,7 @@ from leni.errors import FolderError
 from search.driver.run_search import resume
 from search.driver.run_search import run as run_search
 from search.spec import Spec
+from search.store.checkpoints import below
 from search.store.folder import RunFolder
 from spaces import Candidate
 
@@ -51,7 +52,7 @@ def fixed_spec(spec: Spec, candidates: Sequence[Candidate], folder: Path, **chan
         SpecError: as `Spec`.
     """
     texts = tuple(candidate.to_json() for candidate in candidates)
-    states = spec.checkpoints and f"{spec.checkpoints.rstrip('/')}/{folder.name}"
+    states = spec.checkpoints and below(spec.checkpoints, folder.name)
     own = {"candidates": texts, "trials": len(texts), "out": folder, "checkpoints": states}
     return Spec(**{**dict(spec), **FREE, **own, **changes})
 

@@ -23,6 +23,7 @@ from search.service.access import caller_of, home_for, search_for
 from search.service.arrival import own, path_of
 from search.service.problems import Problem, answer
 from search.service.state import Service
+from search.store.sqlite import open_storage
 
 __all__ = ["dashboard"]
 
@@ -86,11 +87,10 @@ class _Dashboards:
         with self._lock:
             if search_id not in self._kept:
                 try:
-                    from optuna.storages import RDBStorage
                     from optuna_dashboard import wsgi  # type: ignore[import-untyped]
                 except ImportError:
                     raise Problem(404, MISSING) from None
-                storage = RDBStorage(f"sqlite:///{study}", skip_compatibility_check=True, skip_table_creation=True)
+                storage = open_storage(study, skip_compatibility_check=True, skip_table_creation=True)
                 self._kept[search_id] = wsgi(storage)
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)

@@ -20,6 +20,7 @@ from leni.errors import SpecError
 from search.service.home import Home
 from search.service.job import LOCK_VARIABLE
 from search.service.store import Search
+from search.store.secrets import masked, with_secrets
 
 __all__ = ["Launcher", "ProcessLauncher", "RayLauncher", "launcher"]
 
@@ -145,10 +146,12 @@ def launcher(address: str | None) -> Launcher:
     try:
         from ray.job_submission import JobSubmissionClient
 
-        return RayLauncher(JobSubmissionClient(address))
+        return RayLauncher(JobSubmissionClient(with_secrets(address)))
     except (ImportError, RuntimeError, ConnectionError, ValueError) as error:
         reason = _first_line(error)
-        raise SpecError(f"jobs cannot be submitted to the Ray dashboard at {address}: {reason}") from None
+        raise SpecError(
+            f"jobs cannot be submitted to the Ray dashboard at {masked(address)}: {masked(reason)}"
+        ) from None
 
 
 def _submission(search: Search) -> str:

@@ -24,6 +24,7 @@ from results.errors import ResultsError
 from results.fronts import completed
 from results.indicators import observed_bounds
 from search.service.home import Home
+from search.store.sqlite import read_only
 
 __all__ = ["Reading", "Readings", "candidate_of", "count_trials"]
 
@@ -220,7 +221,7 @@ def _ask(study: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
     if not study.exists():
         return []
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{study}?mode=ro", uri=True, timeout=2.0)) as connection:
+        with contextlib.closing(read_only(study, timeout=2.0)) as connection:
             return connection.execute(query, values).fetchall()
     except sqlite3.Error:
         return []

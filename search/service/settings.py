@@ -6,9 +6,13 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import URL
+
 from leni.errors import SpecError
 from search.service.forwarded import Proxies, clean_prefix
 from search.service.hosts import HostPort, parse_host
+from search.store.secrets import with_secrets
+from search.store.sqlite import sqlite_url
 
 __all__ = ["ADDRESSES", "Settings", "is_loopback"]
 
@@ -108,9 +112,9 @@ class Settings:
         return not self.known_hosts.isdisjoint({HostPort(host.name), HostPort(host.name, host.port_for(scheme))})
 
     @property
-    def database_url(self) -> str:
+    def database_url(self) -> str | URL:
         """The database, as SQLAlchemy takes it."""
-        return self.database or f"sqlite:///{self.folder / 'service.db'}"
+        return with_secrets(self.database) if self.database else sqlite_url(self.folder / "service.db")
 
 
 def is_loopback(host: str) -> bool:

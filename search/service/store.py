@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    URL,
     Boolean,
     Column,
     Engine,
@@ -37,6 +38,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError, IntegrityError, SQ
 
 from leni.errors import StorageError
 from search.store.postgres import with_driver
+from search.store.secrets import masked
 
 __all__ = ["ACTIVE", "STATES", "Search", "Store", "Vanished", "open_engine"]
 
@@ -129,7 +131,7 @@ class Store:
         StorageError: it cannot be opened, or is that of a newer version.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         try:
             self.engine = open_engine(url)
             metadata.create_all(self.engine)
@@ -276,18 +278,20 @@ class Store:
             return [Search(**row) for row in connection.execute(query).mappings()]
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str | URL) -> Engine:
     """An engine; SQLite with a write-ahead log, and with patience where somebody else is writing.
 
     Raises:
         StorageError: this is no address of a database.
     """
     try:
-        if not url.startswith("sqlite"):
+        if isinstance(url, str) and not url.startswith("sqlite"):
             return create_engine(with_driver(url), pool_pre_ping=True, json_serializer=_json)
         engine = create_engine(url, connect_args={"timeout": 20}, json_serializer=_json)
     except ArgumentError:
-        raise StorageError(f"--database must be an address such as postgresql://user@host/name, got {url!r}") from None
+        raise StorageError(
+            f"--database must be an address such as postgresql://user@host/name, got {masked(str(url))!r}"
+        ) from None
 
     @event.listens_for(engine, "connect")
     def durable(connection: Any, _: Any) -> None:

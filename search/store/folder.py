@@ -18,6 +18,8 @@ from typing import Any
 
 from leni.errors import FolderError
 from results.files import replace_file
+from search.store.checkpoints import below
+from search.store.secrets import masked_command
 
 __all__ = ["RunFolder", "environment", "next_free", "write_environment", "write_text"]
 
@@ -65,14 +67,9 @@ class RunFolder:
         self.exports = self.path / "exports"
         self.report = self.path / "report.html"
 
-    @property
-    def study_url(self) -> str:
-        """The study's address for Optuna."""
-        return f"sqlite:///{self.study}"
-
     def weights_address(self, checkpoints: str | None) -> str:
         """Where trained networks are kept: beside the states of trainings, where those have an address of their own."""
-        return f"{checkpoints.rstrip('/')}/weights" if checkpoints else str(self.weights)
+        return below(checkpoints, "weights") if checkpoints else str(self.weights)
 
     def check_free(self) -> None:
         """Refuse a folder that a new run would mix with what is there.
@@ -183,7 +180,7 @@ def environment(**facts: Any) -> Mapping[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "versions": versions,
         "git_revision": _git_revision(),
-        "command": sys.argv,
+        "command": masked_command(sys.argv),
         **facts,
     }
 

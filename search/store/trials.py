@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, TypeVar
 
@@ -28,6 +29,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from leni.errors import StorageError
 from search.store.postgres import with_driver
+from search.store.secrets import masked
+from search.store.sqlite import open_storage
 from spaces import Candidate, Configuration
 
 __all__ = ["NAME", "STATES", "Outcome", "StudyStore", "candidate_of", "check_database", "curve_of"]
@@ -61,7 +64,7 @@ class StudyStore:
     """Trials of one run in an Optuna storage; written by one driver.
 
     Args:
-        url: of a database, `sqlite:///study.db`, `postgresql://user@host/name`.
+        database: path of a SQLite file, or an address such as `postgresql://user@host/name`.
         objectives: "maximize" or "minimize" by name; a trial's values are in this order.
         name: of the study in that database.
         patience_s: how long a database that does not answer is waited for.
@@ -70,10 +73,12 @@ class StudyStore:
         StorageError: the database cannot be opened, or holds a study of other objectives under this name.
     """
 
-    def __init__(self, url: str, objectives: Mapping[str, str], *, name: str = NAME, patience_s: float = 180.0) -> None:
+    def __init__(
+        self, database: str | Path, objectives: Mapping[str, str], *, name: str = NAME, patience_s: float = 180.0
+    ) -> None:
         self.objectives, self.name, self.patience_s = dict(objectives), name, patience_s
         try:
-            self.storage = _open(url)
+            self.storage = _open(database)
             self.study_id = self._study_id()
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
             raise StorageError(f"the study's database cannot be opened: {_reason(error)}") from None
@@ -275,14 +280,22 @@ def curve_of(trial: FrozenTrial) -> Iterable[Mapping[str, Any]]:
 def _reason(error: Exception) -> str:
     """The database's own words, in one line."""
     cause = getattr(error.__cause__ or error, "orig", None) or error.__cause__ or error
-    return " ".join(str(cause).split())[:300]
+    text = masked(" ".join(str(cause).split()))[:300]
+    if any(word in text for word in ("no password supplied", "password authentication failed")):
+        text += (
+            "; a password is taken from PGPASSWORD, from ~/.pgpass, or from a variable that the address names as $NAME"
+        )
+    return text
 
 
-def _open(url: str) -> BaseStorage:
+def _open(database: str | Path) -> BaseStorage:
     """The storage; SQLite with a write-ahead log, which halves the price of a trial, and patience with readers."""
-    if not url.startswith("sqlite"):
-        return RDBStorage(with_driver(url), engine_kwargs={"pool_pre_ping": True})
-    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
+    if isinstance(database, Path):
+        storage = open_storage(database)
+    elif database.startswith("sqlite"):
+        storage = RDBStorage(_literal(database), engine_kwargs={"connect_args": {"timeout": 60}})
+    else:
+        return RDBStorage(_literal(with_driver(database)), engine_kwargs={"pool_pre_ping": True})
 
     @event.listens_for(storage.engine, "connect")
     def quicken(connection: Any, _: Any) -> None:
@@ -291,6 +304,11 @@ def _open(url: str) -> BaseStorage:
 
     storage.engine.dispose()  # connections made before the listener was there
     return storage
+
+
+def _literal(address: str) -> str:
+    """An address in which Optuna finds no fields to fill in."""
+    return address.replace("{", "{{").replace("}", "}}")
 
 
 def _finite(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

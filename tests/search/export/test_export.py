@@ -15,10 +15,10 @@ from search.export.export import export
 from search.export.formats import FORMATS
 from search.followup.retrain import FRESH, fixed_spec
 from search.spec import Spec
+from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder, environment, write_environment, write_text
 from search.store.trials import Outcome, StudyStore
 from search.training.augment import normalise
-from search.training.checkpoint import Checkpoints
 from search.training.data import load
 from search.training.replicas import Replicas
 from spaces import Candidate, build, load_exported
@@ -44,7 +44,7 @@ def write_run(folder: RunFolder, spec: Spec, outcomes: list[tuple[Candidate, Out
     folder.create()
     write_text(folder.spec, spec.to_toml())
     write_environment(folder.environment, {**environment(objectives=spec.directions()), "ended": "complete"})
-    store = StudyStore(folder.study_url, spec.directions())
+    store = StudyStore(folder.study, spec.directions())
     for candidate, outcome in outcomes:
         store.end(store.begin(candidate, {"params": 1, "macs": 1}, {}, {}), outcome)
     results.write(results.to_frame(store.records()), folder.trials)

@@ -64,7 +64,7 @@ def run(tmp_path_factory) -> Iterator[Path]:
     folder.create()
     write_text(folder.spec, SPEC.to_toml())
     write_environment(folder.environment, environment(objectives=SPEC.directions()))
-    store = StudyStore(folder.study_url, SPEC.directions())
+    store = StudyStore(folder.study, SPEC.directions())
     trials = [
         (LENI, outcome(LENI)),
         (RELU, outcome(RELU, accuracy=0.123)),

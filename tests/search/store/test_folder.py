@@ -91,7 +91,7 @@ def test_paths_are_absolute_and_below_the_folder(tmp_path, monkeypatch):
     paths = [value for value in vars(folder).values() if isinstance(value, Path)] + list(folder.figures)
     assert all(path.is_relative_to(folder.path) for path in paths)
     assert len(set(paths)) == len(paths)
-    assert folder.study_url == f"sqlite:///{tmp_path}/mine/study.db"
+    assert folder.study == tmp_path / "mine" / "study.db"
 
 
 def test_next_free_is_the_first_number_that_is_not_taken(tmp_path):

@@ -1,4 +1,4 @@
-"""States of trainings that are going on: one file a trial, on a folder that all nodes see or at an fsspec address.
+"""States of trainings that are going on: one file for each trial, in a shared folder or at an fsspec address.
 
 A file is replaced whole or not at all, so a process may die at any moment; a file that cannot be read counts as none,
 and its trial starts again.
@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import uuid
+from pathlib import Path
 from typing import Any
 
 import fsspec
 import torch
 
 from leni.errors import FolderError
+from search.store.secrets import masked
 
-__all__ = ["Checkpoints"]
+__all__ = ["Checkpoints", "absolute_folder", "below"]
+
+_ADDRESS = re.compile(r"(?:[\w.+-]+::)*[A-Za-z][\w.+-]*://")  # s3://..., simplecache::s3://...; anything else is a path
 
 
 class Checkpoints:
@@ -32,9 +37,12 @@ class Checkpoints:
     def __init__(self, address: str) -> None:
         self.address = address
         try:
-            self.files, self.root = fsspec.core.url_to_fs(address)
+            if _ADDRESS.match(address):
+                self.files, self.root = fsspec.core.url_to_fs(address)
+            else:  # fsspec would read "::" and "~" in the path of a folder
+                self.files, self.root = fsspec.filesystem("file"), absolute_folder(address)
         except (ImportError, ValueError) as error:
-            raise FolderError(f"{address} cannot be used for checkpoints: {error}") from None
+            raise FolderError(f"{masked(address)} cannot be used for checkpoints: {masked(str(error))}") from None
         self.local = "file" in self.files.protocol
 
     def check(self) -> None:
@@ -51,7 +59,9 @@ class Checkpoints:
         except Exception as error:
             if not isinstance(error, (OSError, ValueError)) and not _of_a_service(error):
                 raise
-            raise FolderError(f"checkpoints cannot be written to {self.address}: {_line(error)}") from None
+            raise FolderError(
+                f"checkpoints cannot be written to {masked(self.address)}: {masked(_line(error))}"
+            ) from None
 
     def _path(self, number: int) -> str:
         return f"{self.root}/{number:06d}.pt"
@@ -96,10 +106,32 @@ class Checkpoints:
             self.files.mv(self._path(number), self._path(to))
 
 
+def absolute_folder(address: str) -> str:
+    """A folder's path made absolute, so that it means the same in every process; an fsspec address as it is."""
+    return address if _ADDRESS.match(address) else str(Path(address).expanduser().absolute())
+
+
+def below(address: str, name: str) -> str:
+    """The address of a folder inside another.
+
+    Example:
+        >>> below("s3://bucket/run/?region=eu", "weights"), below("/states", "weights")
+        ('s3://bucket/run/weights?region=eu', '/states/weights')
+    """
+    if not _ADDRESS.match(address):
+        return str(Path(address) / name)
+    path, question, query = address.partition("?")
+    if "=" not in query:  # a file's name may hold a question mark
+        path, question, query = address, "", ""
+    return f"{path.rstrip('/')}/{name}{question}{query}"
+
+
 def _of_a_service(error: Exception) -> bool:
     """Whether it comes from a storage service's own client, whose errors have no common base."""
     return type(error).__module__.partition(".")[0] in ("botocore", "gcsfs", "google", "azure", "adlfs", "aiohttp")
 
 
 def _line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return " ".join(str(error).split())[:200] or type(error).__name__
