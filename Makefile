@@ -2,16 +2,26 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help search test lint clean
+.PHONY: help search test quick exhaustive coverage lint clean
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 search: .venv/installed  ## Search on the embedded digits: 24 trials, ends in a Pareto front under runs/
 	@$(BIN)/leni-search run
 
-test: lint  ## Lint, then the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: .venv/installed  ## Lint, then the whole test suite
+	@$(BIN)/python tests/compile_kernels.py & $(MAKE) --no-print-directory lint && wait && $(TESTS) --durations 25
+
+quick: .venv/installed  ## The tests that need neither Ray, nor a browser, nor a server: for daily work
+	@$(TESTS) -m 'not heavy and not exhaustive'
+
+exhaustive: .venv/installed  ## Every case of what the other tests sample
+	@$(TESTS) -m exhaustive
+
+coverage: .venv/installed  ## The whole suite with its coverage, of other processes too
+	@$(TESTS) --cov --cov-report term
 
 lint: .venv/installed  ## ruff, the type checker and the import contracts
 	@$(BIN)/ruff check .

@@ -61,7 +61,7 @@ def serve_command(
             help="Address to listen at, or unix:PATH for a unix socket; other than this machine's own needs a token."
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The TCP port to listen on.")] = 8080,
     database: Database = None,
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster's dashboard, http://head:8265: searches are Ray jobs there.")

@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 import shutil
+from collections.abc import Mapping
 
 import pytest
 import torch
@@ -53,7 +54,7 @@ NETWORKS = {
 
 
 def in_onnxruntime(module, example, x):
-    """The file's operators, and what onnxruntime makes of `x` with the export of `module` on `example`."""
+    """The file's operators, and the outputs that onnxruntime makes of `x` with `module` exported on `example`."""
     pytest.importorskip("onnxscript")
     onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     program = torch.onnx.export(module, (example,), dynamo=True, dynamic_shapes=({0: BATCH},), verbose=False)
@@ -61,15 +62,15 @@ def in_onnxruntime(module, example, x):
     program.save(file)
     operators = {(node.domain, node.op_type) for node in onnx.load_from_string(file.getvalue()).graph.node}
     session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
-    (result,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
-    return operators, torch.from_numpy(result)
+    outputs = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    return operators, [torch.from_numpy(output) for output in outputs]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_swapped_network_gives_the_same_in_onnxruntime_at_any_batch(name):
     make, factory = NETWORKS[name]
     network, x = make(factory), maps(5, 3, 32, 32)
-    operators, actual = in_onnxruntime(network, x[:2], x)
+    operators, (actual,) = in_onnxruntime(network, x[:2], x)
     expected = network(x).detach()
     assert (expected.amax(1) - expected.amin(1)).min() > 0.01  # logits that could be told apart
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
@@ -77,39 +78,64 @@ def test_swapped_network_gives_the_same_in_onnxruntime_at_any_batch(name):
     assert {domain for domain, _ in operators} == {""}
 
 
-@pytest.mark.parametrize("name", activations())
-def test_activation_gives_the_same_in_onnxruntime_at_any_batch(name):
-    module, x = randomised(create_activation(name, 4)), maps(3, 4, 6, 5)
-    operators, actual = in_onnxruntime(module, x[:2], x)
-    torch.testing.assert_close(actual, module(x).detach(), rtol=1e-4, atol=1e-5)
+class Beside(nn.Module):
+    """Modules beside one another on the same maps: one export for all of them."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.beside = nn.ModuleDict(modules)
+        self.eval()
+
+    def forward(self, x):
+        return tuple(module(x) for module in self.beside.values())
+
+    def assert_close(self, actual, x, **tolerances):
+        for (name, module), value in zip(self.beside.items(), actual, strict=True):
+            torch.testing.assert_close(
+                value, module(x).detach(), **tolerances, msg=lambda text, name=name: f"{name}: {text}"
+            )
+
+
+@pytest.fixture(scope="module")
+def every_activation():
+    return Beside({name: randomised(create_activation(name, 4)) for name in activations()})
+
+
+def test_every_activation_gives_the_same_in_onnxruntime_at_any_batch(every_activation):
+    x = maps(3, 4, 6, 5)
+    operators, actual = in_onnxruntime(every_activation, x[:2], x)
+    assert len(actual) == len(activations()) >= 19
+    every_activation.assert_close(actual, x, rtol=1e-4, atol=1e-5)
     assert {domain for domain, _ in operators} == {""}
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"kernel_size": 5},
-        {"norm": "batch"},
-        {"transform": "grouped"},
-        {"transform": "scale"},
-        {"compression": "none"},
-        {"transform": "dense", "compression": "dense"},
-    ],
-    ids=str,
-)
-def test_form_of_leni_gives_the_same_in_onnxruntime(options):
-    module, x = randomised(LENI(4, **options)), maps(3, 4, 6, 5)
-    _, actual = in_onnxruntime(module, x[:2], x)
-    torch.testing.assert_close(actual, module(x).detach(), rtol=1e-4, atol=1e-5)
+FORMS = [
+    {"kernel_size": 5},
+    {"norm": "batch"},
+    {"transform": "grouped"},
+    {"transform": "scale"},
+    {"compression": "none"},
+    {"transform": "dense", "compression": "dense"},
+]
 
 
-@pytest.mark.parametrize("name", activations())
-def test_activation_survives_torch_export_into_a_file(name):
-    module, x = randomised(create_activation(name, 4)), maps(3, 4, 6, 5)
-    file = io.BytesIO()
-    torch.export.save(torch.export.export(module, (x[:2],), dynamic_shapes=({0: BATCH},)), file)
+def test_forms_of_leni_give_the_same_in_onnxruntime():
+    forms, x = (
+        Beside({str(place): randomised(LENI(4, **options)) for place, options in enumerate(FORMS)}),
+        maps(3, 4, 6, 5),
+    )
+    _, actual = in_onnxruntime(forms, x[:2], x)
+    assert {value.shape[1] for value in actual} == {4, 8}
+    forms.assert_close(actual, x, rtol=1e-4, atol=1e-5)
+
+
+def test_every_activation_survives_torch_export_into_a_file(every_activation):
+    x, file = maps(3, 4, 6, 5), io.BytesIO()
+    torch.export.save(torch.export.export(every_activation, (x[:2],), dynamic_shapes=({0: BATCH},)), file)
     file.seek(0)
-    torch.testing.assert_close(torch.export.load(file).module()(x), module(x))
+    actual = torch.export.load(file).module()(x)
+    assert len(actual) == len(activations())
+    every_activation.assert_close(actual, x)
 
 
 def test_exported_leni_in_half_precision_stays_in_it():

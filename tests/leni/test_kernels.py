@@ -4,8 +4,6 @@ import builtins
 import copy
 import multiprocessing
 import pickle
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -395,11 +393,3 @@ def test_forked_child_of_a_parallel_parent_computes(monkeypatch):
     assert receiver.poll(30)
     assert torch.equal(torch.tensor(receiver.recv()), expected)
     child.join()
-
-
-def test_import_neither_imports_numba_nor_loads_plugins():
-    code = (
-        "import sys, leni\nfrom leni import registry\n"
-        "assert 'numba' not in sys.modules\nassert not registry._STATE['entry points read']"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

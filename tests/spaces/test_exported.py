@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import nn
@@ -89,14 +86,3 @@ def test_load_exported_refuses_what_is_no_exported_network_in_one_sentence(tmp_p
     with pytest.raises(NetworkError, match=r"n\.pt") as refused:
         load_exported(path)
     assert "\n" not in str(refused.value)
-
-
-def test_loading_needs_neither_ray_nor_optuna(tmp_path):
-    (tmp_path / "n.pt").write_bytes(to_bytes(exported(trained())))
-    script = (
-        "import sys\nfor name in ('ray', 'optuna', 'pandas', 'search'): sys.modules[name] = None\n"
-        "import spaces, torch\nnetwork = spaces.load_exported('n.pt')\n"
-        "print(network(torch.zeros(2, 3, 9, 6, dtype=torch.uint8)).shape)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
-    assert (done.stdout, done.stderr) == ("torch.Size([2, 4])\n", "")

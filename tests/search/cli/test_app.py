@@ -1,7 +1,9 @@
-import subprocess
-import sys
+import re
+from collections.abc import Iterator
 
 import pytest
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 import search.cli.app as app_module
 
@@ -12,21 +14,36 @@ def test_version_is_the_distributions(command):
     assert command("--version") == (0, f"leni-search {importlib.metadata.version('leni-search')}\n", "")
 
 
-def test_help_names_every_command(command):
+def leaves(group: TyperGroup, *words: str) -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
+    """Every command below a group, with its words."""
+    for name, below in group.commands.items():
+        if isinstance(below, TyperGroup):
+            yield from leaves(below, *words, name)
+        else:
+            yield (*words, name), below
+
+
+COMMANDS = dict(leaves(typer.main.get_command(app_module.app)))
+
+
+def test_help_names_every_command_with_a_sentence(command):
     code, out, _ = command("--help")
+    named = re.findall(r"^│ ([a-z]+) +[A-Z]", out, re.MULTILINE)
     assert code == 0
-    for name in ("run", "front", "spaces", "data"):
-        assert f" {name} " in out
+    assert sorted(named) == sorted({words[0] for words in COMMANDS})
+    assert len(COMMANDS) > len(named) > 20
 
 
-def test_help_and_version_need_neither_torch_nor_ray():
-    script = (
-        "import sys, search.cli.app as a\nsys.argv = ['leni-search', '--help']\n"
-        "try: a.main()\nexcept SystemExit: pass\n"
-        "print([name for name in ('torch', 'ray', 'optuna', 'pandas') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_command_explains_itself_and_each_of_its_options(command, monkeypatch, words):
+    monkeypatch.setenv("COLUMNS", "400")
+    code, out, err = command(*words, "--help")
+    assert (code, err) == (0, "")
+    assert f"leni-search {' '.join(words)} " in out
+    assert (COMMANDS[words].help or "").strip()
+    for parameter in COMMANDS[words].params:
+        assert parameter.help, parameter.name
+        assert parameter.opts[-1] in out or isinstance(parameter, TyperArgument)
 
 
 BAD_TOML = {

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -124,17 +122,6 @@ def test_mistake_is_one_line_and_exit_code_two(command, case, monkeypatch):
     code, out, err = command(*words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert sentence in err
-
-
-def test_talking_to_a_server_needs_neither_torch_nor_ray():
-    script = (
-        "import sys, search.cli.app as a\nsys.argv = ['leni-search', 'token', '--help']\n"
-        "try: a.main()\nexcept SystemExit: pass\n"
-        "import search.cli.remote\n"
-        "print([name for name in ('torch', 'ray', 'optuna', 'fastapi') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_second_service_of_a_folder_is_refused(command, tmp_path):

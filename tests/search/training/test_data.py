@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from dataclasses import FrozenInstanceError, fields
 
 import numpy as np
@@ -219,10 +217,3 @@ def test_describe_opens_no_file(cifar10):
     for path in cifar10.files:
         path.write_bytes(b"")
     assert describe("cifar10", folder=cifar10.folder).found
-
-
-def test_import_is_light():
-    heavy = "{'torchvision', 'sklearn', 'scipy', 'PIL', 'ray'}"
-    code = f"import sys, search.training.data; print(sorted({heavy} & set(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
