@@ -9,12 +9,12 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 import torch
 from optuna.samplers import BaseSampler
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leni.errors import CandidateError, LeniSearchError, SpecError
 from search.decide.known_cost.knowledge import knowledge_of
@@ -24,6 +24,7 @@ from search.engine.budget import Budget
 from search.store.checkpoints import absolute_folder
 from search.store.secrets import masked, with_secrets
 from search.store.sqlite import absolute_database
+from search.store.user_path import user_path
 from search.training.data import describe, names
 from search.training.recipe import Recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
@@ -37,6 +38,8 @@ LOGGERS = ("tensorboard", "mlflow", "wandb")
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "digits": {"batch_size": 32, "lr": 0.05}
 }  # a set this small needs the steps
+
+UserPath = Annotated[Path, AfterValidator(user_path)]
 
 
 class Spec(BaseModel):
@@ -88,6 +91,7 @@ class Spec(BaseModel):
         storage: address of the study's database; None for SQLite in the run's folder.
         patience_s: how long a database that does not answer is waited for.
         loggers: trackers that are told of every trial: tensorboard, mlflow, wandb.
+        lock: whether the run's folder is locked against a second process; False where its file system has no locks.
         out: the run's folder; None for the next free one under runs/.
 
     Raises:
@@ -99,7 +103,7 @@ class Spec(BaseModel):
     space: str | dict[str, Any] | SearchSpace | ParameterSpace = "channel-compensation"
     fix: dict[str, Any] = Field(default_factory=dict)
     data: str = "digits"
-    data_folder: Path | None = None
+    data_folder: UserPath | None = None
     download: bool = Field(False, strict=True)
     train_size: int | None = Field(None, ge=1, strict=True)
     image_size: int | None = Field(None, ge=1, strict=True)
@@ -122,11 +126,11 @@ class Spec(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, strict=True)
     stopper: str | None = None
     references: bool = Field(True, strict=True)
-    enqueue: Path | None = None
+    enqueue: UserPath | None = None
     candidates: tuple[str, ...] = ()
     test: bool = Field(False, strict=True)
     keep_weights: bool = Field(False, strict=True)
-    warm_start: Path | None = None
+    warm_start: UserPath | None = None
     evaluator: str | None = None
     cpus_per_trial: float = Field(1.0, gt=0, strict=True, allow_inf_nan=False)
     gpus_per_trial: float | None = Field(None, ge=0, strict=True, allow_inf_nan=False)
@@ -138,7 +142,8 @@ class Spec(BaseModel):
     storage: str | None = None
     patience_s: float = Field(180.0, ge=0, allow_inf_nan=False)
     loggers: tuple[str, ...] = ()
-    out: Path | None = None
+    lock: bool = Field(True, strict=True)
+    out: UserPath | None = None
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -353,8 +358,7 @@ class Spec(BaseModel):
     def to_toml(self) -> str:
         """The spec as a TOML file: every key with a value, the whole recipe, a space of one's own as a table.
 
-        Secrets of addresses are left out; relative paths are made absolute, so that the file means the same from every
-        folder.
+        Secrets of addresses are left out, and paths are absolute, so that the file means the same from every folder.
         """
         table = self.model_dump(mode="python", exclude_none=True, exclude={"out"})
         if isinstance(self.space, (SearchSpace, ParameterSpace)):
@@ -365,7 +369,7 @@ class Spec(BaseModel):
             table[key] = list(table[key])
         for key in ("enqueue", "warm_start", "data_folder"):
             if key in table:
-                table[key] = str(table[key].expanduser().resolve())
+                table[key] = str(table[key])
         for key, whole in (("storage", absolute_database), ("checkpoints", absolute_folder), ("address", str)):
             if key in table:
                 table[key] = masked(whole(table[key]))

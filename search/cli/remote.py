@@ -5,7 +5,6 @@ What is heavy is imported when a command needs it; those that talk to a server n
 
 from __future__ import annotations
 
-import fcntl
 import inspect
 import tomllib
 from collections.abc import Iterator
@@ -34,7 +33,7 @@ __all__ = [
 
 EXTRA = "this needs the service's packages: pip install 'leni-search[service]'"
 LOCAL = frozenset({"file", "out", "dry_run", "quiet", "add_trials", "address", "storage", "checkpoints", "enqueue",
-                   "warm_start", "download"})  # fmt: skip
+                   "warm_start", "download", "lock"})  # fmt: skip
 RECIPE = ("lr", "batch_size", "cuda_graph")
 
 Folder = Annotated[Path, typer.Option(help="Of the service: its database and its searches.")]
@@ -335,13 +334,16 @@ def _store(folder: Path, database: str | None) -> Iterator[Store]:
 def _alone(folder: Path) -> Iterator[None]:
     """Be the one service of a folder."""
     from leni.errors import FolderError
+    from search.store.locks import LocksMissing, try_lock
 
     _make(folder)
     with (folder / "service.lock").open("a") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise FolderError(f"another service is at work in {folder}; give another --folder") from None
+            free = try_lock(stream)
+        except LocksMissing as error:
+            raise LocksMissing(f"{error}, which the service needs; give another --folder") from None
+        if not free:
+            raise FolderError(f"another service is at work in {folder}; give another --folder")
         yield
 
 

@@ -24,6 +24,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and
 Workers = Annotated[int | None, typer.Option(help="Trials at once, at most.")]
 Cpus = Annotated[float | None, typer.Option(help="CPUs of one trial.")]
 Gpus = Annotated[float | None, typer.Option(help="GPUs of one trial; fractions share one.")]
+Lock = Annotated[
+    bool | None,
+    typer.Option("--lock/--no-lock", help="Whether a second process is kept out; not where the file system cannot."),
+]
 Address = Annotated[str | None, typer.Option(help="Of a Ray cluster to join.")]
 
 
@@ -90,6 +94,7 @@ def run_command(
     storage: Annotated[str | None, typer.Option(help="Optuna database, postgresql://user@host/name.")] = None,
     patience_s: Annotated[float | None, typer.Option(help="Seconds that a silent database is waited for.")] = None,
     logger: Annotated[list[str] | None, typer.Option(help="tensorboard, mlflow or wandb; may be repeated.")] = None,
+    lock: Lock = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; the next free one under runs/ if not given.")
     ] = None,
@@ -109,7 +114,7 @@ def run_command(
         "enqueue": enqueue, "warm_start": warm_start, "evaluator": evaluator, "cpus_per_trial": cpus_per_trial,
         "gpus_per_trial": gpus_per_trial, "workers": workers, "address": address, "retries": retries,
         "checkpoint_s": checkpoint_s, "checkpoints": checkpoints, "storage": storage, "patience_s": patience_s,
-        "loggers": tuple(logger) if logger else None, "out": out,
+        "loggers": tuple(logger) if logger else None, "lock": lock, "out": out,
     }  # fmt: skip
     if add_trials is not None:
         return _extend(file, out, add_trials, flags, quiet)
@@ -137,7 +142,7 @@ def _extend(file: Path | None, out: Path | None, add_trials: int, flags: dict[st
     folder = file or out
     if folder is None:
         raise typer.BadParameter("--add-trials needs the folder of the run: leni-search run DIR --add-trials N")
-    how = {name: flags.pop(name) for name in ("workers", "address", "cpus_per_trial", "gpus_per_trial")}
+    how = {name: flags.pop(name) for name in ("workers", "address", "cpus_per_trial", "gpus_per_trial", "lock")}
     if others := [name for name, value in flags.items() if value is not None and name != "out"]:
         raise typer.BadParameter(f"--add-trials goes on with the run's own spec, and cannot change {', '.join(others)}")
     return resume_command(folder, add_trials=add_trials, quiet=quiet, **how)
@@ -150,13 +155,15 @@ def resume_command(
     gpus_per_trial: Gpus = None,
     workers: Workers = None,
     address: Address = None,
+    lock: Lock = None,
     quiet: Quiet = False,
 ) -> int:
     """Go on with a run that was interrupted or killed, at any moment, or extend a finished one."""
     from search.driver.run_search import resume
 
     changes = {
-        "cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial, "workers": workers, "address": address
+        "cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial, "workers": workers, "address": address,
+        "lock": lock,
     }  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     return _end(resume(folder, add_trials=add_trials, quiet=quiet, **given), quiet)

@@ -5,6 +5,7 @@ What is heavy (torch, Ray, Optuna) is imported when a command needs it, so that 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,7 +111,7 @@ def ablate_command(
 ) -> int:
     """Change one part of a network at a time, or several, and say what each is worth, with intervals."""
     from results.tables.ablation import effects_table
-    from search.followup.ablate import SEEDS, ablate, base_of, study
+    from search.followup.ablate import SEEDS, ablate, base_of, claimed, study
     from spaces.factorial import factorial
     from spaces.factorial import factors as factors_of
 
@@ -120,12 +121,13 @@ def ablate_command(
     )  # fmt: skip
     name = "one" if design == "one-at-a-time" else design
     plan = factorial(base.candidate, factors_of(base.candidate, _factors(factors)), design=name)
-    planned = study(base, plan, seeds=seeds or SEEDS)
-    if not quiet or dry_run:
-        planned.show()
-    if dry_run:
-        return 0
-    found = ablate(planned, quiet=quiet)
+    with nullcontext(base) if dry_run else claimed(base) as base:
+        planned = study(base, plan, seeds=seeds or SEEDS)
+        if not quiet or dry_run:
+            planned.show()
+        if dry_run:
+            return 0
+        found = ablate(planned, quiet=quiet)
     if found is None:
         typer.echo(f"interrupted; the same command with --out {base.folder} goes on with it", err=True)
         return 130

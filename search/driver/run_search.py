@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +27,12 @@ from search.engine.replay import replay
 from search.engine.warm_start import completed_trials, read_candidates
 from search.execute.cluster import slots, started
 from search.execute.searcher import StudySearcher
-from search.execute.trackers import check_trackers, finish, trackers
+from search.execute.trackers import Tracker, check_trackers, finish, trackers
 from search.execute.trial import TrialSettings
 from search.execute.tuning import tune_trials
 from search.spec import KNOWN, Spec
 from search.store.checkpoints import Checkpoints
-from search.store.folder import RunFolder, environment, next_free, write_environment, write_text
+from search.store.folder import RunFolder, environment, next_free, take_next, write_environment, write_text
 from search.store.trials import NAME, StudyStore, check_database
 from search.training.cpus import usable_cpus
 from search.training.data import Data, load
@@ -68,18 +68,23 @@ def run(spec: Spec | None = None, *, quiet: bool = False, console: Console | Non
     if spec is not None and keys:
         raise SpecError(f"give either a spec or its keys, got both: {', '.join(keys)}")
     spec = spec or Spec(**keys)
-    folder = RunFolder(spec.out or _default_folder(spec))
-    folder.check_free()
+    runs, stem = Path("runs"), _default_name(spec)
+    RunFolder(spec.out or next_free(runs, stem)).check_free()
     prepared = prepare(spec)
     with started(spec.address), _sigterm_as_ctrl_c(), without_optunas_lines():
         at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
-        folder.create()
-        with folder.driven():
-            write_text(folder.spec, spec.to_toml())
-            store = _store(spec, folder, NAME if spec.storage is None else folder.path.name)
-            if store.ended() or store.recover():
-                raise StorageError(f"the database already holds a study {store.name!r}; give another folder with --out")
-            _search(spec, folder, store, prepared, at_once=at_once, console=console, quiet=quiet)
+        folder = RunFolder(spec.out or take_next(runs, stem))
+        new = spec.out is None or folder.create()
+        with folder.driven(lock=spec.lock):
+            with folder.begun(new=new):
+                write_text(folder.spec, spec.to_toml())
+                store = _store(spec, folder, NAME if spec.storage is None else folder.path.name)
+                if store.ended() or store.recover():
+                    raise StorageError(
+                        f"the database already holds a study {store.name!r}; give another folder with --out"
+                    )
+                tracked = trackers(spec.loggers, folder)
+            _search(spec, folder, store, prepared, tracked, at_once=at_once, console=console, quiet=quiet)
     return results.load(folder.path)
 
 
@@ -116,11 +121,12 @@ def resume(
     total = int(facts.get("trials", 0)) + add_trials
     spec = Spec.read(folder.spec, trials=total or None, **changes)
     prepared = prepare(spec)
-    with started(spec.address), _sigterm_as_ctrl_c(), without_optunas_lines(), folder.driven():
+    with started(spec.address), _sigterm_as_ctrl_c(), without_optunas_lines(), folder.driven(lock=spec.lock):
         at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
         write_text(folder.spec, spec.to_toml())
         store = _store(spec, folder, facts.get("study", NAME))
-        _search(spec, folder, store, prepared, at_once=at_once, console=console, quiet=quiet)
+        tracked = trackers(spec.loggers, folder)
+        _search(spec, folder, store, prepared, tracked, at_once=at_once, console=console, quiet=quiet)
     return results.load(folder.path)
 
 
@@ -179,7 +185,13 @@ def _load(spec: Spec) -> Data:
 
 
 def _store(spec: Spec, folder: RunFolder, name: str) -> StudyStore:
-    return StudyStore(spec.database_address() or folder.study, spec.directions(), name=name, patience_s=spec.patience_s)
+    return StudyStore(
+        spec.database_address() or folder.study,
+        spec.directions(),
+        name=name,
+        patience_s=spec.patience_s,
+        lock=spec.lock,
+    )
 
 
 @contextmanager
@@ -195,9 +207,9 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
-def _default_folder(spec: Spec) -> Path:
-    """runs/digits-channel-compensation-001, or the next that is free."""
-    return next_free(Path("runs"), f"{spec.evaluator or spec.data}-{spec.search_space().name}".replace(":", "-"))
+def _default_name(spec: Spec) -> str:
+    """The default folder's name without its number: digits-channel-compensation."""
+    return f"{spec.evaluator or spec.data}-{spec.search_space().name}".replace(":", "-").replace("/", "-")
 
 
 def _search(
@@ -205,6 +217,7 @@ def _search(
     folder: RunFolder,
     store: StudyStore,
     prepared: Prepared,
+    tracked: Sequence[Tracker],
     *,
     at_once: int,
     console: Console | None,
@@ -219,7 +232,6 @@ def _search(
     )
     writer = RecordWriter(store, folder)
     ended, writable = "interrupted", True
-    tracked = trackers(spec.loggers, folder)
     try:
         searcher = _searcher(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
         progress.recall(searcher)

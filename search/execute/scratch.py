@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from leni.errors import FolderError
+from search.store.locks import LocksMissing, try_lock
 
 __all__ = ["scratch"]
 
@@ -31,7 +33,8 @@ def scratch() -> Iterator[str]:
     draft = folder / f"{LOCK}.part"
     try:
         with draft.open("w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            with contextlib.suppress(LocksMissing):  # then nobody sweeps here either
+                try_lock(stream)
             draft.rename(folder / LOCK)  # nobody sees it unlocked
             yield str(folder)
     finally:
@@ -41,6 +44,6 @@ def scratch() -> Iterator[str]:
 def _sweep(place: Path) -> None:
     """Remove the folders whose process is gone."""
     for lock in place.glob(f"{PREFIX}*/{LOCK}"):
-        with contextlib.suppress(OSError), lock.open("r+") as stream:  # somebody else's, locked, or just removed
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
+        with contextlib.suppress(OSError, FolderError), lock.open("r+") as stream:  # somebody else's, or just removed
+            if try_lock(stream):
+                shutil.rmtree(lock.parent, ignore_errors=True)

@@ -8,8 +8,9 @@ those on the validation split: the test split is for the confirmed front.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -29,12 +30,13 @@ from search.driver.run_search import prepare
 from search.followup.recorded import keyed, recorded_candidate, trained_record, trained_spec
 from search.followup.retrain import HOW, fixed_spec, fresh_seed, train_fixed
 from search.spec import Spec
-from search.store.folder import RunFolder, next_free, write_text
+from search.store.folder import RunFolder, next_free, take_next, write_text
 from spaces import Candidate, ParameterSpace
 from spaces.factorial import Cell, Plan
 
-__all__ = ["Base", "Study", "ablate", "base_of", "study", "train"]
+__all__ = ["Base", "Study", "ablate", "base_of", "claimed", "study", "train"]
 
+RUNS = Path("runs")
 FIGURES = (".html", ".png")
 SEEDS = 8
 """Eight pairs can reach a p-value of 0.008, so that six comparisons can pass Holm's correction at 0.05."""
@@ -49,12 +51,14 @@ class Base:
         spec: data, recipe, resources, seed.
         words: where it comes from.
         folder: for the study.
+        default: whether the folder is the next free one, which `claimed` takes.
     """
 
     candidate: Candidate
     spec: Spec
     words: str
     folder: Path
+    default: bool = False
 
 
 def base_of(source: str | Path, *, trial: int | None = None, out: Path | None = None, **changes: Any) -> Base:
@@ -82,10 +86,10 @@ def base_of(source: str | Path, *, trial: int | None = None, out: Path | None = 
     if place.suffix not in (".json", ".toml") or not place.is_file():
         raise SpecError(f"{place} must be a run's folder, a candidate's .json file or a spec's .toml file")
     spec = Spec.read(place if place.suffix == ".toml" else None, **given)
-    folder = out or spec.out or next_free(Path("runs"), f"{spec.data}-ablation")
+    folder, default = out or spec.out or next_free(RUNS, _stem(spec)), not (out or spec.out)
     if place.suffix == ".json":
         try:
-            return Base(Candidate.from_json(place.read_text(encoding="utf-8")), spec, str(place), folder)
+            return Base(Candidate.from_json(place.read_text(encoding="utf-8")), spec, str(place), folder, default)
         except (OSError, UnicodeDecodeError) as error:
             raise CandidateError(f"{place} cannot be read: {' '.join(str(error).split())}") from None
         except CandidateError as error:
@@ -93,7 +97,28 @@ def base_of(source: str | Path, *, trial: int | None = None, out: Path | None = 
     space = spec.search_space()
     if isinstance(space, ParameterSpace) or spec.evaluator:
         raise SpecError(f"{place}: an ablation is of a network that is trained here, and this spec has none")
-    return Base(space.references()[-1], spec, f"{place}, the space's last reference", folder)
+    return Base(space.references()[-1], spec, f"{place}, the space's last reference", folder, default)
+
+
+@contextmanager
+def claimed(base: Base) -> Iterator[Base]:
+    """The base with a folder that no other study gets; one that nothing is written to is removed at the end.
+
+    A folder that was asked for, or that lies in a run's folder, stays as it is.
+    """
+    if not base.default:
+        yield base
+        return
+    folder = take_next(RUNS, _stem(base.spec))
+    try:
+        yield replace(base, folder=folder)
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _stem(spec: Spec) -> str:
+    return f"{spec.data}-ablation"
 
 
 def _of_run(place: RunFolder, trial: int | None, out: Path | None, given: Mapping[str, Any]) -> Base:

@@ -25,7 +25,7 @@ from spaces import Candidate
 
 __all__ = ["FRESH", "HOW", "fixed_spec", "fresh_seed", "train_fixed"]
 
-HOW = ("workers", "address", "cpus_per_trial", "gpus_per_trial")
+HOW = ("workers", "address", "cpus_per_trial", "gpus_per_trial", "lock")
 """Keys of a spec that say how it runs, not what comes out."""
 
 FREE: dict[str, Any] = {  # what of a search's spec has no meaning for a list, or belongs to its own study

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from results.files import replace_file
 from results.text import readable
 from search.store.folder import RunFolder
+from search.store.locks import try_lock
 
 __all__ = ["Home"]
 
@@ -42,12 +42,9 @@ class Home:
         """Whether a process holds the lock. The kernel lets go of it when the last one dies, however it dies."""
         try:
             with self.lock.open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return not try_lock(stream, shared=True)
         except FileNotFoundError:
             return False
-        except BlockingIOError:
-            return True
-        return False
 
     def read(self, path: Path) -> dict[str, Any]:
         """One of the JSON files; {} where it is missing or not whole."""

@@ -7,7 +7,6 @@ It needs the service neither to go on nor to end: the service may be killed, and
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -22,6 +21,7 @@ from typing import Any
 from leni.errors import LeniSearchError
 from results.errors import ResultsError
 from search.service.home import Home
+from search.store.locks import try_lock
 
 __all__ = ["LOCK_VARIABLE", "main"]
 
@@ -60,12 +60,9 @@ def _locked(home: Home, held: contextlib.ExitStack) -> bool:
         return True
     stream = held.enter_context(home.lock.open("a"))
     for _ in range(20):
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # perhaps only somebody who looks
-            time.sleep(0.1)
-        else:
+        if try_lock(stream):
             return True
+        time.sleep(0.1)  # perhaps only somebody who looks
     return False
 
 

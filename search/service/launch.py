@@ -7,7 +7,6 @@ on this machine by the lock that it holds, on a cluster by its submission id.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shlex
 import signal
@@ -20,6 +19,7 @@ from leni.errors import SpecError
 from search.service.home import Home
 from search.service.job import LOCK_VARIABLE
 from search.service.store import Search
+from search.store.locks import try_lock
 from search.store.secrets import masked, with_secrets
 
 __all__ = ["Launcher", "ProcessLauncher", "RayLauncher", "launcher"]
@@ -51,9 +51,7 @@ class ProcessLauncher:
     def launch(self, search: Search, home: Home) -> None:
         """As the protocol says; the lock is taken before the process is there, and handed to it."""
         with home.lock.open("a") as lock, home.log.open("ab") as log:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not try_lock(lock):
                 return
             self._children.append(
                 subprocess.Popen(

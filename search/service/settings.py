@@ -13,6 +13,7 @@ from search.service.forwarded import Proxies, clean_prefix
 from search.service.hosts import HostPort, parse_host
 from search.store.secrets import with_secrets
 from search.store.sqlite import sqlite_url
+from search.store.user_path import user_path
 
 __all__ = ["ADDRESSES", "Settings", "is_loopback"]
 
@@ -77,8 +78,8 @@ class Settings:
     proxies: Proxies = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", Path(self.folder).expanduser().resolve())
-        folders = tuple(Path(path).expanduser().resolve() for path in self.data_folders)
+        object.__setattr__(self, "folder", user_path(self.folder))
+        folders = tuple(map(user_path, self.data_folders))
         for path in folders:
             if not path.is_dir():
                 raise SpecError(f"--allow-data-folder must be a folder, {path} is none")

@@ -18,6 +18,7 @@ import torch
 
 from leni.errors import FolderError
 from search.store.secrets import masked
+from search.store.user_path import user_path
 
 __all__ = ["Checkpoints", "absolute_folder", "below"]
 
@@ -108,7 +109,7 @@ class Checkpoints:
 
 def absolute_folder(address: str) -> str:
     """A folder's path made absolute, so that it means the same in every process; an fsspec address as it is."""
-    return address if _ADDRESS.match(address) else str(Path(address).expanduser().absolute())
+    return address if _ADDRESS.match(address) else str(user_path(address))
 
 
 def below(address: str, name: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from leni.errors import FolderError
-from results.files import replace_file
+from results.files import put_in_place, replace_file
 from search.store.checkpoints import below
+from search.store.locks import LocksMissing, try_lock
 from search.store.secrets import masked_command
+from search.store.user_path import user_path
 
-__all__ = ["RunFolder", "environment", "next_free", "write_environment", "write_text"]
+__all__ = ["RunFolder", "environment", "next_free", "take_next", "write_environment", "write_text"]
 
 PACKAGES = ("leni-search", "torch", "torchvision", "ray", "optuna", "numpy", "pandas")
 
@@ -48,7 +50,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser().resolve()
+        self.path = user_path(path)
         self.spec = self.path / "spec.toml"
         self.environment = self.path / "environment.json"
         self.study = self.path / "study.db"
@@ -109,19 +111,30 @@ class RunFolder:
             raise FolderError(f"{self.path} cannot be written")
 
     @contextmanager
-    def driven(self) -> Iterator[None]:
+    def driven(self, *, lock: bool = True) -> Iterator[None]:
         """Be the one process that drives this run, for the length of a block; a process that dies lets go.
 
+        Args:
+            lock: whether the folder is locked; without, nothing keeps another process out.
+
         Raises:
-            FolderError: another one drives it.
+            FolderError: another one drives it, or the file system has no locks.
         """
-        with self.lock.open("a+") as stream:
+        with self.lock.open("a+", encoding="utf-8") as stream:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+                free = not lock or try_lock(stream)
+            except LocksMissing as error:
+                with contextlib.suppress(OSError):  # a new run's folder, which holds nothing else
+                    self.lock.unlink()
+                    self.path.rmdir()
+                raise LocksMissing(
+                    f"{error}, so nothing would keep a second process from driving this run: "
+                    "add --no-lock (lock = false in a spec) where there is none, or give another folder"
+                ) from None
+            if not free:
                 stream.seek(0)
                 who = stream.read().strip() or "another process"
-                raise FolderError(f"{self.path} is being driven by {who}; wait for its end, or stop it") from None
+                raise FolderError(f"{self.path} is being driven by {who}; wait for its end, or stop it")
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             stream.flush()
@@ -132,7 +145,7 @@ class RunFolder:
         draft = self.sampler.with_suffix(".part")
         with contextlib.suppress(OSError):  # on a full disk a resumed run draws other random numbers, no more
             draft.write_bytes(state)
-            draft.replace(self.sampler)
+            put_in_place(draft, self.sampler)
 
     def sampler_state(self) -> bytes | None:
         """What `keep_sampler` kept last; None where there is nothing."""
@@ -141,25 +154,70 @@ class RunFolder:
         except OSError:
             return None
 
-    def create(self) -> None:
-        """Make the folder.
+    def create(self) -> bool:
+        """Make the folder; whether it is new, and not an empty one that was there.
 
         Raises:
             FolderError: as `check_free`, or the file system refuses.
         """
         self.check_free()
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir()
+        except FileExistsError:
+            return False
         except OSError as error:
             raise FolderError(f"{self.path} cannot be made: {error.strerror}") from None
+        return True
+
+    @contextmanager
+    def begun(self, *, new: bool) -> Iterator[None]:
+        """Begin a run in the folder, which this process has created and drives; nothing stays where that fails.
+
+        Args:
+            new: whether the folder itself goes too.
+
+        Raises:
+            FolderError: another process has begun a run here since `create`.
+        """
+        if self.study.exists() or self.spec.exists():
+            raise FolderError(f"{self.path} already holds a run; give another folder with --out")
+        try:
+            yield
+        except BaseException:
+            for path in list(self.path.iterdir()):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            if new:
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()
+            raise
 
 
 def next_free(parent: Path, stem: str) -> Path:
-    """The first of `parent/stem-001`, `-002`, ... that does not exist."""
-    number = 1
-    while (path := parent / f"{stem}-{number:03d}").exists():
-        number += 1
-    return path
+    """The first of `parent/stem-001`, `-002`, ... that does not exist; another process may take it."""
+    return next(path for path in _numbered(parent, stem) if not os.path.lexists(path))
+
+
+def take_next(parent: Path, stem: str) -> Path:
+    """Make the first folder of `parent/stem-001`, `-002`, ... that nobody else has, and be its owner.
+
+    Raises:
+        FolderError: the file system refuses.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for path in _numbered(parent, stem):
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                return path
+    except OSError as error:
+        raise FolderError(f"{parent.absolute()} cannot hold a new folder: {error.strerror}") from None
+    raise AssertionError("numbers do not end")
+
+
+def _numbered(parent: Path, stem: str) -> Iterator[Path]:
+    return (parent / f"{stem}-{number:03d}" for number in itertools.count(1))
 
 
 def environment(**facts: Any) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.storages import RDBStorage
 from sqlalchemy import URL, make_url
 
-__all__ = ["absolute_database", "open_storage", "read_only", "sqlite_url"]
+__all__ = ["absolute_database", "open_storage", "quicken", "read_only", "sqlite_url"]
 
 
 def sqlite_url(path: str | Path) -> URL:
@@ -23,15 +23,14 @@ def sqlite_url(path: str | Path) -> URL:
 
 
 def open_storage(path: str | Path, *, lock: bool = True, **options: Any) -> RDBStorage:
-    """Optuna's storage in a SQLite file.
+    """Optuna's storage in a SQLite file, with a write-ahead log.
 
     Args:
         path: of the file.
         lock: whether SQLite locks it; without locks, only one process at a time may use it.
         options: further ones of `RDBStorage`.
     """
-    target = str(path) if lock else _uri(Path(path), "nolock=1")
-    connect = partial(sqlite3.connect, target, timeout=60, uri=not lock, check_same_thread=False)
+    connect = partial(_connect, str(Path(path).absolute()), lock=lock)
     # Optuna takes an address as text, which a path with "?" or "{" does not survive; this one only names the dialect.
     return RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect}, **options)
 
@@ -47,6 +46,25 @@ def read_only(path: str | Path, *, timeout: float) -> sqlite3.Connection:
         sqlite3.Error: there is no such file, or it cannot be opened.
     """
     return sqlite3.connect(_uri(Path(path), "mode=ro"), uri=True, timeout=timeout)
+
+
+def quicken(connection: sqlite3.Connection) -> None:
+    """Give a connection a write-ahead log, which halves the price of a trial."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _connect(path: str, *, lock: bool) -> sqlite3.Connection:
+    """A connection for a pool; for a file without locks, without the write-ahead log, which needs them."""
+    if lock:
+        connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
+        quicken(connection)
+        return connection
+    connection = sqlite3.connect(_uri(Path(path), "nolock=1"), uri=True, check_same_thread=False)
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")  # folds in the log that an earlier run may have left
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.execute("PRAGMA locking_mode=NORMAL")
+    return connection
 
 
 def absolute_database(address: str) -> str:

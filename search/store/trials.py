@@ -30,7 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from leni.errors import StorageError
 from search.store.postgres import with_driver
 from search.store.secrets import masked
-from search.store.sqlite import open_storage
+from search.store.sqlite import open_storage, quicken
 from spaces import Candidate, Configuration
 
 __all__ = ["NAME", "STATES", "Outcome", "StudyStore", "candidate_of", "check_database", "curve_of"]
@@ -68,17 +68,24 @@ class StudyStore:
         objectives: "maximize" or "minimize" by name; a trial's values are in this order.
         name: of the study in that database.
         patience_s: how long a database that does not answer is waited for.
+        lock: whether a SQLite file is locked; not where the file system has no locks.
 
     Raises:
         StorageError: the database cannot be opened, or holds a study of other objectives under this name.
     """
 
     def __init__(
-        self, database: str | Path, objectives: Mapping[str, str], *, name: str = NAME, patience_s: float = 180.0
+        self,
+        database: str | Path,
+        objectives: Mapping[str, str],
+        *,
+        name: str = NAME,
+        patience_s: float = 180.0,
+        lock: bool = True,
     ) -> None:
         self.objectives, self.name, self.patience_s = dict(objectives), name, patience_s
         try:
-            self.storage = _open(database)
+            self.storage = _open(database, lock=lock)
             self.study_id = self._study_id()
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
             raise StorageError(f"the study's database cannot be opened: {_reason(error)}") from None
@@ -288,20 +295,14 @@ def _reason(error: Exception) -> str:
     return text
 
 
-def _open(database: str | Path) -> BaseStorage:
-    """The storage; SQLite with a write-ahead log, which halves the price of a trial, and patience with readers."""
+def _open(database: str | Path, *, lock: bool = True) -> BaseStorage:
+    """The storage; SQLite with patience for readers."""
     if isinstance(database, Path):
-        storage = open_storage(database)
-    elif database.startswith("sqlite"):
-        storage = RDBStorage(_literal(database), engine_kwargs={"connect_args": {"timeout": 60}})
-    else:
+        return open_storage(database, lock=lock)
+    if not database.startswith("sqlite"):
         return RDBStorage(_literal(with_driver(database)), engine_kwargs={"pool_pre_ping": True})
-
-    @event.listens_for(storage.engine, "connect")
-    def quicken(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
+    storage = RDBStorage(_literal(database), engine_kwargs={"connect_args": {"timeout": 60}})
+    event.listen(storage.engine, "connect", lambda connection, _: quicken(connection))
     storage.engine.dispose()  # connections made before the listener was there
     return storage
 

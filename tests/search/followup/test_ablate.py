@@ -9,7 +9,7 @@ from rich.console import Console
 
 import results
 from leni.errors import CandidateError, FolderError, SpecError
-from search.followup.ablate import Base, ablate, base_of, study, train
+from search.followup.ablate import Base, ablate, base_of, claimed, study, train
 from search.followup.retrain import FRESH
 from search.spec import Spec
 from search.store.folder import RunFolder, write_environment
@@ -75,7 +75,7 @@ def test_base_of_a_file_is_its_candidate_or_its_spaces_last_reference(tmp_path, 
     Path("s.toml").write_text('epochs = 5\nspace = "channel-compensation"\nout = "here"\n')
     found = base_of("s.toml")
     assert (found.candidate.activation, found.candidate.widths, found.spec.epochs) == ("leni", (16, 32, 64), 5)
-    assert found.folder == Path("here")
+    assert found.folder == tmp_path / "here"
 
 
 REFUSED = {
@@ -185,3 +185,16 @@ def test_interrupted_ablation_writes_nothing(base, monkeypatch):
     monkeypatch.setattr("search.followup.ablate.train_fixed", lambda *_, **__: interrupted)
     assert ablate(study(base, plan(), seeds=2)) is None
     assert not base.folder.exists()
+
+
+def test_claimed_takes_a_default_folder_and_leaves_no_empty_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.json").write_text(LENI.to_json())
+    base = base_of("mine.json", data="digits")
+    with claimed(base) as first, claimed(base) as second:
+        assert [first.folder.name, second.folder.name] == ["digits-ablation-001", "digits-ablation-002"]
+        (second.folder / "ablation.csv").touch()
+    assert [path.name for path in Path("runs").iterdir()] == ["digits-ablation-002"]
+    chosen = base_of("mine.json", data="digits", out=Path("runs/mine"))
+    with claimed(chosen) as same:
+        assert same is chosen

@@ -1,11 +1,13 @@
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from leni.errors import FolderError
-from search.store.folder import RunFolder, environment, next_free, write_environment, write_text
+from search.store.folder import RunFolder, environment, next_free, take_next, write_environment, write_text
 
 
 def message_of(path: Path) -> str:
@@ -101,6 +103,54 @@ def test_next_free_is_the_first_number_that_is_not_taken(tmp_path):
     assert next_free(tmp_path, "run").name == "run-002"
     (tmp_path / "run-002").touch()  # a file takes a name, too
     assert next_free(tmp_path, "run").name == "run-004"
+
+
+def test_take_next_gives_each_of_many_at_once_a_folder_of_its_own(tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "run-002").symlink_to("nowhere")
+    start = threading.Barrier(8)
+
+    def take(_: int) -> Path:
+        start.wait()
+        return take_next(tmp_path / "runs", "run")
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(take, range(8)))
+    assert sorted(path.name for path in taken) == [f"run-{number:03d}" for number in (1, *range(3, 10))]
+    assert all(path.is_dir() for path in taken)
+
+
+def test_take_next_says_what_the_file_system_says(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderError, match=r"/file cannot hold a new folder: (Not a directory|File exists)$"):
+        take_next(tmp_path / "file", "run")
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_begun_leaves_nothing_of_a_run_that_is_refused(tmp_path, new):
+    folder = RunFolder(tmp_path / "run")
+    assert folder.create()
+    assert not folder.create()
+
+    def begin() -> None:
+        with folder.driven(), folder.begun(new=new):
+            folder.spec.write_text("")
+            folder.study.write_text("")
+            raise FolderError("refused")
+
+    with pytest.raises(FolderError, match="refused"):
+        begin()
+    assert folder.path.exists() is not new
+    assert new or list(folder.path.iterdir()) == []
+
+
+def test_begun_leaves_a_run_that_another_process_began_meanwhile(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.spec.write_text("theirs")
+    with pytest.raises(FolderError, match="already holds a run"), folder.begun(new=True):
+        pass
+    assert folder.spec.read_text() == "theirs"
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
