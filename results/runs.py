@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from results.column_values import column_values, present_value
 from results.errors import ObjectiveError, RecordError, RunUnreadable
 from results.files import replace_file
 from results.fronts import COMPLETED, DEFAULT_OBJECTIVES, Objectives, check_objectives, front
@@ -54,6 +55,7 @@ STATES = (COMPLETED, "stopped", "failed", "infeasible", "extended")
 """What can become of a trial. The accuracy of a stopped one is a reading at less than the full budget."""
 
 _VERSION_KEY = b"schema_version"
+_RELAXED = frozenset({"params", "macs"})  # Float64 where an evaluator of a space of its own counts in other units
 _REQUIRED = frozenset({"number", "state", "seed", "epoch"})
 _DTYPES = {
     pa.bool_(): pd.BooleanDtype(),
@@ -107,7 +109,13 @@ SCHEMA = (
     Column("started_at", "datetime64[us, UTC]", "", "when it started"),
 )
 """Columns of trials.parquet. An option is missing where the activation does not have it; further columns may follow:
-those of `FURTHER`, options of other activations, other objectives."""
+those of `FURTHER`, options of other activations, other objectives.
+
+Of an evaluator there is a column for each parameter of its space and for each metric that it returned, by the user's
+own names, with the prefix "param:" or "metric:" where such a name is taken (`results.names`). Its accuracy, params and
+macs are in the columns above, in whatever unit it has them. A column of values of several types holds texts, and a list
+or a mapping is JSON (`results.column_values`).
+"""
 
 FURTHER = (
     Column("accuracies", "string", "shares, 0..1", "a JSON list of each seed's accuracy, in the order of the seeds"),
@@ -205,7 +213,8 @@ def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     Args:
         rows: one mapping a trial, with number and state at least. Fields that are not in the schema follow in the
             order in which they first appear; their dtype is boolean, Int64, Float64 or string, whichever holds all of
-            their values. A time is an aware datetime or ISO 8601 text; without a time zone it is taken as UTC.
+            their values, see `results.column_values`. A time is an aware datetime or ISO 8601 text; without a time zone
+            it is taken as UTC.
 
     Returns:
         A frame with a fresh index, in the order of the rows; all columns of the schema, also for no rows.
@@ -316,66 +325,17 @@ def _to_frame(rows: Iterable[Mapping[str, Any]], schema: tuple[Column, ...], req
     """The rows with the schema's columns first, each in its dtype."""
     listed = list(rows)
     known = [column.name for column in schema]
+    own = not any(row.get("backbone") is not None for row in listed)
     further = [name for name in dict.fromkeys(name for row in listed for name in row) if name not in known]
     columns: dict[str, Any] = {}
     for name, dtype in [(column.name, column.dtype) for column in schema] + [(name, "") for name in further]:
-        values = [_plain(row.get(name)) for row in listed]
-        columns[name] = _convert(name, values, dtype or _infer(name, values))
+        values = [present_value(row.get(name)) for row in listed]
+        columns[name] = column_values(name, values, dtype, relaxed=own and name in _RELAXED)
     frame = pd.DataFrame(columns)
     for name in required:
         if frame[name].isna().any():
             raise RecordError(f"{name} is missing in row {int(frame[name].isna().argmax())}; every row must have it")
     return frame
-
-
-def _plain(value: Any) -> Any:
-    """A Python value for a NumPy or missing one."""
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
-    return None if isinstance(plain, float) and plain != plain else plain
-
-
-_KINDS: dict[str, tuple[type, ...]] = {"boolean": (bool,), "Int64": (int,), "Float64": (int, float), "string": (str,)}
-
-
-def _infer(name: str, values: list[Any]) -> str:
-    """The narrowest dtype that holds all values of a column that is not in the schema."""
-    present = [value for value in values if value is not None]
-    for dtype, kinds in _KINDS.items():
-        if all(_fits(value, kinds) for value in present):
-            return dtype if present else "Float64"
-    kinds_found = ", ".join(sorted({type(value).__name__ for value in present}))
-    raise RecordError(f"column {name} must hold numbers, or texts, or truth values alone, got {kinds_found}")
-
-
-def _convert(name: str, values: list[Any], dtype: str) -> pd.Series[Any]:
-    """One column in its dtype."""
-    if dtype.startswith("datetime64"):
-        return pd.Series([_time(name, row, value) for row, value in enumerate(values)], dtype=dtype)
-    whole = dtype == "Int64"
-    for row, value in enumerate(values):
-        exact = whole and isinstance(value, float) and value.is_integer()
-        if value is not None and not exact and not _fits(value, _KINDS[dtype]):
-            raise RecordError(f"column {name} must be {dtype}, got {value!r} (row {row})")
-    return pd.Series([int(value) if whole and value is not None else value for value in values], dtype=dtype)
-
-
-def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
-    return isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
-
-
-def _time(name: str, row: int, value: Any) -> Any:
-    """A moment in UTC."""
-    if value is None:
-        return pd.NaT
-    try:
-        if isinstance(value, (int, float)):
-            raise ValueError("a number has no unit")
-        moment = pd.Timestamp(value)
-    except (TypeError, ValueError) as error:
-        raise RecordError(f"column {name} must be a datetime or ISO 8601 text, got {value!r} (row {row})") from error
-    return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
 
 
 def _missing(path: Path) -> RunUnreadable:
@@ -411,8 +371,10 @@ def _read(path: Path, schema: tuple[Column, ...]) -> pd.DataFrame:
         missing = [name for name in missing if name in _REQUIRED]
     if missing:
         raise RunUnreadable(f"{path} lacks {', '.join(missing)}, columns of schema version {schema_version}")
+    own = "backbone" in frame.columns and frame["backbone"].isna().all()
+    other = {name for name in _RELAXED if own and name in frame.columns and frame[name].dtype == "Float64"}
     try:
-        return frame.astype({column.name: column.dtype for column in schema})
+        return frame.astype({column.name: column.dtype for column in schema if column.name not in other})
     except (TypeError, ValueError) as error:
         raise RunUnreadable(f"{path} has a column that is not of its schema's type: {error}") from error
 

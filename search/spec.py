@@ -17,6 +17,7 @@ from optuna.samplers import BaseSampler
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leni.errors import CandidateError, LeniSearchError, SpecError
+from results.names import metric_column, parameter_column
 from search.decide.known_cost.knowledge import knowledge_of
 from search.decide.samplers import default_sampler, sampler
 from search.decide.stopping.rules import Stopper, default_stopper, stopper
@@ -28,6 +29,7 @@ from search.store.user_path import user_path
 from search.training.data import describe, names
 from search.training.recipe import Recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
+from spaces.configuration import check_name
 
 __all__ = ["KNOWN", "OBJECTIVES", "Spec"]
 
@@ -199,7 +201,8 @@ class Spec(BaseModel):
 
     def _check_objectives(self, own: bool) -> None:
         """Names and directions; ours need accuracy, an evaluator's own space has any."""
-        names = [text.partition(":")[0] for text in self.objectives]
+        pairs = [_objective(text) for text in self.objectives]
+        names = [name for name, _ in pairs]
         if self.evaluator is None and (len(set(names)) != len(names) or "accuracy" not in names):
             near = next((name for name in names if name not in OBJECTIVES), None)
             if near is not None:
@@ -207,8 +210,8 @@ class Spec(BaseModel):
             raise SpecError(f"objectives must hold accuracy, and each once, got {', '.join(self.objectives)}")
         if len(set(names)) != len(names) or not all(names) or not names:
             raise SpecError(f"objectives must be there, each once, got {', '.join(self.objectives)}")
-        for text, name in zip(self.objectives, names, strict=True):
-            direction = text.partition(":")[2]
+        for text, (name, direction) in zip(self.objectives, pairs, strict=True):
+            check_name(name, "an objective's name")
             if direction and direction not in DIRECTIONS:
                 raise SpecError(f"objective {name} must be NAME:max or NAME:min, got {text!r}")
             if not direction and name not in OBJECTIVES:
@@ -269,7 +272,7 @@ class Spec(BaseModel):
         return sampler(name, seed=self.seed, knowledge=knowledge)
 
     def make_stopper(self) -> Stopper | None:
-        """The stopper by name; None where no training is to be stopped.
+        """The stopper by name; None where no training is to be stopped, or where an evaluator could not be (`ignored`).
 
         Raises:
             SpecError: there is none of this name.
@@ -281,7 +284,8 @@ class Spec(BaseModel):
             name = default_stopper(self.epochs) if curved and len(directions) > 1 else "none"
         known = sum(name in KNOWN for name in directions) if isinstance(self.search_space(), SearchSpace) else 0
         bounds = (0.0, 1.0) if "accuracy" in directions else None
-        return stopper(name, epochs=self.epochs, costs=known, bounds=bounds)
+        made = stopper(name, epochs=self.epochs, costs=known, bounds=bounds)
+        return None if self.evaluator else made
 
     def recipe(self) -> Recipe:
         """The training recipe.
@@ -296,9 +300,30 @@ class Spec(BaseModel):
         return Recipe(epochs=self.epochs, **{**RECIPES.get(self.data, {}), **self.training})
 
     def directions(self) -> dict[str, str]:
-        """Objectives with their directions."""
-        pairs = (text.partition(":") for text in self.objectives)
-        return {name: DIRECTIONS[given] if given else OBJECTIVES[name] for name, _, given in pairs}
+        """Objectives with their directions, by the column that records have them in (`results.names`)."""
+        where = self.search_space()
+        taken = where.columns() if isinstance(where, SearchSpace) else ()
+        return {
+            metric_column(name, taken=taken): DIRECTIONS[given] if given else OBJECTIVES[name]
+            for name, given in map(_objective, self.objectives)
+        }
+
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the records that say what was tried."""
+        where = self.search_space()
+        if isinstance(where, SearchSpace):
+            return where.columns()
+        objectives = self.directions()
+        return tuple(parameter_column(name, taken=objectives) for name in where.columns())
+
+    def ignored(self) -> tuple[str, ...]:
+        """What was asked for and cannot act here, a sentence each."""
+        if self.evaluator is None or self.stopper in (None, "none"):
+            return ()
+        return (
+            f"the stopper {self.stopper} is ignored: what {self.evaluator} reports is read when it has returned, and a "
+            f"function that has returned is completed",
+        )
 
     def budget(self) -> Budget:
         """How far to go."""
@@ -378,6 +403,12 @@ class Spec(BaseModel):
         return tomli_w.dumps(
             {**scalars, **{name: value for name, value in table.items() if value and name not in scalars}}
         )
+
+
+def _objective(text: str) -> tuple[str, str]:
+    """NAME:max as name and direction; the direction is empty where there is none."""
+    name, colon, direction = text.rpartition(":")
+    return (name, direction) if colon else (text, "")
 
 
 def _parsed(text: str) -> Any:

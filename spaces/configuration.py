@@ -15,6 +15,7 @@ import difflib
 import itertools
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,9 +26,10 @@ from leni.errors import CandidateError, LeniSearchError, SpaceError
 from spaces.dimensions import Dimension, dimension
 from spaces.walk import Walk, WalkedSpace, run_walk
 
-__all__ = ["Configuration", "ParameterSpace"]
+__all__ = ["Configuration", "ParameterSpace", "check_name"]
 
 Scalar = str | bool | int | float
+LONGEST_NAME = 200  # characters; a database keeps 512 bytes
 LISTED = 100_000  # points that are counted one by one where there are conditions
 
 
@@ -81,7 +83,7 @@ class Configuration:
         return json.dumps(self.to_dict())
 
     def columns(self) -> dict[str, Any]:
-        """A column of a record for each parameter."""
+        """The parameters by name; records have them in columns of these names, where no name of ours is in the way."""
         return dict(self.values)
 
 
@@ -110,6 +112,8 @@ class ParameterSpace(WalkedSpace[Configuration]):
             raise SpaceError(f"name and description must be texts, got {self.name!r} and {self.description!r}")
         if not isinstance(self.asked, Mapping) or not self.asked:
             raise SpaceError(f"parameters must be a table with at least one parameter, got {self.asked!r}")
+        for name in self.asked:
+            check_name(name, "a parameter's name")
         object.__setattr__(self, "asked", {name: dimension(value, name) for name, value in self.asked.items()})
         if not isinstance(self.when, Mapping) or not all(isinstance(part, Mapping) for part in self.when.values()):
             raise SpaceError(f"when must be a table of tables, got {self.when!r}")
@@ -173,7 +177,7 @@ class ParameterSpace(WalkedSpace[Configuration]):
                 return None
         except LeniSearchError:
             return None
-        return {name: given[name] for name in distributions}, distributions
+        return {name: self.asked[name].parameter(given[name]) for name in distributions}, distributions
 
     def references(self) -> tuple[Configuration, ...]:
         """None: there is nothing that every such search is compared with."""
@@ -237,6 +241,22 @@ class ParameterSpace(WalkedSpace[Configuration]):
             )
             for name, values in self.asked.items()
         ]
+
+
+def check_name(name: Any, what: str) -> None:
+    """See that a name of the user's is one that a study, a record and a file can have.
+
+    Args:
+        name: of a parameter or an objective.
+        what: for the message.
+
+    Raises:
+        SpaceError: it is empty, not a text, or too long, or holds control characters or lone surrogates.
+    """
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME:
+        raise SpaceError(f"{what} must be a text of 1 to {LONGEST_NAME} characters, got {str(name)[:40]!r}")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        raise SpaceError(f"{what} must not hold control characters, got {name!r}")
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

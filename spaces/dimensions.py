@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import sys
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +17,7 @@ from leni.errors import SpaceError
 
 __all__ = ["Choice", "Dimension", "Range", "dimension"]
 
+SURROGATE = re.compile("[\ud800-\udfff]")
 MOST_STEPS = 100_000  # of a range, which are listed one by one
 
 
@@ -26,6 +29,9 @@ class Dimension(Protocol):
 
     def suggest(self, trial: BaseTrial, name: str) -> Any:
         """A value, from the trial where there is more than one."""
+
+    def parameter(self, value: Any) -> Any:
+        """A value as the distribution has it, and as a study keeps it."""
 
     def values(self) -> tuple[Any, ...] | None:
         """All values in order, or None where there are infinitely many."""
@@ -39,17 +45,29 @@ class Dimension(Protocol):
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few values; with a single one, a constant."""
+    """One of a few values; with a single one, a constant.
+
+    Optuna takes True and 1 for one choice. Where both are there, a study has each option as JSON.
+    """
 
     options: tuple[Any, ...]
 
     def distribution(self) -> BaseDistribution | None:
         """Categorical, unless there is nothing to choose."""
-        return CategoricalDistribution(self.options) if len(self.options) > 1 else None
+        return CategoricalDistribution(tuple(map(self.parameter, self.options))) if len(self.options) > 1 else None
 
     def suggest(self, trial: BaseTrial, name: str) -> Any:
         """One of the options, from the trial where there is more than one."""
-        return trial.suggest_categorical(name, self.options) if len(self.options) > 1 else self.options[0]
+        if len(self.options) == 1:
+            return self.options[0]
+        asked = [self.parameter(option) for option in self.options]
+        return self.options[asked.index(trial.suggest_categorical(name, asked))]
+
+    def parameter(self, value: Any) -> Any:
+        """The option itself, or its JSON where Optuna would take two options for one."""
+        if len(set(self.options)) == len(self.options):
+            return value
+        return next((json.dumps(option) for option in self.options if _same(option, value)), value)
 
     def values(self) -> tuple[Any, ...]:
         """The options."""
@@ -57,7 +75,7 @@ class Choice:
 
     def contains(self, value: Any) -> bool:
         """Whether a value is one of the options; True is not 1."""
-        return any(option == value and isinstance(option, bool) == isinstance(value, bool) for option in self.options)
+        return any(_same(option, value) for option in self.options)
 
     def to_toml(self) -> Any:
         """A list, or the constant itself."""
@@ -117,6 +135,10 @@ class Range:
             return number if asked.step is None else self._value(round((number - asked.low) / asked.step))
         return self.low
 
+    def parameter(self, value: Any) -> Any:
+        """The number itself."""
+        return value
+
     def values(self) -> tuple[Any, ...] | None:
         """The steps; None for a continuous range."""
         if self.steps == 1:
@@ -167,7 +189,10 @@ def dimension(value: Any, name: str) -> Choice | Range:
     if not choices:
         raise SpaceError(f"{name} must have at least one choice, got an empty list")
     if any(not isinstance(choice, (str, bool, int, float)) for choice in choices):
-        raise SpaceError(f"{name} must be a value, a list of values or a table with low and high, got {value!r}")
+        hint = "; TOML has no null, write a text such as 'none'" if None in choices else ""
+        raise SpaceError(f"{name} must be a value, a list of values or a table with low and high, got {value!r}{hint}")
+    if torn := [choice for choice in choices if isinstance(choice, str) and SURROGATE.search(choice)]:
+        raise SpaceError(f"{name} must be of texts that UTF-8 has, got {torn[0]!r}")
     if unbounded := [choice for choice in choices if isinstance(choice, (int, float)) and not _finite(choice)]:
         raise SpaceError(f"{name} must be finite, got {unbounded[0]!r}")
     if len({(choice, isinstance(choice, bool)) for choice in choices}) != len(choices):
@@ -189,6 +214,8 @@ def _range(table: dict[str, Any], name: str) -> Range:
         raise SpaceError(f"{name}: log must be true or false, got {log!r}")
     if not low <= high:  # type: ignore[operator]
         raise SpaceError(f"{name}: low must not be above high, got {low} and {high}")
+    if not _finite(high - low):  # type: ignore[operator]
+        raise SpaceError(f"{name}: a range must be no wider than {sys.float_info.max:g}, got {low} to {high}")
     if step is not None and step <= 0:
         raise SpaceError(f"{name}: step must be above 0, got {step}")
     if log and (step is not None or low <= 0):  # type: ignore[operator]
@@ -201,6 +228,11 @@ def _range(table: dict[str, Any], name: str) -> Range:
         if _decimal(float(last)) != last:  # Optuna would quietly drop the last step
             raise SpaceError(f"{name}: step must have 12 digits at most, so that steps end exactly, got {step}")
     return found
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are one choice; True is not 1."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _finite(number: float) -> bool:

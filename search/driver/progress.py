@@ -16,6 +16,8 @@ from rich.text import Text
 
 from results import Objectives, hypervolume_of
 from results.indicators import observed_bounds
+from results.names import plain_name
+from results.text import readable
 from search.engine.asker import Point
 from search.store.trials import Outcome
 from spaces import Configuration
@@ -57,6 +59,7 @@ class Progress:
         self.before = 0  # trials that were over before
         self.points: list[dict[str, float]] = []
         self.last_failure = ""
+        self.noted: dict[str, None] = {}
         self.measured, self.volume = 0, 0.0
         self.started = self.printed = time.monotonic()
         live = console.is_terminal and not quiet
@@ -97,6 +100,8 @@ class Progress:
         if outcome.state == "completed":
             known = {**costs, **outcome.metrics}
             self.points.append({name: float(known[name]) for name in self.objectives})
+        for sentence in outcome.notes:
+            self.note(sentence)
         if outcome.error:
             self.last_failure = f"trial {number} failed: {outcome.error}"
         if self.live is None and not self.quiet:
@@ -109,6 +114,12 @@ class Progress:
         if time.monotonic() - self.printed >= PLAIN_EVERY_S:
             self.printed = time.monotonic()
             self._say(self.line())
+
+    def note(self, sentence: str) -> None:
+        """Show a sentence, the first time: on a terminal above the live display."""
+        if sentence not in self.noted and not self.quiet:
+            self._say(f"note: {sentence}")
+        self.noted[sentence] = None
 
     def _say(self, text: str) -> None:
         """One line as it is: a failure's reason may hold brackets, which are no markup."""
@@ -141,18 +152,19 @@ class Progress:
         """The best point of each objective, by the objective's name; ties broken by the others in turn."""
         if not self.points:
             return dict.fromkeys(self.objectives, "-")
+        plain = {name: plain_name(name) for name in self.objectives}
         signs = {name: 1.0 if direction == "minimize" else -1.0 for name, direction in self.objectives.items()}
         ends = {}
         for name in self.objectives:
             order = [name, *(other for other in self.objectives if other != name)]
             best = min(self.points, key=lambda point: [signs[each] * point[each] for each in order])
-            others = ", ".join(f"{each} {_value(each, best[each])}" for each in self.objectives if each != name)
+            others = ", ".join(f"{plain[each]} {_value(each, best[each])}" for each in self.objectives if each != name)
             ends[name] = _value(name, best[name]) + (f" ({others})" if others else "")
         return ends
 
     def line(self) -> str:
         """Where the run stands, in one line."""
-        ends = "; ".join(f"best {name} {text}" for name, text in self.ends().items())
+        ends = "; ".join(f"best {plain_name(name)} {text}" for name, text in self.ends().items())
         return (
             f"{self.done}/{self.trials} trials, {len(self.running)} running, {self.states['failed']} failed, "
             f"{_duration(self.time_left())} left, hypervolume {self.hypervolume():.4f}, "
@@ -168,7 +180,7 @@ class Progress:
             ("failed", f"{self.states['failed']}"),
             ("time left", _duration(self.time_left())),
             ("hypervolume", f"{self.hypervolume():.4f}"),
-            *((f"best {name}", text) for name, text in self.ends().items()),
+            *((f"best {plain_name(name)}", text) for name, text in self.ends().items()),
         ]
         for name, value in facts:
             table.add_row(name, value, "")
@@ -182,13 +194,13 @@ class Progress:
 
 def _short(candidate: Point) -> str:
     if isinstance(candidate, Configuration):
-        return ", ".join(f"{name}={value}" for name, value in candidate.values)
+        return readable(", ".join(f"{name}={value}" for name, value in candidate.values), 200)
     widths = "-".join(map(str, candidate.widths))
     return f"{candidate.backbone} {widths} {candidate.activation} @ {candidate.placement}"
 
 
 def _value(name: str, value: float) -> str:
-    return f"{value:,.0f}" if name in ("params", "macs") else f"{value:.4g}"
+    return f"{value:,.0f}" if name in ("params", "macs") and value >= 100 else f"{value:.4g}"
 
 
 def _duration(seconds: float) -> str:

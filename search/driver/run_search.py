@@ -138,6 +138,7 @@ class Prepared:
     data: Data | None
     first: tuple[Point, ...]
     given: tuple[optuna.trial.FrozenTrial, ...]
+    folder: str
 
     def costs(self, candidate: Any) -> dict[str, int]:
         """What is known of a candidate before it is trained; nothing of a configuration.
@@ -157,9 +158,10 @@ def prepare(spec: Spec) -> Prepared:
     Raises:
         LeniSearchError: as `run`.
     """
-    gpus = spec.gpus()
+    gpus, here = spec.gpus(), str(Path.cwd())
     if spec.evaluator:
         load_function(spec.evaluator)
+        os.chdir(here)  # where the module has left it while it was imported
     check_trackers(spec.loggers)
     space = spec.search_space()
     enqueued = read_candidates(spec.enqueue, space) if spec.enqueue else ()
@@ -170,7 +172,7 @@ def prepare(spec: Spec) -> Prepared:
     if database := spec.database_address():
         check_database(database)
     first = (*spec.only_candidates(), *enqueued, *references)
-    return Prepared(gpus, None if spec.evaluator else _load(spec), first, tuple(given))
+    return Prepared(gpus, None if spec.evaluator else _load(spec), first, tuple(given), here)
 
 
 def _load(spec: Spec) -> Data:
@@ -236,9 +238,11 @@ def _search(
         searcher = _searcher(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
         progress.recall(searcher)
         with progress:
+            for sentence in spec.ignored():
+                progress.note(sentence)
             tune_trials(
                 searcher,
-                settings=_settings(spec, folder, prepared.gpus, stops=searcher.stopper is not None),
+                settings=_settings(spec, folder, prepared, stops=searcher.stopper is not None),
                 arrays=prepared.data.to_arrays() if prepared.data else None,
                 resources={"cpu": spec.cpus_per_trial, "gpu": prepared.gpus},
                 folder=folder.ray,
@@ -262,7 +266,8 @@ def _search(
         ) from None
     finally:
         if writable:
-            _close(folder, store, writer, {**facts, "ended": ended})
+            notes = [*spec.ignored(), *store.notes()]
+            _close(folder, store, writer, {**facts, "ended": ended, **({"notes": notes} if notes else {})})
             finish(tracked, console)
         store.close()
 
@@ -283,7 +288,7 @@ def _facts(spec: Spec, store: StudyStore, at_once: int) -> Mapping[str, Any]:
     return environment(
         seed=spec.seed,
         objectives=spec.directions(),
-        chosen=spec.search_space().columns(),
+        chosen=spec.columns(),
         data=spec.data,
         trials=spec.trials,
         slots=at_once,
@@ -332,14 +337,16 @@ def _searcher(
     return searcher
 
 
-def _settings(spec: Spec, folder: RunFolder, gpus: float, *, stops: bool) -> TrialSettings:
+def _settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: bool) -> TrialSettings:
     return TrialSettings(
         spec.recipe(),
         threads=max(1, int(spec.cpus_per_trial)),
-        gpu=gpus > 0,
+        gpu=prepared.gpus > 0,
         evaluator=spec.evaluator,
-        objectives=tuple(name for name in spec.directions() if name not in KNOWN),
-        import_path=tuple(sys.path),
+        objectives=tuple(spec.directions()),
+        columns=spec.columns(),
+        folder=prepared.folder,
+        import_path=tuple(str(Path(prepared.folder, part)) for part in sys.path),
         slice_s=0.0 if spec.loggers else SHORT_SLICE_S if stops else SLICE_S,
         checkpoints=spec.checkpoint_address() or str(folder.checkpoints),
         checkpoint_s=spec.checkpoint_s,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ray.tune.search import Searcher
@@ -209,7 +209,8 @@ class StudySearcher(Searcher):
         self.judge(trial_id, result)
         epochs = {"epochs": len(task.curve), "seeds": len(task.seeds)}
         if "metrics" in result:
-            self._end(trial_id, self._completed(task, dict(result["metrics"])))
+            outcome = self._completed(task, dict(result["metrics"]))
+            self._end(trial_id, replace(outcome, notes=tuple(result.get("notes", ()))))
         elif result.get("error"):
             if "OutOfMemoryError" in result["error"] and self.gpus > 0 and not task.alone:
                 self._postpone(trial_id)

@@ -21,9 +21,17 @@ from search.store.checkpoints import Checkpoints
 from search.store.secrets import masked
 from search.training.cpus import usable_cpus
 from search.training.data import Data
-from search.training.evaluator import Evaluation, FunctionEvaluator, FunctionRun, TrainingEvaluator, TrainingRun
+from search.training.evaluator import (
+    Evaluation,
+    FunctionEvaluator,
+    FunctionRun,
+    TrainingEvaluator,
+    TrainingRun,
+    failure_sentence,
+)
 from search.training.latency import latency_ms
 from search.training.recipe import Recipe
+from search.training.surroundings import Surroundings
 from spaces import Candidate, Configuration
 from spaces.exported import state_on_cpu
 
@@ -39,7 +47,10 @@ class TrialSettings:
         threads: torch's, as many as the CPUs that a trial was given.
         gpu: whether a trial was given a share of a GPU.
         evaluator: a user's `module:function`, None to train.
-        objectives: what a user's function has to return a finite number for; latency_ms is measured where it is one.
+        objectives: columns that a user's function has to return a finite number for; latency_ms is measured where it is
+            one.
+        columns: of the records, that say what was tried.
+        folder: where the command was started, which relative paths in a user's function mean.
         import_path: the driver's sys.path, where a user's module is found; Ray itself passes only parts of it on.
         slice_s: seconds of training between two reports, each of which costs a round trip to the driver.
         checkpoints: address of `Checkpoints`, None to keep no state.
@@ -53,6 +64,8 @@ class TrialSettings:
     gpu: bool
     evaluator: str | None = None
     objectives: tuple[str, ...] = ("accuracy",)
+    columns: tuple[str, ...] = ()
+    folder: str | None = None
     import_path: tuple[str, ...] = ()
     slice_s: float = 1.0
     checkpoints: str | None = None
@@ -81,7 +94,11 @@ class TrialActor(tune.Trainable):
         self.checkpoints = Checkpoints(settings.checkpoints) if settings.checkpoints else None
         self.evaluator: TrainingEvaluator | FunctionEvaluator
         if arrays is None:
-            self.evaluator = FunctionEvaluator(str(settings.evaluator), settings.recipe, (0,), settings.objectives)
+            path = str(settings.evaluator)
+            self.evaluator = FunctionEvaluator(
+                path, settings.recipe, (0,), settings.objectives, settings.columns,
+                Surroundings(settings.folder, path.partition(":")[0]),
+            )  # fmt: skip
         else:
             self.evaluator = TrainingEvaluator(Data.from_arrays(arrays), settings.recipe, (0,), self.device)
         self._begin(config)
@@ -122,21 +139,23 @@ class TrialActor(tune.Trainable):
 
         Returns:
             "curve": new points of the learning curve; "done"; and with it "metrics" as pairs (Tune flattens mappings),
-            or "error" with the reason why there are none. A failure of the evaluation is a result, not a crash: the
-            actor lives on.
+            or "error" with the reason why there are none, and "notes". A failure of the evaluation is a result, not a
+            crash: the actor lives on.
         """
         started = time.monotonic()
         done, error = False, ""
         try:
             running = self.running or self._start()
             while True:
-                done = next(running, None) is None
+                done = next(running, None) is None or (isinstance(running, FunctionRun) and running.done)
                 if done or time.monotonic() - started >= self.settings.slice_s:
                     break
             if done and isinstance(running, TrainingRun):
                 self._finish(running)
-        except Exception as failure:  # noqa: BLE001 - whatever a network or a user's function raises fails its trial alone
-            done, error = True, _sentence(failure)
+        except BaseException as failure:  # whatever a network or a user's function raises fails its trial alone
+            if hasattr(failure, "ray_terminate_msg"):  # Ray ends this process
+                raise
+            done, error = True, masked(failure_sentence(failure))
         if self.running is not None:
             self.evaluation = self.running.evaluation
         self.worked_s += time.monotonic() - started
@@ -149,6 +168,7 @@ class TrialActor(tune.Trainable):
             }
         if done:
             report |= {"error": error} if error else {"metrics": list(self._metrics().items())}
+            report |= {"notes": self.evaluation.notes} if self.evaluation.notes else {}
             self.running = None
         else:
             self._save()
@@ -199,9 +219,3 @@ class TrialActor(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """See `save_checkpoint`."""
-
-
-def _sentence(failure: Exception) -> str:
-    """The failure in one line."""
-    text = masked(" ".join(str(failure).split())) or "no message"
-    return f"{type(failure).__name__}: {text}"[:500]

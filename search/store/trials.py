@@ -12,7 +12,7 @@ import math
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from leni.errors import StorageError
+from results.names import parameter_column, plain_name
 from search.store.postgres import with_driver
 from search.store.secrets import masked
 from search.store.sqlite import open_storage, quicken
@@ -47,9 +48,11 @@ class Outcome:
 
     Attributes:
         state: completed, stopped or failed.
-        metrics: what was measured: accuracy (0..1), epochs, seeds, wall_s, device, and what an evaluator adds.
+        metrics: what was measured, by column of the records: accuracy (0..1), epochs, seeds, wall_s, device, and what
+            an evaluator adds.
         curve: one mapping an epoch (and a seed): epoch, accuracy, loss, and seed.
         error: why it failed; empty otherwise.
+        notes: what of an evaluator's results no record can hold, a sentence each.
         interrupted: whether it failed only because the run ended, so that a resumed run goes on with it.
     """
 
@@ -57,6 +60,7 @@ class Outcome:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     curve: Sequence[Mapping[str, Any]] = ()
     error: str = ""
+    notes: Sequence[str] = ()
     interrupted: bool = False
 
 
@@ -65,7 +69,7 @@ class StudyStore:
 
     Args:
         database: path of a SQLite file, or an address such as `postgresql://user@host/name`.
-        objectives: "maximize" or "minimize" by name; a trial's values are in this order.
+        objectives: "maximize" or "minimize" by column of the records; a trial's values are in this order.
         name: of the study in that database.
         patience_s: how long a database that does not answer is waited for.
         lock: whether a SQLite file is locked; not where the file system has no locks.
@@ -99,10 +103,13 @@ class StudyStore:
                     raise StorageError(f"the database holds a study {self.name!r} of other objectives")
                 return study._study_id
         study_id = self.storage.create_new_study(directions, self.name)
-        self.storage.set_study_user_attr(study_id, "objectives", self.objectives)
+        names = [plain_name(column) for column in self.objectives]
+        self.storage.set_study_user_attr(
+            study_id, "objectives", dict(zip(names, self.objectives.values(), strict=True))
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            load_study(study_name=self.name, storage=self.storage).set_metric_names(list(self.objectives))
+            load_study(study_name=self.name, storage=self.storage).set_metric_names(names)
         return study_id
 
     def _patiently(self, action: Callable[[], T]) -> T:
@@ -175,6 +182,7 @@ class StudyStore:
             "metrics": dict(outcome.metrics),
             "curve": _finite(outcome.curve),
             "error": outcome.error,
+            **({"notes": list(outcome.notes)} if outcome.notes else {}),
             **({"interrupted": True} if outcome.interrupted else {}),
         }
         attempts: list[int] = []
@@ -244,7 +252,12 @@ class StudyStore:
         A candidate that was trained again from further seeds has one completed row, its first, with all of its seeds;
         rows of the others say "extended" and stay out of fronts.
         """
-        return _merged(self.ended())
+        return _merged(self.ended(), objectives=self.objectives)
+
+    def notes(self) -> list[str]:
+        """What no record could hold of an evaluator's results, each sentence once."""
+        ends = (trial.user_attrs.get("result", CUT_OFF) for trial in self.ended())
+        return list(dict.fromkeys(note for result in ends for note in result.get("notes", ())))
 
     def curves(self) -> list[dict[str, Any]]:
         """One row an epoch of a seed: number, seed, epoch, accuracy (0..1), loss."""
@@ -320,11 +333,11 @@ def _finite(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _merged(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
+def _merged(trials: Sequence[FrozenTrial], *, objectives: Collection[str]) -> list[dict[str, Any]]:
     """A row a trial, those of the same candidate with other seeds put together in the first of them."""
     rows, first = [], dict[str, tuple[dict[str, Any], set[int]]]()
     for trial in trials:
-        row, seeds = _record(trial), set(trial.user_attrs.get("seeds", ()))
+        row, seeds = _record(trial, objectives), set(trial.user_attrs.get("seeds", ()))
         rows.append(row)
         if row["state"] != "completed" or "accuracies" not in row:
             continue
@@ -338,17 +351,19 @@ def _merged(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
     return rows
 
 
-def _record(trial: FrozenTrial) -> dict[str, Any]:
+def _record(trial: FrozenTrial, objectives: Collection[str]) -> dict[str, Any]:
     """One row from one trial."""
     result = trial.user_attrs.get("result", CUT_OFF)
     start, end = trial.datetime_start, trial.datetime_complete
     metrics = {
-        name: json.dumps(value) if isinstance(value, list) else value for name, value in result["metrics"].items()
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
+        for name, value in result["metrics"].items()
     }
     return {
         "number": trial.number,
         "state": STATES[trial.state],
-        **candidate_of(trial).columns(),
+        **dict.fromkeys(objectives),
+        **_candidate_columns(candidate_of(trial), objectives),
         "params": trial.user_attrs.get("params"),
         "macs": trial.user_attrs.get("macs"),
         "wall_s": (end - start).total_seconds() if start and end else None,
@@ -356,3 +371,10 @@ def _record(trial: FrozenTrial) -> dict[str, Any]:
         "started_at": start.astimezone(UTC) if start else None,
         **metrics,
     }
+
+
+def _candidate_columns(candidate: Candidate | Configuration, objectives: Collection[str]) -> dict[str, Any]:
+    """What was tried, by column of the records."""
+    if isinstance(candidate, Candidate):
+        return candidate.columns()
+    return {parameter_column(name, taken=objectives): value for name, value in candidate.values}

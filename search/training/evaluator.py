@@ -5,36 +5,43 @@ A user's evaluator is `module:function`, called as function(config, report), onc
     def evaluate(config: dict, report: Callable[[float], None]) -> dict: ...
 
 `config` is the candidate's fields (`Candidate.to_dict`), or the values of a space of its own, with "seed" and "epochs";
-`report(accuracy)`, called after each epoch, gives the learning curve; what is returned holds the objectives, and may
-hold "params" and "macs" where they differ from those of the candidate's own network. RReLU and dropout in it may use
-torch's global generator: it is seeded.
+`report(accuracy)`, called after each epoch, gives the learning curve; what is returned holds the objectives and what
+else is worth keeping (`search.training.metrics`), of a network of ours "params" and "macs" where they differ from what
+is known of it. RReLU and dropout in it may use torch's global generator: it is seeded.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from numbers import Integral, Real
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
 import torch
 from torch import nn
 
-from leni import registry
 from leni.errors import EvaluationError, SpecError
 from leni.user_modules import hidden_file, import_user_module
+from results.text import readable
 from search.training.data import Data
+from search.training.metrics import COUNTS, Returned, number_of, read_metrics
 from search.training.recipe import Recipe
 from search.training.replicas import ReplicaEpoch, Replicas, deviation
+from search.training.surroundings import Surroundings
 from spaces import Candidate, Configuration
 
-__all__ = ["Evaluation", "FunctionEvaluator", "FunctionRun", "TrainingEvaluator", "TrainingRun", "load_function"]
+__all__ = [
+    "Evaluation",
+    "FunctionEvaluator",
+    "FunctionRun",
+    "TrainingEvaluator",
+    "TrainingRun",
+    "failure_sentence",
+    "load_function",
+]
 
 COSTS = ("params", "macs")  # known of every network of ours without its evaluation
-COUNTS = (*COSTS, "epochs", "seeds")
-NOT_MEASURED = ("number", "state", "device", "error", "started_at")  # a record's fields that no evaluator gives
 
 Point = dict[str, Any]
 
@@ -46,11 +53,13 @@ class Evaluation:
     Attributes:
         curve: an item an epoch: epoch, accuracy and loss (means over the seeds; None where there is none), and "seeds",
             a list with seed, accuracy and loss of each.
-        metrics: as a record has them; "accuracies" is a list, a value a seed.
+        metrics: by column of the records; "accuracies" is a list, a value a seed.
+        notes: what of a function's results no record can hold, a sentence each.
     """
 
     curve: list[Point] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -175,13 +184,17 @@ class FunctionEvaluator:
         path: `module:function`.
         recipe: its epochs are told to the function.
         seeds: one call each.
-        objectives: what the function has to return, but for the costs of a network of ours.
+        objectives: columns of what the function has to return, but for the costs of a network of ours.
+        taken: columns of the parameters, which are not for metrics.
+        surroundings: what is put back before each call; None to leave the process as it is.
     """
 
     path: str
     recipe: Recipe
     seeds: tuple[int, ...]
     objectives: tuple[str, ...] = ("accuracy",)
+    taken: tuple[str, ...] = ()
+    surroundings: Surroundings | None = None
 
     def start(self, candidate: Candidate | Configuration, state: Mapping[str, Any] | None = None) -> FunctionRun:
         """Begin the evaluation; a call cannot be taken up again, so any state is left unread."""
@@ -207,8 +220,7 @@ class FunctionRun:
         """Call the function, to its end.
 
         Raises:
-            EvaluationError: an objective did not come back, or something that is no finite number or that no record can
-                hold.
+            EvaluationError: an objective did not come back, or no finite number.
         """
         if self.done:
             raise StopIteration
@@ -216,77 +228,63 @@ class FunctionRun:
         curves: dict[int, list[float]] = {}
         found = [self._call(seed, curves.setdefault(seed, [])) for seed in self.evaluator.seeds]
         self.evaluation.curve = _mean_curve(curves)
-        self.evaluation.metrics = _mean_metrics(found, self.evaluator.path)
+        network = isinstance(self.candidate, Candidate)
+        self.evaluation.metrics = _mean_metrics(found, COUNTS if network else (), self.evaluator.path)
+        self.evaluation.notes = list(dict.fromkeys(note for call in found for note in call.notes))
         return self.evaluation
 
-    def _call(self, seed: int, curve: list[float]) -> dict[str, float]:
+    def _call(self, seed: int, curve: list[float]) -> Returned:
         path, candidate = self.evaluator.path, self.candidate
+        network = isinstance(candidate, Candidate)
         values = candidate.to_dict() if isinstance(candidate, Candidate) else candidate.columns()
-        costs = COSTS if isinstance(candidate, Candidate) else ()
-        needed = [name for name in self.evaluator.objectives if name not in costs]
+        needed = [name for name in self.evaluator.objectives if not (network and name in COSTS)]
 
-        def report(accuracy: float) -> None:
-            curve.append(float(accuracy))
+        def report(accuracy: Any) -> None:
+            number = number_of(accuracy)
+            curve.append(math.nan if number is None or not math.isfinite(number) else float(number))
 
+        function = load_function(path)
+        moved = self.evaluator.surroundings.restore() if self.evaluator.surroundings else ""
         torch.manual_seed(seed)
-        metrics = load_function(path)({"seed": seed, "epochs": self.evaluator.recipe.epochs, **values}, report)
-        for name in needed:
-            if not isinstance(metrics, Mapping) or name not in metrics:
-                raise EvaluationError(f"{path} must return a mapping with {name!r}, got {metrics!r}")
-        return _checked(metrics, path, _taken(candidate))
+        returned = function({"seed": seed, "epochs": self.evaluator.recipe.epochs, **values}, report)
+        kept = read_metrics(returned, path, objectives=needed, taken=self.evaluator.taken, network=network)
+        kept.notes += [f"{path}: {moved}"] if moved else []
+        return kept
 
     def state_dict(self) -> None:
         """Nothing: it starts again."""
 
 
-def _taken(candidate: Candidate | Configuration) -> set[str]:
-    """The names in a record that are not for metrics."""
-    names = {*NOT_MEASURED, *candidate.columns()}
-    if isinstance(candidate, Candidate):
-        rows = map(registry.get, registry.names())
-        names |= {*(item.name for item in fields(Candidate)), *(name for row in rows for name in row.options)}
-    return names
-
-
-def _checked(metrics: Mapping[str, Any], path: str, taken: set[str]) -> dict[str, float]:
-    """The user's metrics as plain numbers that a record can hold."""
-    plain: dict[str, float] = {}
-    for name, value in metrics.items():
-        if not isinstance(name, str) or name in taken:
-            raise EvaluationError(
-                f"{path} must not return {name!r}: a metric's name is a text, and none of the trial's own"
-            )
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-            raise EvaluationError(f"{path} must return finite numbers, got {name}={value!r}")
-        plain[name] = int(value) if isinstance(value, Integral) else float(value)
-    if not 0 <= plain.get("accuracy", 0) <= 1:
-        raise EvaluationError(f"{path} must return an accuracy in 0..1, got {plain['accuracy']}")
-    for name in COUNTS:
-        if not 1 <= plain.get(name, 1) < 2**63 or plain.get(name, 1) % 1:
-            raise EvaluationError(f"{path} must return a whole number of at least 1 as {name}, got {plain[name]}")
-    return plain
-
-
-def _mean_metrics(found: Sequence[dict[str, float]], path: str) -> dict[str, Any]:
+def _mean_metrics(found: Sequence[Returned], counts: Sequence[str], path: str) -> dict[str, Any]:
     """One call's metrics as they are; of several the means, and the deviation of the accuracy.
 
     Raises:
-        EvaluationError: one call gave other metrics than another, or another count.
+        EvaluationError: one call counted other parameters or multiply-adds than another.
     """
-    first = found[0]
     if len(found) == 1:
-        return dict(first)
-    for other in found[1:]:
-        if other.keys() != first.keys() or any(other[name] != first[name] for name in COUNTS if name in first):
-            raise EvaluationError(f"{path} must return the same metrics and counts with each seed, got {found!r}")
-    metrics: dict[str, Any] = {
-        name: value if name in COUNTS else fmean(call[name] for call in found) for name, value in first.items()
-    }
-    metrics.setdefault("seeds", len(found))
-    if "accuracy" in first:
-        accuracies = [call["accuracy"] for call in found]
+        return {**found[0].values, **found[0].ours}
+    for name in counts:
+        if len({call.values.get(name) for call in found}) > 1:
+            shown = ", ".join(str(call.values.get(name)) for call in found)
+            raise EvaluationError(f"{path} must return the same metrics and counts with each seed, got {name} {shown}")
+    names = dict.fromkeys(name for call in found for name in call.values)
+    metrics: dict[str, Any] = {name: _mean([call.values.get(name) for call in found]) for name in names}
+    metrics |= {"seeds": len(found), **{name: value for name, value in found[0].ours.items() if name == "epochs"}}
+    if all(call.values.get("accuracy") is not None for call in found):
+        accuracies = [call.values["accuracy"] for call in found]
         metrics |= {"accuracy_std": deviation(accuracies), "accuracies": accuracies}
     return metrics
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """The mean of numbers, None where one is missing; what all seeds agree in as it is, else a list, one a seed."""
+    if all(value == values[0] and type(value) is type(values[0]) for value in values[1:]):
+        return values[0]
+    numbers = [math.nan if value is None else value for value in values]
+    if not all(isinstance(number, (bool, int, float)) for number in numbers):
+        return list(values)
+    mean = sum(numbers) / len(numbers)  # fmean refuses infinities of both signs
+    return None if math.isnan(mean) else mean
 
 
 def _mean_curve(curves: Mapping[int, Sequence[float]]) -> list[Point]:
@@ -300,6 +298,15 @@ def _mean_curve(curves: Mapping[int, Sequence[float]]) -> list[Point]:
     return points
 
 
+def failure_sentence(failure: BaseException) -> str:
+    """What was raised, in one line: its type and its message."""
+    try:
+        text = " ".join(readable(str(failure), 2000).split()) or "no message"
+    except Exception as error:  # noqa: BLE001 - whatever a user's __str__ raises
+        text = f"its message raises {type(error).__name__}"
+    return readable(f"{type(failure).__name__}: {text}", 500)
+
+
 def load_function(path: str) -> Callable[..., Any]:
     """The function behind `module:function`.
 
@@ -311,10 +318,12 @@ def load_function(path: str) -> Callable[..., Any]:
         raise SpecError(f"evaluator must be written module:function, got {path!r}")
     try:
         imported = import_user_module(module)
-    except (ImportError, SyntaxError) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module does while it is imported
+        why = str(error) if isinstance(error, (ImportError, SyntaxError)) else failure_sentence(error)
         hidden = hidden_file(error.name) if isinstance(error, ImportError) and error.name else None
         hint = f"; an installed module hides {hidden}, which another name would mend" if hidden else ""
-        raise SpecError(f"evaluator {path!r}: cannot import {module}: {' '.join(str(error).split())}{hint}") from None
+        why = readable(" ".join(why.split()), 500)
+        raise SpecError(f"evaluator {path!r}: cannot import {module}: {why}{hint}") from None
     function = getattr(imported, name, None)
     if function is None:
         raise SpecError(f"evaluator {path!r}: module {module} has no function {name}")

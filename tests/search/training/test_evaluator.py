@@ -135,8 +135,9 @@ def test_a_function_of_a_space_of_its_own_gets_its_values_and_gives_its_objectiv
     assert evaluation.metrics == {"loss": 1.5, "cost": 7}
     with pytest.raises(EvaluationError, match="must return a mapping with 'time'"):
         list(returning(monkeypatch, {"cost": 1}, objectives=("cost", "time")).evaluate(point))
-    with pytest.raises(EvaluationError, match="must not return 'depth'"):
-        list(returning(monkeypatch, {"depth": 1}, objectives=("depth",)).evaluate(point))
+    taken = {"objectives": ("cost",), "taken": ("depth",)}
+    (evaluation,) = returning(monkeypatch, {"depth": 1, "cost": 2}, **taken).evaluate(point)
+    assert evaluation.metrics == {"cost": 2, "metric:depth": 1}
 
 
 @pytest.mark.parametrize("value", [None, 0.5, {}, {"accuracy": math.nan}, {"accuracy": "high"}, {"accuracy": True}])

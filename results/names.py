@@ -1,0 +1,81 @@
+"""Names of users beside names of ours: in which column of the records a parameter, an objective or a metric stands.
+
+A parameter or metric of an evaluator may have any name. It has the column of that name, unless the name is taken: by a
+column that this program writes or adds (`RESERVED`), by one of these prefixes, or, of a parameter, by an objective, and
+of a metric, by a parameter. Then its column is "param:NAME" or "metric:NAME":
+
+    parameter state          param:state
+    objective error          metric:error
+    parameter size           param:size, where size is an objective too
+    metric size              size
+
+No two names share a column, and a column leads back to its name (`plain_name`). Tables, figures and reports show plain
+names; only the frames of `results.load` and the parquet files have prefixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+__all__ = ["METRIC", "PARAMETER", "RESERVED", "SHARED", "metric_column", "parameter_column", "plain_name"]
+
+PARAMETER, METRIC = "param:", "metric:"
+
+RESERVED = frozenset(
+    {
+        "number", "state", "backbone", "widths", "activation", "placement", "lr_factor", "kernel_size", "transform",
+        "groups", "compression", "norm", "init_std", "init_slope", "decay", "accuracy", "accuracy_std", "seeds",
+        "epochs", "params", "macs", "wall_s", "device", "error", "started_at",
+        "accuracies", "replicas", "frozen", "latency_ms", "peak_memory", "traceback", "candidate",
+        "run", "why", "probability", "front", "on_front", "role", "searched", "completed", "hours", "hypervolume",
+    }
+)  # fmt: skip
+"""Columns of the schema, further ones of ours, and those that an analysis adds to a frame."""
+
+SHARED = frozenset({"accuracy", "params", "macs", "latency_ms"})
+"""Metrics that mean the same from an evaluator as from a training of ours, so that they share its column."""
+
+
+def parameter_column(name: str, *, taken: Collection[str] = ()) -> str:
+    """The column of a parameter of a user's own space.
+
+    Args:
+        name: as the space has it.
+        taken: columns of the objectives.
+
+    Example:
+        >>> parameter_column("depth"), parameter_column("state"), parameter_column("size", taken={"size"})
+        ('depth', 'param:state', 'param:size')
+    """
+    return _column(PARAMETER, name, name in RESERVED or name in taken)
+
+
+def metric_column(name: str, *, taken: Collection[str] = ()) -> str:
+    """The column of an objective or of another metric of an evaluator.
+
+    Args:
+        name: as the function returns it.
+        taken: columns of the parameters; of an objective none but those of a network, as parameters give way to it.
+
+    Example:
+        >>> metric_column("loss"), metric_column("error"), metric_column("accuracy")
+        ('loss', 'metric:error', 'accuracy')
+    """
+    return _column(METRIC, name, name in RESERVED - SHARED or name in taken)
+
+
+def plain_name(column: str) -> str:
+    """The name that a column was made from.
+
+    Example:
+        >>> plain_name("metric:error"), plain_name("depth")
+        ('error', 'depth')
+    """
+    for prefix in (PARAMETER, METRIC):
+        if column.startswith(prefix):
+            return column[len(prefix) :]
+    return column
+
+
+def _column(prefix: str, name: str, taken: bool) -> str:
+    return prefix + name if taken or name.startswith((PARAMETER, METRIC)) else name
