@@ -1,5 +1,6 @@
 """Evaluators for tests, in a module that Ray's workers can import."""
 
+import argparse
 import math
 import os
 import time
@@ -71,3 +72,35 @@ def mixed(config, report):
     first = config["x0"] / config["count"]
     second = 1 - math.sqrt(first) + 0.05 * config["count"] + offset / 2
     return {"f1": first + offset, "f2": second, "work": 2 * second}
+
+
+def any_names(config, report):
+    """Metrics whose names are ours, and of every type; it reports an epoch at a time."""
+    x = config["x"]
+    for epoch in range(3):
+        report(x * epoch / 3)
+    return {
+        "error": x, "size": 2.0 - x, "state": "fine", "number": 3, "seeds": [1, 2], "epochs": 2.5, "wall_s": 1,
+        "params": 1.5, "accuracy": 93.1, "grad_norm": float("nan"), "model": object(), "note": "caf\udce9",
+    }  # fmt: skip
+
+
+def leaving(config, report):
+    """Ends in each way that a function may end in, by the kind."""
+    if config["kind"] == "parser":
+        argparse.ArgumentParser().parse_args(["--no-such-flag"])
+    if config["kind"] == "interrupt":
+        raise KeyboardInterrupt
+    if config["kind"] == "base":
+        raise BaseException("of its own")
+    if config["kind"] == "surrogate":
+        raise ValueError("cannot open " + os.fsdecode(b"/data/caf\xe9.csv") + "\x1b[31m")
+    return {"error": 1.0, "size": float(len(os.listdir(".")))}  # noqa: PTH208
+
+
+def beside_the_command(config, report):
+    """Reads a file beside the command, and leaves folder and environment changed."""
+    rate = float(open("rates.csv").read())  # noqa: PTH123, SIM115
+    os.chdir("/")
+    seen, os.environ["LEFT_BEHIND"] = os.environ.get("LEFT_BEHIND", ""), "something"
+    return {"error": rate, "size": len(seen)}
