@@ -55,6 +55,8 @@ class Spec(BaseModel):
         download: whether files that are missing may be fetched; nothing is otherwise.
         train_size: stratified part of the training images, a count; None for all.
         image_size: side in pixels that imagefolder's images are brought to.
+        skip_broken: whether images that cannot be read are counted and left out; the first of them is an error
+            otherwise.
         split_seed: of the split into training, validation and test.
         objectives: of accuracy, params, macs, latency_ms; of an evaluator, whatever it returns, as NAME:max or
             NAME:min.
@@ -109,6 +111,7 @@ class Spec(BaseModel):
     download: bool = Field(False, strict=True)
     train_size: int | None = Field(None, ge=1, strict=True)
     image_size: int | None = Field(None, ge=1, strict=True)
+    skip_broken: bool = Field(False, strict=True)
     split_seed: int = Field(0, ge=0, lt=2**32, strict=True)
     objectives: tuple[str, ...] = ("accuracy", "params")
     min_params: int | None = Field(None, ge=1, strict=True)

@@ -42,6 +42,9 @@ def run_command(
     download: Annotated[bool | None, typer.Option("--download", help="Fetch missing files into that folder.")] = None,
     train_size: Annotated[int | None, typer.Option(help="Training images to use, stratified.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side in pixels that imagefolder's images get.")] = None,
+    skip_broken: Annotated[
+        bool | None, typer.Option("--skip-broken", help="Count images that cannot be read, and leave them out.")
+    ] = None,
     split_seed: Annotated[int | None, typer.Option(help="Of the split into training, validation and test.")] = None,
     objectives: Annotated[
         str | None, typer.Option(help="Of accuracy,params,macs,latency_ms; an evaluator's as NAME:max,NAME:min.")
@@ -106,7 +109,8 @@ def run_command(
     """Search: train candidates, and end with the front of accuracy against parameters."""
     flags: dict[str, Any] = {
         "space": space, "fix": _pairs(fix), "data": data, "data_folder": data_folder, "download": download,
-        "train_size": train_size, "image_size": image_size, "split_seed": split_seed,
+        "train_size": train_size, "image_size": image_size, "skip_broken": skip_broken,
+        "split_seed": split_seed,
         "objectives": _names(objectives), "min_params": min_params, "max_params": max_params, "min_macs": min_macs,
         "max_macs": max_macs, "trials": trials, "max_hours": max_hours, "max_gpu_hours": max_gpu_hours,
         "until_stable": until_stable, "stable_threshold": stable_threshold, "epochs": epochs, "seeds": seeds,

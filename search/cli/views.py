@@ -159,14 +159,22 @@ def data_command(
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from search.training.data import describe, names
+    from search.training.printable import printable
 
     table = Table("data", "images", "classes", "shape", "here", "where, or how to get it", box=box.SIMPLE)
+    notes: list[str] = []
     for name in names():
         info = describe(name, folder=data_folder)
         shape = "x".join(map(str, info.input_shape)) if info.input_shape else "-"
         images = f"{info.images:,}" if info.images else "-"
         found = "yes" if info.found else "no"
-        table.add_row(name, images, str(info.classes or "-"), shape, found, info.where if info.found else info.hint)
-    Console().print(table)
+        notes.extend(info.notes)
+        where = Text(printable(info.where if info.found else info.hint))
+        table.add_row(name, images, str(info.classes or "-"), shape, found, where)
+    console = Console()
+    console.print(table)
+    for note in notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)

@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from search.decide.quiet import without_optunas_lines
 from search.decide.samplers import sampler
@@ -45,6 +46,7 @@ class Plan:
         wall_s: seconds of the run, without starting up and stopping early; None likewise.
         measured: candidates whose training step was measured.
         files: what would be written.
+        notes: what of the data set is left out, a sentence each.
     """
 
     space: str
@@ -55,6 +57,7 @@ class Plan:
     wall_s: float | None
     measured: int
     files: Sequence[str]
+    notes: Sequence[str] = ()
 
     def show(self, console: Console | None = None) -> None:
         """Print it as a table."""
@@ -66,6 +69,8 @@ class Plan:
         else:
             table.add_row("a trial", f"{self.trial_s:.3g} s (a step of {self.measured} candidates measured)")
             table.add_row("in all", f"{self.wall_s:.3g} s, {self.wall_s / 3600:.3g} h, if no trial is stopped early")
+        for note in self.notes:
+            table.add_row("data", Text(note))
         for index, name in enumerate(self.files):
             table.add_row("" if index else "writes", escape(name))
         (console or Console()).print(table, highlight=False, soft_wrap=True)
@@ -90,7 +95,8 @@ def plan(spec: Spec) -> Plan:
     names = ("spec", "environment", "study", "trials", "curves", "front", "checkpoints", "ray")
     files = [str(getattr(folder, name)) for name in names]
     wall_s = None if trial_s is None else trial_s * trials / slots
-    return Plan(space.name, space.size, trials, slots, trial_s, wall_s, len(seconds), files)
+    notes = prepared.data.notes if prepared.data else ()
+    return Plan(space.name, space.size, trials, slots, trial_s, wall_s, len(seconds), files, notes)
 
 
 def slots_here(spec: Spec, gpus: float) -> int:

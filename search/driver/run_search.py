@@ -183,6 +183,7 @@ def _load(spec: Spec) -> Data:
         seed=spec.split_seed,
         train_size=spec.train_size,
         image_size=spec.image_size,
+        skip_broken=spec.skip_broken,
     )
 
 
@@ -226,9 +227,11 @@ def _search(
     quiet: bool,
 ) -> None:
     """Ask, train and tell until there is nothing left to do; whatever happens, write down what there is."""
-    facts = _facts(spec, store, at_once)
+    facts = {**_facts(spec, store, at_once), **_data_facts(prepared.data)}
     write_environment(folder.environment, {**facts, "ended": "running"})
     console = console or Console(stderr=True)
+    for note in prepared.data.notes if prepared.data and not quiet else ():
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     progress = Progress(
         trials=spec.trials, epochs=spec.epochs, objectives=spec.directions(), console=console, quiet=quiet
     )
@@ -295,6 +298,13 @@ def _facts(spec: Spec, store: StudyStore, at_once: int) -> Mapping[str, Any]:
         cpus=usable_cpus(),
         study=store.name,
     )
+
+
+def _data_facts(data: Data | None) -> Mapping[str, Any]:
+    """What was left out of the data set, where something was."""
+    if data is None or not data.notes:
+        return {}
+    return {"data_notes": list(data.notes), "images_skipped": data.skipped}
 
 
 def _searcher(

@@ -56,6 +56,7 @@ def spec_data(spec: Spec) -> Data:
         seed=spec.split_seed,
         train_size=spec.train_size,
         image_size=spec.image_size,
+        skip_broken=spec.skip_broken,
     )
 
 

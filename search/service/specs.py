@@ -136,5 +136,6 @@ def _check_data(spec: Spec) -> None:
             folder=spec.data_folder,
             train_size=spec.train_size,
             image_size=spec.image_size,
+            skip_broken=spec.skip_broken,
             seed=spec.split_seed,
         )

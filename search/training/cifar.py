@@ -2,10 +2,10 @@
 
 torchvision's classes accept only files with the published checksums, and unpickle them without restriction. Here the
 content is checked instead (keys, types, shapes, range of the labels), so a part or a variant of the set in the same
-form can be used, and the unpickler builds numpy arrays and nothing else: a file cannot run code.
+form can be used. What a file may build are arrays of integers, by way of two classes of this module: numpy's own way
+(`ndarray.__setstate__`) trusts its input, and a damaged file can make it read and write memory that it does not own.
 """
 
-import codecs
 import io
 import pickle
 from collections.abc import Callable
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leni.errors import DataError
+from search.training.printable import printable
 from search.training.raw import Labelled, Raw, in_memory, numbered
 
 _SIDE = 32
@@ -74,6 +75,7 @@ def _read_batch(path: Path, form: CifarForm) -> tuple[NDArray[np.uint8], NDArray
         found = sorted(map(str, batch)) if isinstance(batch, dict) else type(batch).__name__
         raise DataError(f"{path} holds {found}, where a dictionary with 'data' and '{form.label_key}' is expected.")
     pixels, values = batch["data"], batch[form.label_key]
+    pixels = pixels.values if isinstance(pixels, _Array) else pixels
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (_PIXELS,):
         found = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise DataError(f"{path} has pixels of the form {found}, where uint8 (images, {_PIXELS}) is expected.")
@@ -110,28 +112,70 @@ def _unpickle(path: Path) -> Any:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that knows numpy's arrays and refuses every other global."""
+    """An unpickler that knows arrays of integers and refuses every other global."""
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
-        """The constructor behind a global of the file; UnpicklingError for any that does not belong to an array."""
-        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            return _empty_array
-        if (module, name) == ("numpy", "ndarray"):
-            return np.ndarray
-        if (module, name) == ("numpy", "dtype"):
-            return _dtype
-        if (module, name) == ("_codecs", "encode"):
-            return codecs.encode  # how Python 3 writes bytes in the old protocol
-        raise pickle.UnpicklingError(f"it names {module}.{name}, and a data set holds arrays alone")
+        """What stands for a global of the file; UnpicklingError for any that does not belong to an array."""
+        core = module.replace("_core", "core")
+        known: dict[tuple[str, str], Callable[..., Any]] = {
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _Type,
+            ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+            ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+            ("_codecs", "encode"): _encode,
+        }
+        if (core, name) not in known:
+            raise pickle.UnpicklingError(
+                f"it names {printable(module)}.{printable(name)}, and a data set holds arrays alone"
+            )
+        return known[core, name]
 
 
-def _empty_array(kind: type, shape: tuple[int, ...], code: bytes | str) -> NDArray[Any]:
-    """The array that numpy's own _reconstruct gives; the pickle then fills it through __setstate__."""
-    if kind is not np.ndarray:
+class _Type:
+    """A pickled data type: an integer or a truth value of 1 to 8 bytes."""
+
+    def __init__(self, code: str, align: object = False, copy: object = False) -> None:
+        if code not in ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "b1"):
+            raise pickle.UnpicklingError(f"it holds values of the type {code!r}, where integers are expected")
+        self.values = np.dtype(code)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state[1] in ("<", ">"):  # the byte order; of the rest, nothing applies to integers
+            self.values = self.values.newbyteorder(state[1])
+
+
+class _Array:
+    """A pickled array; `values` is filled from its state."""
+
+    values: NDArray[Any]
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        shape, kind, fortran, content = state[-4:]  # before these four, the form's version
+        self._fill(content, kind, shape, "F" if fortran else "C")
+
+    def _fill(self, content: bytes | str, kind: _Type, shape: tuple[int, ...], order: str) -> None:
+        if not isinstance(kind, _Type) or order not in ("C", "F"):
+            raise pickle.UnpicklingError("it holds an array that is none of integers")
+        raw = content.encode("latin1") if isinstance(content, str) else bytes(content)
+        self.values = np.frombuffer(raw, kind.values).reshape(shape, order="F" if order == "F" else "C")
+
+
+def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes | str) -> _Array:
+    """An array that is yet to be filled, as numpy's function of this name gives one to pickles of protocols 0 to 4."""
+    if kind is not _Array:
         raise pickle.UnpicklingError(f"it builds an array of the type {kind}")
-    return np.ndarray(shape, np.uint8)
+    return _Array()
 
 
-def _dtype(code: str, align: int, copy: int) -> np.dtype[Any]:
-    """A data type of its own; the integers that old files hold are not numpy's booleans any more."""
-    return np.dtype(code, align=bool(align), copy=bool(copy))
+def _from_buffer(content: bytes, kind: _Type, shape: tuple[int, ...], order: str) -> _Array:
+    """A filled array, as numpy's function of this name gives one to pickles of protocol 5."""
+    array = _Array()
+    array._fill(content, kind, shape, order)
+    return array
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """The bytes that Python 3 writes as text in the old protocols, always as latin-1."""
+    if encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"it holds text in the encoding {encoding!r}")
+    return text.encode("latin1")

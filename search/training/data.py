@@ -11,8 +11,8 @@ To add a data set, see `search/training/datasets.py`.
 """
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ import torch
 
 from leni.errors import DataError
 from search.training.datasets import SOURCES, Source, fetch, source
-from search.training.imagefolder import folder_parts, list_images
+from search.training.imagefolder import describe_folder
 from search.training.memory import require_memory
-from search.training.raw import Labelled, Raw
+from search.training.printable import printable
+from search.training.raw import Labelled, Raw, Taken
 from search.training.splits import Indices, split, subset
 
 _PARTS = ("train", "validation", "test")
@@ -49,6 +50,8 @@ class Data:
         mean: of each channel of the training part, in units where white is 1.
         std: the standard deviation, likewise; 1 for a channel that is constant, so that it can be divided by.
         augmentation: what `search.training.augment` should do: "none", "crop" or "crop-flip".
+        notes: what the user should know of the set, such as what of its folder was left out, a sentence each.
+        skipped: images that could not be read and were left out.
     """
 
     name: str
@@ -60,12 +63,12 @@ class Data:
     validation: Part
     test: Part
     augmentation: str
+    notes: tuple[str, ...] = ()
+    skipped: int = 0
 
     def to_arrays(self) -> dict[str, Any]:
         """Numpy arrays that share this object's memory, and plain values; an object store holds them without a copy."""
-        result: dict[str, Any] = {
-            field: getattr(self, field) for field in ("name", "classes", "input_shape", "mean", "std", "augmentation")
-        }
+        result = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _PARTS}
         for name in _PARTS:
             part: Part = getattr(self, name)
             result[f"{name}_images"], result[f"{name}_labels"] = part.images.numpy(), part.labels.numpy()
@@ -89,6 +92,7 @@ class DatasetInfo:
         input_shape: (C, H, W); None for imagefolder, whose images take the size asked for.
         where: the place of the files, or "" where they were not found.
         hint: what to do then, or "" where they were found.
+        notes: what of the folder is left out, a sentence each.
     """
 
     name: str
@@ -98,6 +102,7 @@ class DatasetInfo:
     found: bool
     where: str
     hint: str
+    notes: tuple[str, ...] = ()
 
 
 def names() -> tuple[str, ...]:
@@ -113,6 +118,7 @@ def load(
     seed: int = 0,
     train_size: int | None = None,
     image_size: int | None = None,
+    skip_broken: bool = False,
 ) -> Data:
     """The data set in three parts.
 
@@ -123,30 +129,40 @@ def load(
         seed: of the split, 0..2**32-1.
         train_size: images of the training part to keep, stratified; None keeps all. The other parts stay as they are.
         image_size: the side in pixels to which imagefolder's images are brought.
+        skip_broken: leave out images that cannot be read, and count them; else the first of them is an error.
 
     Raises:
         DataError: the name is unknown, an option does not fit the data set, files are missing, truncated or of another
             form, a class has too few images to be split, or the pixels would take over half of the memory.
     """
     row = source(name)
+    folder = folder and folder.expanduser()
     _check_options(row, folder, image_size)
-    place = row.find(folder)
+    place = _find(row, folder)
     if download and (place is None or row.download is None):
         fetch(row, folder)
-        place = row.find(folder)
+        place = _find(row, folder)
     if place is None:
         raise DataError(_missing(row, folder))
     raw = row.read(place, image_size)
-    where = f"{name} in {place}"
+    where = f"{name} in {printable(place)}"
     labelled, indices = _split(raw, seed, where)
     if train_size is not None:
         labels = labelled["train"].labels[indices["train"]]
         chosen = subset(labels, train_size, seed=seed, names=raw.classes, where=where)
         indices["train"] = indices["train"][chosen]
     require_memory(sum(map(len, indices.values())) * int(np.prod(raw.input_shape)), where)
-    parts = {part: _part(labelled[part], indices[part]) for part in _PARTS}
+    taken = {part: labelled[part].take(indices[part], skip_broken) for part in _PARTS}
+    parts = {part: _part(labelled[part], indices[part], taken[part]) for part in _PARTS}
+    broken = [sentence for part in _PARTS for sentence in taken[part].broken.values()]
+    if broken:
+        _require_classes(parts, raw.classes, where, broken)
+    notes = (*raw.notes, *_broken_note(broken, sum(map(len, indices.values()))))
     mean, std = channel_statistics(parts["train"].images)
-    return Data(name, len(raw.classes), raw.input_shape, mean, std, **parts, augmentation=row.augmentation)
+    return Data(
+        name, len(raw.classes), raw.input_shape, mean, std, **parts, augmentation=row.augmentation, notes=notes,
+        skipped=len(broken),
+    )  # fmt: skip
 
 
 def describe(name: str, *, folder: Path | None = None) -> DatasetInfo:
@@ -156,17 +172,20 @@ def describe(name: str, *, folder: Path | None = None) -> DatasetInfo:
         DataError: the name is unknown.
     """
     row = source(name)
-    place = row.find(folder)
-    if place is None:
-        return DatasetInfo(name, row.images, row.classes, row.input_shape, False, "", row.hint)
+    folder = folder and folder.expanduser()
     images, classes = row.images, row.classes
-    if name == "imagefolder":
-        try:
-            lists = [list_images(where) for where in folder_parts(place).values()]
-        except DataError as error:
-            return DatasetInfo(name, None, None, None, False, "", str(error))
-        images, classes = sum(len(part.paths) for part in lists), len(lists[0].classes)
-    return DatasetInfo(name, images, classes, row.input_shape, True, str(place), "")
+    notes: tuple[str, ...] = ()
+    try:
+        place = _find(row, folder)
+        if place is None:
+            hint = ": ".join(filter(None, (_no_folder(folder), row.hint)))
+            return DatasetInfo(name, images, classes, row.input_shape, False, "", hint)
+        if name == "imagefolder":
+            images, classes, note = describe_folder(place)
+            notes = (note,) if note else ()
+    except DataError as error:
+        return DatasetInfo(name, row.images, row.classes, row.input_shape, False, "", str(error))
+    return DatasetInfo(name, images, classes, row.input_shape, True, str(place), "", notes)
 
 
 def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -195,10 +214,30 @@ def _check_options(row: Source, folder: Path | None, image_size: int | None) -> 
         raise DataError(f"an image size of {image_size} was asked for, where 1 pixel is the least.")
 
 
+def _find(row: Source, folder: Path | None) -> Path | None:
+    """The place of the files; DataError where the file system does not let them be looked for."""
+    try:
+        return row.find(folder)
+    except (OSError, ValueError) as error:  # no permission, a name that is too long, or one with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{printable(folder or '')} cannot be read ({reason}).") from error
+
+
 def _missing(row: Source, folder: Path | None) -> str:
-    where = "no folder was named" if folder is None else f"they are not in {folder}"
+    where = _no_folder(folder) or ("no folder was named" if folder is None else f"they are not in {printable(folder)}")
     rest = ", or have them downloaded to a folder (--download)" if row.download else ""
     return f"the files of {row.name} were not found ({where}): {row.hint}{rest}."
+
+
+def _no_folder(folder: Path | None) -> str:
+    """What stands where a folder was named; empty where that is a folder, or nothing was named."""
+    if folder is None or folder.is_dir():
+        return ""
+    if not folder.exists():
+        return f"there is no folder {printable(folder)}"
+    archive = folder.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"))
+    kind = "an archive, which must be extracted first" if archive else "a file"
+    return f"{printable(folder)} is {kind}, not a folder"
 
 
 def _split(raw: Raw, seed: int, where: str) -> tuple[dict[str, Labelled], dict[str, Indices]]:
@@ -217,8 +256,31 @@ def _split(raw: Raw, seed: int, where: str) -> tuple[dict[str, Labelled], dict[s
     return labelled, indices
 
 
-def _part(labelled: Labelled, indices: Indices) -> Part:
-    return Part(torch.from_numpy(labelled.take(indices)), torch.from_numpy(labelled.labels[indices]))
+def _part(labelled: Labelled, indices: Indices, taken: Taken) -> Part:
+    """The images that could be read, and their labels."""
+    images, labels = taken.images, labelled.labels[indices]
+    if taken.broken:
+        keep = np.ones(len(labels), dtype=bool)
+        keep[list(taken.broken)] = False
+        images, labels = images[keep], labels[keep]
+    return Part(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+def _require_classes(parts: Mapping[str, Part], names: Sequence[str], where: str, broken: Sequence[str]) -> None:
+    """Refuses a data set of which a class cannot be learned, or a part is empty, without its broken images."""
+    for part, found in parts.items():
+        counts = torch.bincount(found.labels, minlength=len(names))
+        if not len(found.labels) or (part == "train" and not counts.all()):
+            name = printable(names[int(counts.argmin())])
+            raise DataError(
+                f"{where} has no image of the class '{name}' in its {part} part that can be read: {broken[0]}"
+            )
+
+
+def _broken_note(broken: Sequence[str], count: int) -> tuple[str, ...]:
+    if not broken:
+        return ()
+    return (f"{len(broken):,} of {count:,} images cannot be read and are left out, such as this one: {broken[0]}",)
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from leni.errors import DataError
 
 _UNSIGNED_BYTES = 0x08
+_GZIP = b"\x1f\x8b"  # never the start of an IDX file, which is two zero bytes
 
 
 def find_idx(folder: Path, name: str) -> Path | None:
@@ -27,7 +28,7 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[np.uint8]:
     """The array in one IDX file of unsigned bytes.
 
     Args:
-        path: the file; a name that ends in .gz is decompressed.
+        path: the file; one that starts as a gzip file does is decompressed, whatever its name.
         dimensions: how many the array must have (3 for images, 1 for labels).
 
     Returns:
@@ -58,9 +59,10 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[np.uint8]:
 
 
 def _bytes_of(path: Path) -> bytes:
-    """All bytes of the file, decompressed where its name ends in .gz."""
+    """All bytes of the file, decompressed where they are those of a gzip file."""
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        content = path.read_bytes()
+        return gzip.decompress(content) if content.startswith(_GZIP) else content
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is not a whole gzip file ({error}): it is truncated or corrupt.") from error
     except OSError as error:

@@ -1,72 +1,68 @@
-"""Reads a folder of images, one sub-folder a class: what is there first, the pixels of those that are wanted later.
+"""Reads a folder of images, one sub-folder per class: what is there first, the pixels of those that are wanted later.
 
-The images are brought to one size as torchvision does it: the shorter side is resized to `size` (bilinear, smoothed),
-then the centre is cut out.
+A folder may be cut into parts by its user: `train`, with `val` (or `valid`, `validation`) and `test` beside it. What
+counts as an image, and what is passed over, is in `search.training.listing`; what a file becomes in
+`search.training.decoding`.
+
+No picture is in two parts or under two classes, see `search.training.copies`.
 """
 
-import struct
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leni.errors import DataError
-from search.training.cpus import usable_cpus
-from search.training.raw import Labelled, Raw
+from search.training.copies import without_copies
+from search.training.decoding import decode
+from search.training.left_out import LeftOut
+from search.training.listing import ImageList, list_images, sub_folders
+from search.training.printable import printable
+from search.training.raw import Labelled, Raw, Taken
 
-_EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB", "La", "RGBa")
+__all__ = ["describe_folder", "find_folder", "folder_parts", "read_folder"]
 
-
-@dataclass(frozen=True)
-class ImageList:
-    """The images of one folder: their paths, their labels (N,), and the names of the classes in order."""
-
-    classes: tuple[str, ...]
-    paths: tuple[Path, ...]
-    labels: NDArray[np.int64]
-
-
-def list_images(folder: Path) -> ImageList:
-    """What FOLDER/CLASS/... holds, sorted by class and path, without opening an image.
-
-    Raises:
-        DataError: there is no such folder, it has fewer than two class folders, or one of them holds no image.
-    """
-    from torchvision.datasets import ImageFolder
-    from torchvision.datasets.folder import IMG_EXTENSIONS
-
-    try:
-        found = ImageFolder(folder, allow_empty=True)
-    except FileNotFoundError:
-        raise DataError(f"{folder} holds no class folders, where {folder}/CLASS/IMAGE.png is expected.") from None
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read ({error}).") from error
-    if len(found.classes) < 2:
-        raise DataError(f"{folder} holds one class folder, '{found.classes[0]}', where at least two are needed.")
-    labels = np.array(found.targets, dtype=np.int64)
-    counts = np.bincount(labels, minlength=len(found.classes))
-    if not counts.all():
-        empty = folder / found.classes[int(counts.argmin())]
-        raise DataError(f"{empty} holds no image; files ending in {', '.join(IMG_EXTENSIONS)} are read.")
-    return ImageList(tuple(found.classes), tuple(Path(path) for path, _ in found.samples), labels)
+PART_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
 
 
 def folder_parts(folder: Path) -> dict[str, Path]:
     """Which sub-folder is which part; only {"train": folder} where the folder holds the classes itself.
 
-    With train/ and one of val/ and test/, that one is the test part. With all three, val/ is the validation part,
-    unless test/ has no class folders (ImageNet's has no labels): then it is left out, and val/ is the test part.
+    The names are those of `PART_NAMES`, in any case. With train and one of validation and test, that one is the test
+    part. With all three, each is what it is called, unless test has no class folders (ImageNet's has no labels): then
+    it is left out, and validation is the test part. A folder with nothing but train has no test part.
+
+    Raises:
+        DataError: the folder cannot be read, or two sub-folders are the same part (val and valid).
     """
-    train, val, test = (folder / name for name in ("train", "val", "test"))
-    if not train.is_dir() or not (val.is_dir() or test.is_dir()):
+    folders = sub_folders(folder)
+    found: dict[str, Path] = {}
+    for path in folders:
+        part = PART_NAMES.get(path.name.lower())
+        if part in found:
+            raise DataError(
+                f"{printable(folder)} holds {printable(found[part].name)} and {printable(path.name)}, where the "
+                f"{part} part is one folder."
+            )
+        if part is not None:
+            found[part] = path
+    if "train" not in found or (len(found) == 1 and len(folders) > 1):
         return {"train": folder}
-    if not val.is_dir():
-        return {"train": train, "test": test}
-    if not test.is_dir() or not any(entry.is_dir() for entry in test.iterdir()):
-        return {"train": train, "test": val}
-    return {"train": train, "validation": val, "test": test}
+    if "test" in found and "validation" in found and not sub_folders(found["test"]):
+        del found["test"]
+    if "test" not in found and "validation" in found:
+        found["test"] = found.pop("validation")
+    return {part: found[part] for part in ("train", "validation", "test") if part in found}
 
 
 def find_folder(folder: Path | None) -> Path | None:
@@ -74,58 +70,52 @@ def find_folder(folder: Path | None) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
+def describe_folder(place: Path) -> tuple[int, int, str]:
+    """How many images and classes a folder has, before copies are looked for, and what is left out, as a sentence.
+
+    Raises:
+        DataError: as `read_folder`, but for the size.
+    """
+    lists, left_out = _lists(place)
+    return sum(len(images.paths) for images in lists.values()), len(lists["train"].classes), left_out.sentence()
+
+
 def read_folder(place: Path, size: int | None) -> Raw:
     """The parts, their images to be decoded at `size` x `size` pixels.
 
     Raises:
-        DataError: no size was given, a part cannot be listed, or the parts have different classes.
+        DataError: no size was given, a part cannot be listed, the parts have different classes, or a class has no
+            image beside copies of others.
     """
     if size is None:
-        raise DataError(f"the images in {place} may be of any size: an image size in pixels must be given with them.")
+        raise DataError(
+            f"the images in {printable(place)} may be of any size: an image size in pixels must be given with them."
+        )
+    lists, left_out = _lists(place)
+    lists = without_copies(lists, left_out)
+    parts = {part: _labelled(images, size) for part, images in lists.items()}
+    notes = (left_out.sentence(),) if left_out.counts else ()
+    return Raw(
+        lists["train"].classes, (3, size, size), parts["train"], parts.get("validation"), parts.get("test"), notes
+    )
+
+
+def _lists(place: Path) -> tuple[dict[str, ImageList], LeftOut]:
+    """The images of each part, which all have the same classes."""
     places = folder_parts(place)
-    lists = {part: list_images(where) for part, where in places.items()}
+    lists, left_out = list_images(place, places)
     classes = lists["train"].classes
     for part, where in places.items():
         if odd := set(classes).symmetric_difference(lists[part].classes):
-            raise DataError(f"{where} and {places['train']} differ in the class '{min(odd)}', where both must have it.")
-    parts = {part: _labelled(images, size) for part, images in lists.items()}
-    return Raw(classes, (3, size, size), parts["train"], parts.get("validation"), parts.get("test"))
+            raise DataError(
+                f"{printable(where)} and {printable(places['train'])} differ in the class '{printable(min(odd))}', "
+                "where both must have it."
+            )
+    return lists, left_out
 
 
 def _labelled(images: ImageList, size: int) -> Labelled:
-    return Labelled(images.labels, lambda indices: decode([images.paths[index] for index in indices], size))
+    def take(indices: NDArray[np.int64], skip_broken: bool = False) -> Taken:
+        return decode([images.paths[index] for index in indices], size, skip_broken=skip_broken)
 
-
-def decode(paths: list[Path], size: int) -> NDArray[np.uint8]:
-    """The images at `paths` as (N, 3, size, size), 0..255, red, green, blue, with a thread for each usable CPU.
-
-    Raises:
-        DataError: a file is not an image that Pillow reads, is truncated, or has more than 8 bits a channel.
-    """
-    images = np.empty((len(paths), 3, size, size), dtype=np.uint8)
-
-    def fill(row: int) -> None:
-        images[row] = _decode_one(paths[row], size)
-
-    with ThreadPoolExecutor(usable_cpus()) as pool:
-        for _ in pool.map(fill, range(len(paths))):  # raises what a thread has raised, and cancels the others
-            pass
-    return images
-
-
-def _decode_one(path: Path, size: int) -> NDArray[np.uint8]:
-    """One image as (3, size, size)."""
-    from PIL import Image
-    from torchvision.transforms import functional
-
-    try:
-        with Image.open(path) as opened:
-            mode = opened.mode
-            image = opened.convert("RGB")
-    # OSError covers files cut off and files of another kind; the others come from broken headers and chunks.
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be decoded ({error}): it is truncated, corrupt, or not an image.") from error
-    if mode not in _EIGHT_BITS:
-        raise DataError(f"{path} has the mode {mode}, where images of 8 bits a channel are expected.")
-    cut = functional.center_crop(functional.resize(image, [size]), [size])
-    return np.asarray(cut).transpose(2, 0, 1)
+    return Labelled(images.labels, take)

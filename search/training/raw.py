@@ -1,34 +1,57 @@
 """A data set as a reader hands it over: labels in memory, pixels on demand, before any split."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
+class Taken:
+    """Images uint8 (n, C, H, W), and what is wrong with those that could not be read, by their row, a sentence each."""
+
+    images: NDArray[np.uint8]
+    broken: Mapping[int, str] = field(default_factory=dict)
+
+
+class Take(Protocol):
+    """Gives the images at `indices` (n,)."""
+
+    def __call__(self, indices: NDArray[np.int64], skip_broken: bool = False) -> Taken:
+        """The images; the first that cannot be read raises a DataError, unless such images are to be skipped."""
+
+
+@dataclass(frozen=True)
 class Labelled:
-    """Labels (N,) int64, and `take(indices)`, which gives the images at those places as uint8 (n, C, H, W)."""
+    """Labels (N,) int64, and the images on demand."""
 
     labels: NDArray[np.int64]
-    take: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
+    take: Take
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A data set as its files have it: with or without a validation and a test part of its own."""
+    """A data set as its files have it: with or without a validation and a test part of its own.
+
+    Args:
+        notes: what the user should know of it, a sentence each.
+    """
 
     classes: tuple[str, ...]
     input_shape: tuple[int, int, int]
     train: Labelled
     validation: Labelled | None = None
     test: Labelled | None = None
+    notes: tuple[str, ...] = ()
 
 
 def in_memory(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Labelled:
     """Images (N, C, H, W) that have been read already, beside their labels."""
-    return Labelled(labels, images.__getitem__)
+    return Labelled(labels, lambda indices, skip_broken=False: Taken(images[indices]))
 
 
 def numbered(count: int) -> tuple[str, ...]:

@@ -55,6 +55,6 @@ def _read_mat(path: Path) -> Labelled:
         raise DataError(f"{path} has X in the form {images.dtype} {images.shape}, where uint8 (32, 32, 3, N) is right.")
     if labels.shape != (images.shape[3], 1):
         raise DataError(f"{path} has {images.shape[3]} images, and labels of shape {labels.shape}: not one for each.")
-    if not np.isin(labels, np.arange(1, 11)).all():
+    if labels.dtype.kind not in "iuf" or not np.isin(labels, np.arange(1, 11)).all():
         raise DataError(f"{path} has labels that are not in 1..10, where 10 stands for the digit 0.")
     return in_memory(np.ascontiguousarray(images.transpose(3, 2, 0, 1)), labels[:, 0].astype(np.int64) % 10)

@@ -1,4 +1,5 @@
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_train_size_out_of_range_is_named(size):
 
 def test_train_size_decodes_only_what_it_takes(write_images, monkeypatch):
     decoded = []
-    import search.training.imagefolder as room
+    import search.training.decoding as room
 
     inner = room._decode_one
     monkeypatch.setattr(room, "_decode_one", lambda path, size: (decoded.append(path), inner(path, size))[1])
@@ -210,10 +211,92 @@ def test_describe_folder_without_classes_is_not_found(tmp_path):
     info = describe("imagefolder", folder=tmp_path)
     assert not info.found
     assert "holds no class folders" in info.hint
-    assert describe("imagefolder", folder=tmp_path / "gone").hint.startswith("name a folder")
+    assert describe("imagefolder", folder=tmp_path / "gone").hint.startswith("there is no folder")
 
 
 def test_describe_opens_no_file(cifar10):
     for path in cifar10.files:
         path.write_bytes(b"")
     assert describe("cifar10", folder=cifar10.folder).found
+
+
+def _broken_set(write_images):
+    folder = write_images("set", {"a": 12, "b": 12})
+    for name in ("a/3.png", "b/5.png", "b/7.png"):
+        (folder / name).write_bytes(b"<html>" + name.encode())
+    return folder
+
+
+def test_load_skips_broken_images_when_told_to_and_counts_them(write_images):
+    folder = _broken_set(write_images)
+    with pytest.raises(DataError, match=r"(a/3|b/5|b/7)\.png is not an image"):
+        load("imagefolder", folder=folder, image_size=8)
+    data = load("imagefolder", folder=folder, image_size=8, skip_broken=True)
+    assert sum(len(getattr(data, part).labels) for part in PARTS) == 21
+    assert all(len(getattr(data, part).labels) == len(getattr(data, part).images) for part in PARTS)
+    assert data.skipped == 3
+    assert data.notes[-1].startswith("3 of 24 images cannot be read and are left out, such as this one: ")
+
+
+def test_load_skipping_broken_images_keeps_the_others_where_they_were(write_images):
+    folder = write_images("set", {"a": 12, "b": 12})
+    whole = load("imagefolder", folder=folder, image_size=8)
+    (folder / "a" / "3.png").write_bytes(b"")
+    data = load("imagefolder", folder=folder, image_size=8, skip_broken=True)
+    assert data.skipped == 1
+    for part in PARTS:
+        assert set(_part_bytes(data, part)) <= set(_part_bytes(whole, part))
+
+
+def test_load_class_without_a_readable_image_is_named(write_images):
+    folder = write_images("set", {"a": 5, "b": 5})
+    for path in (folder / "b").iterdir():
+        path.write_bytes(b"no image: " + path.name.encode())
+    with pytest.raises(DataError, match=r"set has no image of the class 'b' in its train part that can be read: .*b/"):
+        load("imagefolder", folder=folder, image_size=8, skip_broken=True)
+
+
+def test_load_says_what_is_left_out(write_images):
+    folder = write_images("set", {"a": 5, "b": 5, ".ipynb_checkpoints": 1})
+    sentence = f"Left out of {folder}: 1 hidden or system entry (.ipynb_checkpoints)."
+    assert load("imagefolder", folder=folder, image_size=8).notes == (sentence,)
+    assert describe("imagefolder", folder=folder).notes == (sentence,)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "imagefolder", "svhn", "fashion-mnist"])
+@pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        ("set.zip", r"set\.zip is an archive, which must be extracted first"),
+        ("a.png", r"a\.png is a file, not a folder"),
+    ],
+)
+def test_load_file_in_place_of_a_folder_is_named(tmp_path, name, file, complaint):
+    (tmp_path / file).touch()
+    with pytest.raises(DataError, match=complaint):
+        load(name, folder=tmp_path / file, image_size=8 if name == "imagefolder" else None)
+    assert file in describe(name, folder=tmp_path / file).hint
+
+
+@pytest.mark.parametrize("name", ["cifar10", "imagefolder", "svhn", "fashion-mnist"])
+def test_load_folder_without_permission_is_named(tmp_path, monkeypatch, name):
+    def refuse(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.stat", refuse)
+    with pytest.raises(DataError, match=r"locked cannot be read \(Permission denied\)"):
+        load(name, folder=tmp_path / "locked", image_size=8 if name == "imagefolder" else None)
+
+
+@pytest.mark.parametrize("folder", ["x" * 300, "a\0b"])
+def test_load_impossible_folder_is_one_sentence(folder):
+    with pytest.raises(DataError) as caught:
+        load("cifar10", folder=Path(folder))
+    assert str(caught.value).isprintable()
+
+
+def test_load_expands_the_users_home(write_images, monkeypatch):
+    folder = write_images("set", {"a": 5, "b": 5})
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert load("imagefolder", folder=Path("~/set"), image_size=8).classes == 2
+    assert describe("imagefolder", folder=Path("~/set")).found

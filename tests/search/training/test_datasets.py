@@ -17,7 +17,7 @@ def test_fashion_gives_what_was_written(name, request):
     for part, (images, labels) in written.parts.items():
         labelled = getattr(raw, part)
         assert np.array_equal(labelled.labels, labels)
-        assert np.array_equal(labelled.take(np.arange(len(labels))), images)
+        assert np.array_equal(labelled.take(np.arange(len(labels))).images, images)
 
 
 def test_fashion_is_found_in_torchvisions_folder_and_agrees_with_torchvision(fashion_gz):
@@ -29,7 +29,7 @@ def test_fashion_is_found_in_torchvisions_folder_and_agrees_with_torchvision(fas
     theirs, row = FashionMNIST(root, train=True), source("fashion-mnist")
     assert row.find(root) == fashion_gz.folder
     ours = row.read(fashion_gz.folder, None).train
-    assert np.array_equal(ours.take(np.arange(len(theirs)))[:, 0], theirs.data.numpy())
+    assert np.array_equal(ours.take(np.arange(len(theirs))).images[:, 0], theirs.data.numpy())
     assert ours.labels.tolist() == theirs.targets.tolist()
 
 
@@ -64,7 +64,7 @@ def test_digits_are_scikit_learns_spread_over_the_bytes():
     row, bunch = source("digits"), load_digits()
     raw = row.read(row.find(None), None)
     levels = {level: int(level * 255 / 16 + 0.5) for level in range(17)}
-    images = raw.train.take(np.arange(1797))
+    images = raw.train.take(np.arange(1797)).images
     assert images.shape == (row.images, *row.input_shape)
     assert [levels[int(level)] for level in bunch.data[7]] == images[7].ravel().tolist()
     assert np.unique(images).tolist() == sorted(levels.values())

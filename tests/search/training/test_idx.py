@@ -75,3 +75,11 @@ def test_find_idx_prefers_the_plain_file(tmp_path):
     assert find_idx(tmp_path, "x") == tmp_path / "x.gz"
     (tmp_path / "x").touch()
     assert find_idx(Path(tmp_path), "x") == tmp_path / "x"
+
+
+def test_read_idx_goes_by_the_content_not_the_name(tmp_path, idx_form):
+    array = np.random.default_rng(0).integers(0, 256, (3, 5, 2), dtype=np.uint8)
+    (tmp_path / "plain.gz").write_bytes(idx_form(array))
+    (tmp_path / "zipped").write_bytes(gzip.compress(idx_form(array)))
+    for name in ("plain.gz", "zipped"):
+        assert np.array_equal(read_idx(tmp_path / name, dimensions=3), array)

@@ -12,7 +12,7 @@ def test_read_svhn_gives_what_was_written_with_zero_for_ten(svhn):
         labelled = getattr(raw, part)
         assert 0 in labels
         assert np.array_equal(labelled.labels, labels)
-        assert np.array_equal(labelled.take(np.arange(len(labels))), images)
+        assert np.array_equal(labelled.take(np.arange(len(labels))).images, images)
 
 
 def test_read_svhn_agrees_with_torchvision(svhn, monkeypatch):
@@ -20,7 +20,7 @@ def test_read_svhn_agrees_with_torchvision(svhn, monkeypatch):
 
     monkeypatch.setattr(SVHN, "_check_integrity", lambda self: True)
     theirs, ours = SVHN(svhn.folder, split="test"), read_svhn(svhn.folder, None).test
-    assert np.array_equal(ours.take(np.arange(len(theirs))), theirs.data)
+    assert np.array_equal(ours.take(np.arange(len(theirs))).images, theirs.data)
     assert np.array_equal(ours.labels, theirs.labels)
 
 
@@ -79,4 +79,12 @@ def test_read_svhn_corrupt_file_is_named(svhn, share):
     content[int(share * len(content))] ^= 0xFF
     svhn.files[0].write_bytes(content)
     with pytest.raises(DataError, match=r"train_32x32\.mat cannot be read as a MATLAB file"):
+        read_svhn(svhn.folder, None)
+
+
+@pytest.mark.parametrize("labels", [np.array([["a"]] * 12), np.full((12, 1), np.nan), np.zeros((12, 1), np.uint8)])
+def test_read_svhn_labels_that_are_no_digits_are_named(svhn, labels):
+    images = svhn.parts["test"][0].transpose(2, 3, 1, 0)
+    savemat(svhn.files[1], {"X": images, "y": labels})
+    with pytest.raises(DataError, match=r"test_32x32\.mat has labels"):
         read_svhn(svhn.folder, None)
