@@ -30,7 +30,7 @@ class Fit:
         straight: whether it is a straight line.
         centre: (c,) means of the columns.
         mean: of the values.
-        coefficients: (c,) of the centred columns; shifts come last.
+        coefficients: (c,) of the centred columns; those of further columns come last.
         root: (c, c), whose product with its transpose is the coefficients' covariance at deviation 1.
         n: values fitted.
         squares: sum of squared deviations from the fit.
@@ -52,48 +52,53 @@ class Fit:
         """Degrees of freedom left to the deviations."""
         return self.n - 1 - len(self.coefficients)
 
-    def curve(self, x: Floats, shift: int | None = None) -> Floats:
-        """Values at x (n,), where the values of group `shift` lie (None for the first group)."""
-        return np.asarray(self.mean + self._columns(x, shift) @ self.coefficients)
+    @property
+    def further(self) -> int:
+        """How many columns beyond the spline's own the fit has; their coefficients come last."""
+        return len(self.coefficients) - _spline(np.zeros(1), self.knots, self.straight).shape[1]
 
-    def draws(self, x: Floats, normal: Floats, shift: int | None = None) -> Floats:
+    def curve(self, x: Floats, at: Floats | None = None) -> Floats:
+        """Values at x (n,), where the further columns have the values `at` (g,), zeros if not given."""
+        return np.asarray(self.mean + self.columns(x, at) @ self.coefficients)
+
+    def draws(self, x: Floats, normal: Floats, at: Floats | None = None) -> Floats:
         """Curves that might be the true one: the fit plus what its error might be.
 
         Args:
             x: (n,).
             normal: (b, c + 1) standard normal numbers times the deviation of one value.
-            shift: as in `curve`.
+            at: as in `curve`.
 
         Returns:
             (b, n).
         """
-        columns = self._columns(x, shift)
+        columns = self.columns(x, at)
         error = normal[:, :1] / np.sqrt(self.n) + normal[:, 1:] @ (columns @ self.root).T
-        return np.asarray(self.curve(x, shift) + error)
+        return np.asarray(self.curve(x, at) + error)
 
-    def _columns(self, x: Floats, shift: int | None) -> Floats:
-        """Centred columns at x."""
+    def columns(self, x: Floats, at: Floats | None = None) -> Floats:
+        """Centred columns (n, c) at x."""
         columns = np.zeros((len(x), len(self.coefficients)))
         spline = _spline(np.clip(np.asarray(x, dtype=np.float64), *self.ends), self.knots, self.straight)
         columns[:, : spline.shape[1]] = spline
-        if shift is not None:
-            columns[:, spline.shape[1] + shift] = 1.0
+        if at is not None:
+            columns[:, spline.shape[1] :] = at
         return np.asarray(columns - self.centre)
 
 
-def fit(x: Floats, y: Floats, groups: Floats | None = None) -> Fit:
+def fit(x: Floats, y: Floats, further: Floats | None = None) -> Fit:
     """The spline of least squares.
 
     Args:
         x: (n,) abscissae, n at least 1.
         y: (n,) values.
-        groups: (n, g) ones and zeros: values that lie higher or lower as a whole; None for none.
+        further: (n, g) columns that are fitted beside the spline, such as what a recipe adds; None for none.
 
     Returns:
         The fit; a column that the others make up for gets no weight.
     """
     at, straight = knots(x)
-    parts = [_spline(x, at, straight), *([groups] if groups is not None else [])]
+    parts = [_spline(x, at, straight), *([further] if further is not None else [])]
     columns = np.hstack(parts)
     centre, mean = columns.mean(axis=0), float(y.mean())
     u, s, vt = np.linalg.svd(columns - centre, full_matrices=False)

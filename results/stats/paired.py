@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from results.errors import ResultsError
-from results.stats.power import noncentrality, pairs_needed, pairs_needed_non_inferiority
+from results.stats.moderated import grid_step, rounding_variance
+from results.stats.power import noncentrality, pairs_needed, pairs_needed_moderated
 from results.stats.sign_flips import EXACT, deviation, known_differences, sign_flip_p, smallest_p, subset_means
 
 __all__ = [
@@ -149,7 +150,9 @@ def paired(
     )
 
 
-def mean_interval(differences: ArrayLike, *, level: float = 0.95, method: str = "auto", seed: int = 0) -> Interval:
+def mean_interval(
+    differences: ArrayLike, *, level: float = 0.95, method: str = "auto", seed: int = 0, step: float | None = None
+) -> Interval:
     """The mean of differences with its two-sided interval.
 
     Args:
@@ -157,10 +160,12 @@ def mean_interval(differences: ArrayLike, *, level: float = 0.95, method: str = 
         level: in (0, 1).
         method: "auto" as the head of this file says; or "sign-flip", "bca", "t".
         seed: of the bootstrap.
+        step: of the grid that accuracies lie on, 1/N for N images; None takes it from the differences.
 
     Returns:
         The interval. Of one difference, and of the sign-flip method where 2^n is too small for the level, it has no
-        ends. Where all differences are equal it is that value.
+        ends. Equal differences show no spread: their interval is Student's with the variance of rounding to the grid,
+        and has no ends where no grid is known.
 
     Raises:
         ResultsError: no difference is left, the level is no share, or the method is unknown.
@@ -170,7 +175,9 @@ def mean_interval(differences: ArrayLike, *, level: float = 0.95, method: str = 
     """
     values, tail = known_differences(differences), _tail(level)
     chosen = _method(len(values), tail, method)
-    low, high = _ends(values, tail, chosen, seed)
+    if deviation(values) == 0.0:
+        chosen = "t"
+    low, high = _ends(values, tail, chosen, seed, _least_deviation(values, step))
     return Interval(float(values.mean()), low, high, level, chosen)
 
 
@@ -237,19 +244,22 @@ def superiority(differences: ArrayLike, *, level: float = 0.95, method: str = "n
 
 
 def non_inferiority(
-    differences: ArrayLike, *, margin: float, level: float = 0.95, aim: float = 0.8, seed: int = 0
+    differences: ArrayLike, *, margin: float, level: float = 0.95, aim: float = 0.8, step: float | None = None
 ) -> Claim:
     """Whether A may be called as good as B: its one-sided lower bound is above -margin.
+
+    A t test, whose variance is at least that of rounding accuracies to a number of images; for several candidates, whose
+    variances say something of one another's, see `results.analyses.noninferiority`.
 
     Args:
         differences: (n,) of A - B, missing values are left out.
         margin: what may be lost, a share above 0, set before the data are seen; 0.002 is 0.2 points.
         level: of the bound; it is false in at most 1 - level of all claims on the edge.
         aim: power for `needed`.
-        seed: of the bootstrap.
+        step: of the grid that accuracies lie on, 1/N for N images; None takes it from the differences.
 
     Returns:
-        The claim.
+        The claim; one difference, or equal ones on no known grid, show no spread and allow none.
 
     Raises:
         ResultsError: no difference is left, or the margin is not positive.
@@ -257,12 +267,16 @@ def non_inferiority(
     values = known_differences(differences)
     if not (margin > 0 and math.isfinite(margin)):
         raise ResultsError(f"margin must be a share above 0, such as 0.002 for 0.2 points, got {margin}")
-    tail = 2.0 * _tail(level)
-    method = _method(len(values), tail, "auto")
-    bound, p = _ends(values, tail, method, seed)[0], _greater_p(values + margin, method, seed)
-    mean = float(values.mean())
-    needed = pairs_needed_non_inferiority(values, margin=margin, alpha=tail, aim=aim)
-    return Claim(len(values), mean, bound, margin, p, bool(bound > -margin), needed, method)
+    alpha = 2.0 * _tail(level)
+    n, mean = len(values), float(values.mean())
+    spread = max(deviation(values), _least_deviation(values, step))
+    if n < 2 or spread == 0.0:
+        return Claim(n, mean, -math.inf, margin, 1.0, False, None, "t")
+    error = spread / math.sqrt(n)
+    bound = mean - float(special.stdtrit(n - 1, 1.0 - alpha)) * error
+    p = float(special.stdtr(n - 1, -(mean + margin) / error))
+    needed = pairs_needed_moderated(mean + margin, spread**2, prior_freedom=0, alpha=alpha, aim=aim)
+    return Claim(n, mean, bound, margin, p, bool(bound > -margin), needed, "t")
 
 
 def _tail(level: float) -> float:
@@ -284,13 +298,18 @@ def _method(n: int, tail: float, method: str) -> str:
     return method
 
 
-def _ends(values: NDArray[np.float64], tail: float, method: str, seed: int) -> tuple[float, float]:
-    """Both ends of an interval of the mean, with `tail` beyond each."""
-    n, mean, spread = len(values), float(values.mean()), deviation(values)
-    if n == 1:
+def _least_deviation(values: NDArray[np.float64], step: float | None) -> float:
+    """Standard deviation that rounding to a grid gives a difference of two accuracies; 0 where no grid is known."""
+    if step is None:
+        step = grid_step(np.abs(values)) if np.any(values) else 0.0
+    return math.sqrt(rounding_variance(step))
+
+
+def _ends(values: NDArray[np.float64], tail: float, method: str, seed: int, least: float) -> tuple[float, float]:
+    """Both ends of an interval of the mean, with `tail` beyond each; `least` is the least standard deviation."""
+    n, mean, spread = len(values), float(values.mean()), max(deviation(values), least)
+    if n == 1 or spread == 0.0:
         return -math.inf, math.inf
-    if spread == 0.0 and method != "sign-flip":
-        return mean, mean
     if method == "sign-flip":
         means = np.sort(subset_means(values))
         beyond = math.floor(tail * 2**n + 1e-9)
@@ -304,18 +323,6 @@ def _ends(values: NDArray[np.float64], tail: float, method: str, seed: int) -> t
         rng=np.random.default_rng(seed),
     ).confidence_interval  # fmt: skip
     return float(found.low), float(found.high)
-
-
-def _greater_p(values: NDArray[np.float64], method: str, seed: int) -> float:
-    """One-sided p of "the mean is not above zero", by the method of the bound (of a bootstrap the t test)."""
-    if method == "sign-flip":
-        return sign_flip_p(values, alternative="greater", seed=seed)
-    n, mean, spread = len(values), float(values.mean()), deviation(values)
-    if n == 1:
-        return 1.0
-    if spread == 0.0:
-        return 0.0 if mean > 0 else 1.0
-    return float(stats.t.sf(mean / spread * math.sqrt(n), n - 1))
 
 
 def _wilson(share: float, n: int, level: float) -> Interval:

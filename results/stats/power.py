@@ -14,7 +14,14 @@ from scipy import optimize, special, stats
 from results.errors import ResultsError
 from results.stats.sign_flips import deviation, known_differences, smallest_p
 
-__all__ = ["noncentrality", "pairs_needed", "pairs_needed_non_inferiority", "power"]
+__all__ = [
+    "moderated_power",
+    "noncentrality",
+    "pairs_needed",
+    "pairs_needed_moderated",
+    "pairs_needed_non_inferiority",
+    "power",
+]
 
 MANY = 10_000  # pairs beyond which an answer to "how many more" is of no use
 
@@ -72,6 +79,53 @@ def pairs_needed_non_inferiority(
     if room <= 0:
         return None
     return _needed(room, deviation(values), len(values), alpha, aim, one_sided=True)
+
+
+def moderated_power(shift: float, freedom: float, *, alpha: float) -> float:
+    """How likely a one-sided (moderated) t test shows a true effect.
+
+    Args:
+        shift: true effect over the standard error of its estimate.
+        freedom: of the variance, that of the prior included.
+        alpha: one-sided level.
+    """
+    critical = float(special.stdtrit(freedom, 1.0 - alpha))
+    if shift - critical > 12.0 or not math.isfinite(critical):
+        return 1.0 if math.isfinite(critical) else 0.0
+    beyond = 1.0 - float(special.nctdtr(freedom, shift, critical))
+    # The noncentral distribution is not computed far out, where the shifted central one is close enough.
+    return beyond if math.isfinite(beyond) else float(special.stdtr(freedom, shift - critical))
+
+
+def pairs_needed_moderated(
+    effect: float, variance: float, *, prior_freedom: float, alpha: float, aim: float = 0.8
+) -> int | None:
+    """Pairs at which a one-sided moderated t test shows an effect of this size; a plan, not a promise.
+
+    Args:
+        effect: true distance from the null hypothesis, in the unit of the differences.
+        variance: of one difference.
+        prior_freedom: degrees of freedom of the prior variance, 0 for none.
+        alpha: one-sided level that the test has to meet, its correction for other tests included.
+        aim: power, in (0, 1).
+
+    Returns:
+        The least number of pairs, at least 2; None for no effect, an unknown variance, or beyond 10,000.
+    """
+    if not (effect > 0 and 0 < variance < math.inf and 0 < alpha < 1 and 0 < aim < 1):
+        return None
+
+    def enough(n: int) -> bool:
+        freedom = n - 1 + prior_freedom
+        return moderated_power(effect / math.sqrt(variance / n), freedom, alpha=alpha) >= aim
+
+    if not enough(MANY):
+        return None
+    low, high = 1, MANY  # power is too small at low, enough at high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
 
 
 def _needed(mean: float, spread: float, n: int, alpha: float, aim: float, *, one_sided: bool) -> int | None:

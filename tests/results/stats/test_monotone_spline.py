@@ -24,7 +24,7 @@ def test_fit_tells_groups_apart():
     group = np.array([[0.0], [0], [0], [1], [1], [1]])
     found = fit(x, 0.5 * x + 0.2 * group[:, 0], group)
     np.testing.assert_allclose(found.curve(x[:3]), [0.5, 1.0, 1.5])
-    np.testing.assert_allclose(found.curve(x[:3], 0), [0.7, 1.2, 1.7])
+    np.testing.assert_allclose(found.curve(x[:3], np.array([1.0])), [0.7, 1.2, 1.7])
 
 
 def test_draws_have_the_errors_of_least_squares():
