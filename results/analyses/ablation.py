@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from results.errors import RecordError
 from results.fronts import completed
 from results.notebook import notebook_html
-from results.stats.paired import holm, paired
+from results.stats.max_t import max_t, seeds_for_a_claim
+from results.stats.moderated import grid_step, rounding_variance
+from results.stats.paired import paired
 from results.stats.seeds import seed_accuracies, seed_moments
 from results.stats.sign_flips import smallest_p
 
@@ -39,7 +41,7 @@ PREFIX = "factor: "
 
 Floats = NDArray[np.float64]
 _EFFECT = (
-    "n", "points", "points_low", "points_high", "p", "p_holm", "superiority", "superiority_low", "superiority_high",
+    "n", "points", "points_low", "points_high", "p", "p_adjusted", "superiority", "superiority_low", "superiority_high",
     "wins", "verdict", "needed", "method",
 )  # fmt: skip
 
@@ -52,14 +54,15 @@ class Ablation:
         design: "one" or "factorial".
         base: the base's level of each factor.
         effects: factor, level, base, accuracy (of the level, a share), params and params_change (counts, one at a
-            time), n (seeds), points (level - base, accuracy points), points_low, points_high, p (sign-flip), p_holm,
-            superiority (P(level > base) on one more seed), superiority_low, superiority_high, wins (share of seeds),
+            time), n (seeds), points (level - base, accuracy points), points_low, points_high, p (sign-flip), p_adjusted
+            (for all comparisons, `results.stats.max_t`), superiority (P(level > base) on one more seed),
+            superiority_low, superiority_high, wins (share of seeds),
             verdict (better, worse or open), needed (seeds that would settle it), method (of the interval).
         interactions: first, second (factors), levels ("a x b"), and as effects from n on: what the two changes do
             beyond the sum of both.
         left_out: cells without a result, and effects that the plan cannot tell apart, in sentences.
         sentences: what was found, in words.
-        level: of the intervals; 1 - level is Holm's.
+        level: of the intervals; 1 - level is shared by all comparisons of a table.
     """
 
     design: str
@@ -120,7 +123,7 @@ def ablation(
     levels, cells = levels.loc[done.index], done
     changed = (levels != pd.Series(own)[levels.columns]).sum(axis=1).to_numpy()
     values = _values(cells)
-    options = {"level": level, "aim": aim, "seed": seed}
+    options = {"level": level, "aim": aim, "seed": seed, "step": grid_step(values)}
     if (changed > 1).any():
         effects, interactions, more = _factorial(levels, own, values, options)
         design = "factorial"
@@ -197,7 +200,7 @@ def _one(
 
 
 def _compared(differences: Sequence[Floats], options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A family of effects: each from its values seed by seed, with Holm's correction over all."""
+    """A family of effects: each from its values seed by seed, p-values corrected over all of them."""
     level = float(options["level"])
     rows: list[dict[str, Any]] = []
     for values in differences:
@@ -209,9 +212,11 @@ def _compared(differences: Sequence[Floats], options: Mapping[str, Any]) -> list
             "superiority_low": better.low, "superiority_high": better.high, "wins": found.wins,
             "needed": found.needed, "method": interval.method,
         })  # fmt: skip
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+    least = rounding_variance(float(options["step"]))
+    corrected = max_t(np.array(differences).reshape(len(rows), -1), least_variance=least)
+    for row, p in zip(rows, corrected, strict=True):
         settled = p <= (1.0 - level) * (1 + 1e-9)
-        row["p_holm"] = float(p)
+        row["p_adjusted"] = float(p)
         row["verdict"] = ("better" if row["points"] > 0 else "worse") if settled else "open"
         row["needed"] = pd.NA if settled or row["needed"] is None else row["needed"]
     return rows
@@ -325,28 +330,30 @@ def _sentences(effects: pd.DataFrame, interactions: pd.DataFrame, seeds: int, le
     for row in effects[effects["verdict"] != "open"].to_dict("records"):
         found.append(
             f"{row['factor']} {row['level']} instead of {row['base']}: {row['points']:+.2f} points "
-            f"[{row['points_low']:+.2f}, {row['points_high']:+.2f}], Holm p = {row['p_holm']:.2g}, "
+            f"[{row['points_low']:+.2f}, {row['points_high']:+.2f}], adjusted p = {row['p_adjusted']:.2g}, "
             f"P({row['level']} > {row['base']}) = {row['superiority']:.2f} "
             f"[{row['superiority_low']:.2f}, {row['superiority_high']:.2f}], n = {row['n']} seeds."
         )
     for row in interactions[interactions["verdict"] != "open"].to_dict("records"):
         found.append(
             f"{row['first']} and {row['second']} ({row['levels']}) together: {row['points']:+.2f} beyond their sum, "
-            f"Holm p = {row['p_holm']:.2g}."
+            f"adjusted p = {row['p_adjusted']:.2g}."
         )
     open_rows = effects[effects["verdict"] == "open"]
     if len(open_rows):
-        found.append(_open_sentence(open_rows, len(effects), seeds, level))
+        found.append(_open_sentence(open_rows, seeds, level))
     return found
 
 
-def _open_sentence(rows: pd.DataFrame, tests: int, seeds: int, level: float) -> str:
+def _open_sentence(rows: pd.DataFrame, seeds: int, level: float) -> str:
     """What is not settled, whether it could have been, and with how many seeds."""
     names = ", ".join(f"{row['factor']} {row['level']}" for row in rows.to_dict("records"))
-    least = min(1.0, smallest_p(seeds) * tests)
     text = f"Not settled: {names}."
-    if least > 1.0 - level:
-        text += f" {seeds} seeds cannot reach a Holm p below {least:.2g} in {tests} comparison{'s' * (tests > 1)}."
+    if smallest_p(seeds) > (1.0 - level) * (1 + 1e-9):
+        text += (
+            f" {seeds} seeds cannot reach a p-value below {smallest_p(seeds):.2g}; a claim takes "
+            f"{seeds_for_a_claim(level)} at least."
+        )
     known = rows[rows["needed"].notna()]
     if len(known):
         each = ", ".join(f"{row['factor']} {row['level']} {row['needed']:,}" for row in known.to_dict("records"))

@@ -234,10 +234,10 @@ def _plain(
         if not count:
             noise.append(None)
             continue
-        seeds = len(by_seed)
-        part = min(within[0] / seeds, own) if seeds > 1 and math.isfinite(within[0]) else 0.0
-        noise.append(seed_noise(whole.root, n=whole.n, draws=draws, between=own - part, within=part * seeds,
-                                seeds=seeds, freedom=count, rng=rng))  # fmt: skip
+        number = len(by_seed)
+        part = min(within[0] / number, own) if number > 1 and math.isfinite(within[0]) else 0.0
+        noise.append(seed_noise(whole.root, n=whole.n, draws=draws, between=own - part, within=part * number,
+                                seeds=number, freedom=count, rng=rng))  # fmt: skip
     return fits, noise, variance
 
 
@@ -297,7 +297,7 @@ def _at_best_recipe(
     for each in group.dimensions:
         place = slice(at, at + each.columns.shape[1])
         at = place.stop
-        worth, chosen = at_best(by_seed[:, place], each.choices)
+        worth, _ = at_best(by_seed[:, place], each.choices)
         curve = curve + worth.mean()
         mean = by_seed[:, place].mean(axis=0)
         best[each.name] = each.labels[int(np.argmax(each.choices @ mean))]

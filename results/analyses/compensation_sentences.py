@@ -66,7 +66,8 @@ def how_compared(family: Family, reference: str, untried: Mapping[str, Sequence[
                "one is likelier to have; this takes deviations from the curves to be normal.")  # fmt: skip
     for name, values in untried.items():
         told = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values[:6])
-        yield (f"{reference} at full width was not tried at {name} {told}{', ...' if len(values) > 6 else ''}: no claim "
+        told += ", ..." if len(values) > 6 else ""
+        yield (f"{reference} at full width was not tried at {name} {told}: no claim "
                "of non-inferiority is made for candidates trained at it; `leni-search confirm` trains the reference at "
                "the recipes of the front's members.")  # fmt: skip
 

@@ -53,9 +53,9 @@ def ablation_figure(found: Ablation, *, title: str | None = None) -> alt.LayerCh
     bars = drawn.mark_rule(strokeWidth=2).encode(
         y, alt.X("points_low:Q", title="accuracy points against the base", scale=scale), colour, x2="points_high:Q"
     )
-    numbers = ("points", "points_low", "points_high", "p", "p_holm", "superiority", "n", "needed")
+    numbers = ("points", "points_low", "points_high", "p", "p_adjusted", "superiority", "n", "needed")
     told = [alt.Tooltip("change:N"), *(alt.Tooltip(f"{name}:Q", format=".3g") for name in numbers)]
     dots = drawn.mark_point(filled=True, size=70, opacity=1).encode(y, x, colour, tooltip=told)
     seeds = int(frame["n"].max())
-    notes = [f"{found.level:.0%} intervals, paired over {seeds} seeds; colours by Holm-corrected p"]
+    notes = [f"{found.level:.0%} intervals, paired over {seeds} seeds; colours by p adjusted for all comparisons"]
     return dress(plane([zero, bars, dots], height=_ROW * len(frame)), heading, notes, effects=frame)

@@ -115,7 +115,7 @@ def report(folder: str | Path) -> str:
     run = load(folder)
     spec, spec_text = _spec(run.folder / "spec.toml")
     confirmed, why_not = _confirmation(run)
-    compared = _compared(run)
+    compared = _compared(run, spec)
     sections = [
         _section("front", "The front, confirmed" if confirmed else "The front", _front, run, confirmed, why_not),
         _section("compensation", "Channel compensation", _compensation, compared),
@@ -236,12 +236,12 @@ def _searched(run: Run) -> Any:
     return front_figure(run.trials, objectives=run.objectives, title="The front as searched", surfaces=surfaces)
 
 
-def _compared(run: Run) -> Compensation | str:
+def _compared(run: Run, spec: Mapping[str, Any]) -> Compensation | str:
     """What channels make up for; in words why that cannot be said, empty where there are no activations to compare."""
     if "activation" not in run.trials.columns or run.trials["activation"].isna().all():
         return ""
     try:
-        return compensation(run.trials)
+        return compensation(run.trials, sampler=run.environment.get("sampler", spec.get("sampler")))
     except ResultsError as error:
         return f"Not possible here: {error}."
 

@@ -110,8 +110,9 @@ class Claim:
 
 
 def paired(
-    first: ArrayLike, second: ArrayLike, *, level: float = 0.95, aim: float = 0.8, tests: int = 1, seed: int = 0
-) -> Paired:
+    first: ArrayLike, second: ArrayLike, *, level: float = 0.95, aim: float = 0.8, tests: int = 1, seed: int = 0,
+    step: float | None = None,
+) -> Paired:  # fmt: skip
     """Compare A with B, seed by seed.
 
     Args:
@@ -119,8 +120,9 @@ def paired(
         second: (n,) of B, from the same seeds in the same order.
         level: of both intervals, in (0, 1).
         aim: power for `needed`.
-        tests: how many comparisons share the level; `needed` reckons with the strictest of them.
+        tests: how many comparisons share the level, which `needed` reckons with.
         seed: of what is drawn at random.
+        step: of the grid that accuracies lie on, as in `mean_interval`.
 
     Returns:
         The comparison; pairs with a missing value are left out.
@@ -141,12 +143,12 @@ def paired(
     differences = known_differences(a - b)
     return Paired(
         n=len(differences),
-        difference=mean_interval(differences, level=level, seed=seed),
+        difference=mean_interval(differences, level=level, seed=seed, step=step),
         p=sign_flip_p(differences, seed=seed),
         smallest_p=smallest_p(len(differences)),
         superiority=superiority(differences, level=level),
         wins=float(np.mean((differences > 0) + 0.5 * (differences == 0))),
-        needed=pairs_needed(differences, alpha=(1.0 - level) / tests, aim=aim),
+        needed=pairs_needed(differences, alpha=1.0 - level, aim=aim, tests=tests),
     )
 
 
@@ -248,8 +250,8 @@ def non_inferiority(
 ) -> Claim:
     """Whether A may be called as good as B: its one-sided lower bound is above -margin.
 
-    A t test, whose variance is at least that of rounding accuracies to a number of images; for several candidates, whose
-    variances say something of one another's, see `results.analyses.noninferiority`.
+    A t test, whose variance is at least that of rounding accuracies to a number of images. For several candidates,
+    whose variances say something of one another's, see `results.analyses.noninferiority`.
 
     Args:
         differences: (n,) of A - B, missing values are left out.

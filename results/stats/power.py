@@ -19,14 +19,13 @@ __all__ = [
     "noncentrality",
     "pairs_needed",
     "pairs_needed_moderated",
-    "pairs_needed_non_inferiority",
     "power",
 ]
 
 MANY = 10_000  # pairs beyond which an answer to "how many more" is of no use
 
 
-def power(n: int, effect: float, *, alpha: float = 0.05, one_sided: bool = False) -> float:
+def power(n: int, effect: float, *, alpha: float = 0.05, one_sided: bool = False, tests: int = 1) -> float:
     """How likely n pairs show a true difference.
 
     Args:
@@ -34,10 +33,11 @@ def power(n: int, effect: float, *, alpha: float = 0.05, one_sided: bool = False
         effect: true mean difference over the standard deviation of differences.
         alpha: level of the test.
         one_sided: whether only "A is better" counts.
+        tests: how many share the level, by joint flips of signs (`results.stats.max_t`).
 
     Returns:
-        In 0..1, of the t test, to which the sign-flip test comes close; 0 where the sign-flip test of n pairs cannot
-        reach alpha at all.
+        In 0..1, of the t test (of several tests, at alpha / tests each), to which the sign-flip test comes close; 0
+        where the sign-flip test of n pairs cannot reach alpha at all.
 
     Raises:
         ResultsError: n or alpha cannot be.
@@ -46,19 +46,20 @@ def power(n: int, effect: float, *, alpha: float = 0.05, one_sided: bool = False
         raise ResultsError(f"power needs a pair and a level in (0, 1), got n={n} and alpha={alpha}")
     if n < 2 or smallest_p(n, alternative="greater" if one_sided else "two-sided") > alpha * (1 + 1e-9):
         return 0.0
-    critical = float(stats.t.isf(alpha if one_sided else alpha / 2, n - 1))
+    critical = float(stats.t.isf((alpha if one_sided else alpha / 2) / tests, n - 1))
     shift = effect * math.sqrt(n)
     upper = 1.0 - _noncentral_cdf(critical, n, shift)
     return float(min(max(upper if one_sided else upper + _noncentral_cdf(-critical, n, shift), 0.0), 1.0))
 
 
-def pairs_needed(differences: ArrayLike, *, alpha: float = 0.05, aim: float = 0.8) -> int | None:
+def pairs_needed(differences: ArrayLike, *, alpha: float = 0.05, aim: float = 0.8, tests: int = 1) -> int | None:
     """Pairs that would show a true difference of the size and spread seen here; a plan, not a promise.
 
     Args:
         differences: (n,) as seen so far.
-        alpha: two-sided level; divide it by the number of tests that share it.
+        alpha: two-sided level.
         aim: power, in (0, 1).
+        tests: how many share the level, as in `power`.
 
     Returns:
         The least number of pairs, all in all; None for fewer than two differences, no difference, or beyond 10,000.
@@ -67,18 +68,14 @@ def pairs_needed(differences: ArrayLike, *, alpha: float = 0.05, aim: float = 0.
         ResultsError: no difference is left.
     """
     values = known_differences(differences)
-    return _needed(float(values.mean()), deviation(values), len(values), alpha, aim, one_sided=False)
-
-
-def pairs_needed_non_inferiority(
-    differences: ArrayLike, *, margin: float, alpha: float = 0.05, aim: float = 0.8
-) -> int | None:
-    """Pairs that would settle non-inferiority if difference and spread are as seen here; see `pairs_needed`."""
-    values = known_differences(differences)
-    room = float(values.mean()) + margin
-    if room <= 0:
+    mean, spread = float(values.mean()), deviation(values)
+    if len(values) < 2 or mean == 0.0 or not 0 < aim < 1:
         return None
-    return _needed(room, deviation(values), len(values), alpha, aim, one_sided=True)
+    least = math.ceil(math.log2(1.0 / alpha) + 1 - 1e-9)
+    if spread == 0.0:
+        return least
+    effect = abs(mean) / spread
+    return _least(lambda n: power(n, effect, alpha=alpha, tests=tests) >= aim, max(least, 2))
 
 
 def moderated_power(shift: float, freedom: float, *, alpha: float) -> float:
@@ -119,30 +116,17 @@ def pairs_needed_moderated(
         freedom = n - 1 + prior_freedom
         return moderated_power(effect / math.sqrt(variance / n), freedom, alpha=alpha) >= aim
 
+    return _least(enough, 2)
+
+
+def _least(enough: Callable[[int], bool], start: int) -> int | None:
+    """The least number of pairs, at least `start`, that is enough, by bisection; None beyond 10,000."""
     if not enough(MANY):
         return None
-    low, high = 1, MANY  # power is too small at low, enough at high
+    low, high = start - 1, MANY  # too few at low, enough at high
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
-
-
-def _needed(mean: float, spread: float, n: int, alpha: float, aim: float, *, one_sided: bool) -> int | None:
-    """The least n whose power is enough, by bisection."""
-    if n < 2 or mean == 0.0 or not 0 < aim < 1:
-        return None
-    least = math.ceil(math.log2(1.0 / alpha) + (0 if one_sided else 1) - 1e-9)
-    if spread == 0.0:
-        return least
-    effect = abs(mean) / spread
-    if power(MANY, effect, alpha=alpha, one_sided=one_sided) < aim:
-        return None
-    low, high = max(least, 2) - 1, MANY  # power is too small at low, enough at high
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = power(middle, effect, alpha=alpha, one_sided=one_sided) >= aim
-        low, high = (low, middle) if enough else (middle, high)
     return high
 
 

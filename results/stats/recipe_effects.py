@@ -1,9 +1,9 @@
 """What a recipe (learning rate, start, decay) does to accuracy, and a curve drawn at its own best recipe.
 
 Each dimension of the recipe adds columns to a least-squares fit: one for each value but the first where values are
-words, truths or two or three numbers, else a quadratic in the logarithm. The best recipe is what the fitted effects say
-it is. The best of noisy effects is too good: it is chosen on other seeds than it is measured with, and what noise between
-candidates adds to the best is taken off as a parametric bootstrap measures it.
+words, truths or two or three numbers, else a quadratic in the logarithm. The best recipe is the one with the largest
+fitted effect. The largest of noisy effects is too large, so the best recipe is chosen on other seeds than it is
+measured with, and what noise between candidates adds to the best is taken off, as a parametric bootstrap measures it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RecipeDimension", "recipe_dimension", "seed_noise", "shrunk", "at_best"]
+__all__ = ["RecipeDimension", "at_best", "recipe_dimension", "seed_noise", "shrunk"]
 
 FEW = 4  # distinct numbers from which a dimension is a quadratic
 STEPS = 41  # places of a quadratic at which the best is looked for

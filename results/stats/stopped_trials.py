@@ -21,8 +21,9 @@ from scipy import special
 
 __all__ = ["Sampled", "sample_with_stopped"]
 
-CHAINS, BURN, THIN = 50, 150, 3
-WIDE = 25.0  # prior variance of the probit model's coefficients, on standardised scales
+CHAINS, BURN, THIN = 50, 500, 5
+WIDE = 1e4  # prior variance of what the threshold depends on, on the scale of the probit model
+SLOPE, SLOPE_VARIANCE = -2.0, 9.0  # prior of the fall of a stop's probit with a standard deviation of accuracy
 
 Floats = NDArray[np.float64]
 
@@ -72,9 +73,9 @@ def sample_with_stopped(
     Returns:
         The draws, a group each.
     """
-    seen = np.concatenate(values)
-    centre, scale = float(np.nanmean(seen)), max(float(np.nanstd(seen)), 1e-12)
     groups = [_group(*rows) for rows in zip(designs, thresholds, values, strict=True)]
+    centre = float(np.nanmean(np.concatenate(values)))
+    scale = math.sqrt(float(np.mean([group.variance[0] for group in groups])))
     kept: list[list[tuple[Floats, Floats]]] = [[] for _ in groups]
     totals = [np.zeros(len(group.missing)) for group in groups]
     rounds = math.ceil(draws / CHAINS)
@@ -105,10 +106,11 @@ def _group(design: Floats, threshold: Floats, values: Floats) -> _Group:
     fitted = design @ (np.linalg.pinv(design[~missing]) @ values[~missing])
     spread = max(float((values - fitted)[~missing].std()), 1e-9)
     y = np.where(missing, fitted - spread, values)
-    root = solve @ solve.T
+    square = np.asarray(solve @ solve.T)
+    root = np.asarray(np.linalg.cholesky(square + 1e-14 * np.trace(square) * np.eye(len(square))))
     return _Group(
-        design, threshold, missing, solve, np.linalg.cholesky(root + 1e-14 * np.trace(root) * np.eye(len(root))),
-        np.tile(y, (CHAINS, 1)), np.zeros((CHAINS, design.shape[1])), np.full(CHAINS, spread**2),
+        design, threshold, missing, np.asarray(solve), root, np.tile(y, (CHAINS, 1)),
+        np.zeros((CHAINS, design.shape[1])), np.full(CHAINS, spread**2),
     )  # fmt: skip
 
 
@@ -128,22 +130,27 @@ def _probit_step(
     """The stopping rule's weights given all values; the latent variables of stopping are renewed in place."""
     columns = [
         np.concatenate(
-            [np.broadcast_to(group.threshold, (CHAINS, *group.threshold.shape)), ((group.y - centre) / scale)[..., None]],
+            [
+                np.broadcast_to(group.threshold, (CHAINS, *group.threshold.shape)),
+                ((group.y - centre) / scale)[..., None],
+            ],
             axis=2,
         )
         for group in groups
     ]  # fmt: skip
     rows, latent = np.concatenate(columns, axis=1), np.concatenate(stop, axis=1)
-    precision = np.swapaxes(rows, 1, 2) @ rows + np.eye(rows.shape[2]) / WIDE
+    prior = np.full(rows.shape[2], 1.0 / WIDE)
+    prior[-1] = 1.0 / SLOPE_VARIANCE
+    precision = np.swapaxes(rows, 1, 2) @ rows + np.diag(prior)
     factor = np.linalg.cholesky(precision)
-    mean = np.linalg.solve(precision, np.einsum("knq,kn->kq", rows, latent)[..., None])
+    weighted = np.einsum("knq,kn->kq", rows, latent)
+    weighted[:, -1] += SLOPE / SLOPE_VARIANCE
+    mean = np.linalg.solve(precision, weighted[..., None])
     noise = np.linalg.solve(np.swapaxes(factor, 1, 2), rng.standard_normal(mean.shape))
     weights = (mean + noise)[..., 0]
-    start = 0
     for at, group in enumerate(groups):
         middle = np.einsum("knq,kq->kn", columns[at], weights)
         stop[at] = middle + _truncated(-middle, group.missing, rng)
-        start += group.y.shape[1]
     return np.asarray(weights)
 
 
@@ -158,13 +165,17 @@ def _truncated(edge: Floats, above: NDArray[np.bool_], rng: np.random.Generator)
 def _value_step(
     group: _Group, latent: Floats, weights: Floats, centre: float, scale: float, rng: np.random.Generator
 ) -> None:
-    """Missing values given the fit and how firmly their trials were stopped."""
-    if not group.missing.any():
-        return
+    """Missing values and how firmly their trials were stopped, both at once, given the fit and the stopping rule."""
     rows = group.missing
+    if not rows.any():
+        return
     expected = (group.coefficients @ group.design.T)[:, rows]
+    variance = group.variance[:, None]
     slope = weights[:, -1:] / scale
-    rest = latent[:, rows] - weights[:, :-1] @ group.threshold[rows].T + slope * centre
-    precision = 1.0 / group.variance[:, None] + slope**2
-    mean = (expected / group.variance[:, None] + slope * rest) / precision
+    rule = weights[:, :-1] @ group.threshold[rows].T - slope * centre  # the latent variable's mean is rule + slope * y
+    middle, spread = rule + slope * expected, np.sqrt(1.0 + slope**2 * variance)
+    firm = middle + spread * _truncated(-middle / spread, np.ones(rows.sum(), dtype=bool), rng)
+    precision = 1.0 / variance + slope**2
+    mean = (expected / variance + slope * (firm - rule)) / precision
     group.y[:, rows] = mean + rng.standard_normal(mean.shape) / np.sqrt(precision)
+    latent[:, rows] = firm

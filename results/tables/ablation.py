@@ -27,8 +27,9 @@ def effects_text(found: Ablation) -> tuple[pd.DataFrame, pd.DataFrame]:
         found: what `results.ablation` gave.
 
     Returns:
-        Two frames of texts. Of effects: change ("kernel 1 for 3"), points, interval, p (Holm's), P(better) with its
-        interval, seeds, params (what the change adds), verdict; of interactions the same without params.
+        Two frames of texts. Of effects: change ("kernel 1 for 3"), points, interval, p (adjusted for all
+        comparisons), P(better) with its interval, seeds, params (what the change adds), verdict; of interactions the
+        same without params.
     """
     level = f"{found.level:.0%} interval"
     effects = [
@@ -81,7 +82,7 @@ def _measures(row: dict[Any, Any], level: str, *, params: bool) -> dict[str, str
     found = {
         "points": _signed(row["points"]),
         level: f"{_signed(row['points_low'])} to {_signed(row['points_high'])}",
-        "p (Holm)": _p(row["p_holm"]),
+        "p (adjusted)": _p(row["p_adjusted"]),
         "P(better)": f"{row['superiority']:.2f} [{row['superiority_low']:.2f}, {row['superiority_high']:.2f}]",
         "seeds": str(row["n"]),
     }

@@ -35,7 +35,8 @@ def compensation_command(
     from results import load
     from results.analyses.compensation import compensation
 
-    found = compensation(load(folder).trials, reference=reference, margin=margin)
+    run = load(folder)
+    found = compensation(run.trials, reference=reference, margin=margin, sampler=run.environment.get("sampler"))
     tables = {"ratios": found.ratios, "gains": found.gains, "claims": found.claims}
     _say(found, tables, figure, as_json)
 

@@ -293,6 +293,7 @@ def _facts(spec: Spec, store: StudyStore, at_once: int) -> Mapping[str, Any]:
         objectives=spec.directions(),
         chosen=spec.columns(),
         data=spec.data,
+        sampler=spec.sampler,
         trials=spec.trials,
         slots=at_once,
         cpus=usable_cpus(),

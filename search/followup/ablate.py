@@ -23,6 +23,7 @@ from rich.table import Table
 import results
 from leni.errors import CandidateError, FolderError, SpecError
 from results.analyses.ablation import PREFIX, Ablation, ablation
+from results.stats.power import power
 from results.stats.sign_flips import smallest_p
 from results.tables.ablation import effects_latex, effects_markdown, effects_text
 from search.driver.dry_run import slots_here, trial_seconds
@@ -39,7 +40,8 @@ __all__ = ["Base", "Study", "ablate", "base_of", "claimed", "study", "train"]
 RUNS = Path("runs")
 FIGURES = (".html", ".png")
 SEEDS = 8
-"""Eight pairs can reach a p-value of 0.008, so that six comparisons can pass Holm's correction at 0.05."""
+"""With eight seeds a true effect of 1.5 standard deviations is shown in two of three studies of eight comparisons."""
+EFFECT = 1.5  # standard deviations of a seed's difference, for which the power of a plan is told
 
 
 @dataclass(frozen=True)
@@ -176,10 +178,12 @@ class Study:
             + (", which is not below 0.05: more seeds are needed to settle anything." if least >= 0.05 else "."),
         ]
         comparisons = count - 1
-        if least < 0.05 <= comparisons * least:
+        if least < 0.05:
+            chance = power(self.seeds, EFFECT, tests=comparisons)
             found.append(
-                f"Corrected for {comparisons} comparisons (Holm) that is {min(1.0, comparisons * least):.3g}: to pass "
-                f"0.05 with the strictest of them takes {_pairs(comparisons)} seeds."
+                f"Among {_count(comparisons, 'comparison')} a true effect of {EFFECT} standard deviations of a seed's "
+                f"difference is shown with a probability of about {chance:.2f}; {_seeds_for(comparisons)} seeds make "
+                "that 0.8."
             )
         found += self.plan.notes
         found += [f"Left out: {name}, {reason}." for name, reason in self.left_out.items()]
@@ -359,9 +363,13 @@ def _short(candidate: Candidate) -> str:
     return f"{candidate.backbone} {widths}, {candidate.activation} at {candidate.placement}"
 
 
-def _pairs(comparisons: int) -> int:
-    """Pairs whose least p passes 0.05 with all comparisons."""
-    return next(pairs for pairs in range(1, 60) if comparisons * smallest_p(pairs) < 0.05)
+def _seeds_for(comparisons: int) -> int:
+    """Seeds at which an effect of the size told of is shown in four of five studies."""
+    return next(seeds for seeds in range(2, 100) if power(seeds, EFFECT, tests=comparisons) >= 0.8)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _duration(seconds: float) -> str:

@@ -140,3 +140,68 @@ def test_records_of_the_schema_and_mistakes():
         compensation(simulated().drop(columns="params"))
     with pytest.raises(ResultsError, match="margin must be a share"):
         compensation(simulated(), margin=-1)
+
+
+def at_rates(rates_of, *, seed=0):
+    """LENI is ReLU, each best at rate 3; `rates_of` gives the rates of an activation's candidates."""
+    effects = {0.3: -0.02, 1.0: -0.005, 3.0: 0.0}
+    rng = np.random.default_rng(seed)
+    rows = []
+    for activation in ("relu", "leni"):
+        for rate in rates_of(activation):
+            count = int(rng.choice(WIDTHS))
+            values = accuracy(count) + effects[rate] + 0.002 * rng.normal() + 0.003 * rng.normal(size=3)
+            rows.append({
+                "activation": activation, "params": count, "lr_factor": rate, "accuracy": values.mean(),
+                "accuracies": json.dumps(values.tolist()), "state": "completed", "number": len(rows),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_all_curves_are_adjusted_for_a_dimension_or_none():
+    few = at_rates(lambda name: [0.3] + [1.0] * 5 + [3.0] * 5 if name == "relu" else [0.3, 1.0, 3.0] * 10)
+    found = compensation(few, draws=300)
+    assert any(text.startswith("Adjusted for lr_factor") for text in found.sentences)
+    assert not (found.gains["verdict"] == "better").any()
+    one = at_rates(lambda name: [1.0] * 10 if name == "relu" else [0.3, 1.0, 3.0] * 10)
+    told = " ".join(compensation(one, draws=300).sentences)
+    assert "No curve is adjusted for lr_factor, since relu (all) has one value of it" in told
+    assert "relu at full width was not tried at lr_factor 0.3, 3" in told
+
+
+def test_options_of_one_activation_are_adjusted_for_too():
+    frame = at_rates(lambda name: [3.0] * 16 if name == "relu" else [3.0] * 36)
+    own = frame["activation"] == "leni"
+    frame["decay"] = [bool(number % 2) if leni else None for number, leni in zip(frame["number"], own, strict=True)]
+    frame.loc[own & (frame["decay"] == True), "accuracy"] -= 0.02  # noqa: E712
+    frame["accuracies"] = None
+    found = compensation(frame, draws=300)
+    assert any("Adjusted for decay" in text and "leni (all) at decay False" in text for text in found.sentences)
+    assert abs(found.gains["gain"]).max() < 0.006
+    assert compensation(frame, adjust=None, draws=300).gains["gain"].max() < -0.004
+
+
+def test_trials_without_a_result_are_counted_and_an_adaptive_sampler_is_named():
+    frame = at_rates(lambda name: [1.0, 3.0] * 10)
+    frame.loc[frame.index[-3:], "state"] = "failed"
+    told = " ".join(compensation(frame, sampler="tpe", draws=200).sentences)
+    assert "Left out: 3 failed trials" in told
+    assert "proposed by the sampler tpe" in told
+    assert "sampler" not in " ".join(compensation(frame, sampler="qmc", draws=200).sentences)
+
+
+def test_the_worst_half_stopped_does_not_make_the_wider_spread_better():
+    better = plain = 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        frame = at_rates(lambda name: [3.0] * 40, seed=seed)
+        level = frame["accuracy"] + (frame["activation"] == "leni") * 0.015 * rng.normal(size=len(frame))
+        over = level - accuracy(frame["params"])
+        frame = frame.assign(accuracy=level, accuracies=None, seeds=1)
+        frame["state"] = np.where(over > over.median(), "completed", "stopped")
+        found = compensation(frame, draws=300)
+        assert any("stopped trials take part" in text for text in found.sentences)
+        better += bool((found.gains["verdict"] == "better").any())
+        plain += float(compensation(frame[frame["state"] == "completed"], draws=300).gains["gain"].mean() > 0.005)
+    assert plain == 4
+    assert better <= 1

@@ -34,10 +34,13 @@ def test_mean_interval_of_few_pairs_is_students():
 
 def test_mean_interval_without_spread_or_of_one_pair():
     assert mean_interval([0.01]).low == -math.inf
-    same = mean_interval([0.01, 0.01, 0.01])
-    assert same.low == same.high == same.estimate == pytest.approx(0.01)
-    many = mean_interval([0.02] * 40)
-    assert many.low == many.high == pytest.approx(0.02)
+    same = mean_interval([0.01, 0.01, 0.01])  # one image of a hundred: no spread but that of rounding
+    half = stats.t.isf(0.025, 2) * math.sqrt(0.01**2 / 6 / 3)
+    assert (same.low, same.high) == pytest.approx((0.01 - half, 0.01 + half))
+    finer = mean_interval([0.01, 0.01, 0.01], step=0.001)
+    assert same.high - same.low == pytest.approx(10 * (finer.high - finer.low))
+    assert mean_interval([math.pi / 100] * 40).low == -math.inf  # on no grid: nothing is known of any spread
+    assert mean_interval([0.0] * 5).high == math.inf
     assert mean_interval([1.0, 2.0, 3.0], method="sign-flip").high == math.inf
 
 
@@ -99,6 +102,13 @@ def test_non_inferiority_on_its_edge_is_claimed_falsely_at_most_one_time_in_twen
     for n in (3, 5, 8):
         claims = [non_inferiority(row, margin=0.002).holds for row in rng.normal(-0.002, 0.004, (400, n))]
         assert np.mean(claims) <= 0.075  # 0.05 and two standard errors
+
+
+def test_non_inferiority_of_equal_differences_is_not_certain():
+    claim = non_inferiority([1 / 359] * 3, margin=0.002)
+    assert claim.p > 0.005
+    assert claim.bound < 1 / 359
+    assert not non_inferiority([math.pi / 1000] * 3, margin=0.002).holds
 
 
 def test_non_inferiority_bound_and_p_say_the_same():

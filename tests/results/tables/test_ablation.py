@@ -33,7 +33,7 @@ def test_effects_as_texts_have_points_sign_and_verdict(found):
     assert (first["change"], first["seeds"], first["params"]) == ("kernel 1 for 3", "8", "\N{MINUS SIGN}100")
     expected = 100 * sum(-0.02 - 0.001 * (at % 3) for at in range(8)) / 8
     assert first["points"] == f"{expected:+.2f}".replace("-", "\N{MINUS SIGN}")
-    assert first["p (Holm)"] == f"{2 * 2 / 2**8:.2g}"
+    assert first["p (adjusted)"] == f"{2 / 2**8:.2g}"
     assert effects["verdict"].iloc[0] == "worse"
     assert effects["points"].iloc[1] == "+0.00"  # no minus before a zero
     assert both.empty
