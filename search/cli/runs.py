@@ -176,7 +176,31 @@ def resume_command(
 def _end(finished: Run, quiet: bool) -> int:
     if not quiet:
         _show(finished)
+    if reason := _empty(finished):
+        typer.echo(f"leni-search: {reason}", err=True)
     return 130 if finished.environment["ended"] == "interrupted" else 0
+
+
+def _empty(finished: Run) -> str:
+    """Why the front is empty; nothing where it is not."""
+    if len(finished.front()):
+        return ""
+    states = finished.trials["state"]
+    if not len(states):
+        why = {
+            "exhausted": "the space has no candidate that can be built and is within the limits",
+            "time": "the time was over before the first trial",
+            "gpu-hours": "the GPU hours were spent before the first trial",
+            "interrupted": "the run was interrupted before the first trial ended",
+        }
+        return f"the front is empty: {why.get(finished.environment['ended'], 'no trial has ended')}"
+    if (states == "completed").any():
+        return "the front is empty: no completed trial has a finite value for every objective"
+    if (states == "stopped").all():
+        return "the front is empty: every trial was stopped early; --stopper none lets them end"
+    errors = finished.trials["error"].replace("", None).dropna()
+    most = f", most often with: {errors.value_counts().index[0]}" if len(errors) else ""
+    return f"the front is empty: none of {len(states)} trials was completed{most}"
 
 
 def _show(finished: Run) -> None:

@@ -20,6 +20,7 @@ from rich.console import Console
 import results
 from leni.errors import FolderError, SpecError, StorageError
 from search.decide.quiet import without_optunas_lines
+from search.driver.limits import check_limits
 from search.driver.progress import Progress
 from search.driver.recording import RecordWriter
 from search.engine.asker import Asker, Point
@@ -172,7 +173,9 @@ def prepare(spec: Spec) -> Prepared:
     if database := spec.database_address():
         check_database(database)
     first = (*spec.only_candidates(), *enqueued, *references)
-    return Prepared(gpus, None if spec.evaluator else _load(spec), first, tuple(given), here)
+    prepared = Prepared(gpus, None if spec.evaluator else _load(spec), first, tuple(given), here)
+    check_limits(spec, prepared.costs, first=first)
+    return prepared
 
 
 def _load(spec: Spec) -> Data:

@@ -13,6 +13,7 @@ def command(monkeypatch, capsys):
 
     def call(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["leni-search", *words])
+        monkeypatch.setattr(sys, "path", [*sys.path])
         with pytest.raises(SystemExit) as ended:
             app_module.main()
         captured = capsys.readouterr()
