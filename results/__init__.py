@@ -37,6 +37,7 @@ from results.runs import (
     write,
 )
 from results.tables.formats import check_table, front_columns, front_table, save_table, to_csv, to_json, to_latex
+from results.user_view import user_view
 
 if TYPE_CHECKING:
     from results.analyses.comparison import Comparison, compare, epsilon
@@ -92,6 +93,7 @@ __all__ = [
     "to_json",
     "to_latex",
     "together",
+    "user_view",
     "wanted_and_costs",
     "write",
     "write_report",

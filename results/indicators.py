@@ -118,6 +118,8 @@ def hypervolume_of(
 def observed_bounds(records: pd.DataFrame, *, objectives: Objectives) -> Bounds:
     """Bounds for the objectives that have no fixed scale: the extremes of the completed records and a tenth beyond.
 
+    So have accuracy, params and macs where an evaluator has them in another unit, beyond their fixed scale.
+
     Args:
         records: one row a trial.
         objectives: column -> direction.
@@ -127,9 +129,10 @@ def observed_bounds(records: pd.DataFrame, *, objectives: Objectives) -> Bounds:
     """
     found = {}
     for name in objectives:
-        if name not in BOUNDS:
-            values = minimised(completed(records), {name: "minimize"})[:, 0]
-            values = values[np.isfinite(values)]
+        values = minimised(completed(records), {name: "minimize"})[:, 0]
+        values = values[np.isfinite(values)]
+        scale = BOUNDS.get(name)
+        if scale is None or (values < scale[0]).any() or (values > scale[1]).any():
             low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
             margin = 0.1 * (high - low) or max(1.0, abs(low))
             found[name] = (low - margin, high + margin)
@@ -185,9 +188,10 @@ def _scale(records: pd.DataFrame, name: str, given: Bounds | None) -> tuple[NDAr
     if name not in bounds:
         raise ObjectiveError(f"objective {name} has no fixed scale: give bounds={{{name!r}: (least, greatest)}}")
     low, high = bounds[name]
-    logarithmic = name in _LOGARITHMIC
+    values = minimised(records, {name: "minimize"})[:, 0]
+    logarithmic = name in _LOGARITHMIC and not (low <= 0 and (values <= 0).any())
     if not (np.isfinite([low, high]).all() and low < high) or (logarithmic and low <= 0):
         rule = "0 < least < greatest" if logarithmic else "least < greatest"
         raise ObjectiveError(f"bounds of {name} must be finite with {rule}, got {(low, high)}")
-    values, limits = minimised(records, {name: "minimize"})[:, 0], np.array([low, high], dtype=np.float64)
+    limits = np.array([low, high], dtype=np.float64)
     return (np.log10(np.clip(values, low, high)), np.log10(limits)) if logarithmic else (values, limits)

@@ -17,7 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-__all__ = ["METRIC", "PARAMETER", "RESERVED", "SHARED", "metric_column", "parameter_column", "plain_name"]
+__all__ = [
+    "METRIC",
+    "PARAMETER",
+    "RESERVED",
+    "SHARED",
+    "column_called",
+    "metric_column",
+    "parameter_column",
+    "plain_name",
+]
 
 PARAMETER, METRIC = "param:", "metric:"
 
@@ -75,6 +84,24 @@ def plain_name(column: str) -> str:
         if column.startswith(prefix):
             return column[len(prefix) :]
     return column
+
+
+def column_called(name: str, columns: Collection[str], objectives: Collection[str] = ()) -> str:
+    """The column that a user means by a name: of an objective or a metric before a parameter, of a user before ours.
+
+    Args:
+        name: as a user writes it, plain or with its prefix.
+        columns: that there are.
+        objectives: columns of the run's objectives.
+
+    Example:
+        >>> column_called("error", ["number", "error", "metric:error"]), column_called("size", ["size"])
+        ('metric:error', 'size')
+    """
+    places = [*(column for column in objectives if plain_name(column) == name), METRIC + name, name, PARAMETER + name]
+    if name in RESERVED - SHARED:
+        places = [places[0], METRIC + name, PARAMETER + name, name]
+    return next((column for column in places if column in columns), name)
 
 
 def _column(prefix: str, name: str, taken: bool) -> str:

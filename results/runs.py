@@ -25,7 +25,9 @@ from results.column_values import column_values, present_value
 from results.errors import ObjectiveError, RecordError, RunUnreadable
 from results.files import replace_file
 from results.fronts import COMPLETED, DEFAULT_OBJECTIVES, Objectives, check_objectives, front
+from results.names import column_called
 from results.tables.formats import front_columns
+from results.user_view import is_evaluators, user_view
 
 if TYPE_CHECKING:
     from altair import LayerChart
@@ -158,6 +160,10 @@ class Run:
         objectives: Objectives = self.environment.get("objectives", DEFAULT_OBJECTIVES)
         return objectives
 
+    def column(self, name: str) -> str:
+        """The column of `trials` that a user's name means: "error", an evaluator's objective, is "metric:error"."""
+        return column_called(name, list(self.trials.columns), self.objectives)
+
     @property
     def dimensions(self) -> list[str]:
         """Columns that were chosen before training and differ between completed trials."""
@@ -166,8 +172,16 @@ class Run:
         return dimensions(self.trials, objectives=self.objectives, chosen=self.environment.get("chosen"))
 
     def front(self) -> pd.DataFrame:
-        """The completed trials that no other dominates, see `results.front`; in a notebook with its figure."""
-        return Front(front(self.trials, objectives=self.objectives)).of(self)
+        """The completed trials that no other dominates; in a notebook with its figure.
+
+        Of networks these are records as `results.front` gives them, of an evaluator's run the user's own names and
+        values, see `results.user_view`.
+        """
+        return Front(user_view(self.front_records(), objectives=self.objectives)).of(self)
+
+    def front_records(self) -> pd.DataFrame:
+        """The front with the columns of `trials`, see `results.front`."""
+        return front(self.trials, objectives=self.objectives)
 
     def figure(self) -> LayerChart:
         """The front as an Altair chart, see `results.front_figure`."""
@@ -181,9 +195,9 @@ class Run:
     def _repr_html_(self) -> str:
         from results.notebook import notebook_html  # it takes Altair along
 
-        best = self.front()
+        best = self.front_records()
         text = f"{self.folder}: {count_states(self.trials)}; front of {len(best)}"
-        return notebook_html([text], [front_columns(best)], self.figure())
+        return notebook_html([text], [front_columns(best, objectives=self.objectives)], self.figure())
 
 
 class Front(pd.DataFrame):
@@ -204,7 +218,10 @@ class Front(pd.DataFrame):
         from results.notebook import notebook_html  # it takes Altair along
 
         run: Run | None = getattr(self, "_run", None)
-        return notebook_html([], [front_columns(self)], None if run is None else run.figure())
+        own = run is not None and is_evaluators(run.trials)
+        return notebook_html(
+            [], [pd.DataFrame(self) if own else front_columns(self)], None if run is None else run.figure()
+        )
 
 
 def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

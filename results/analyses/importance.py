@@ -27,6 +27,7 @@ from results.fronts import DEFAULT_OBJECTIVES, Objectives, completed, minimised
 from results.indicators import observed_bounds, unit_values
 from results.notebook import notebook_html
 from results.searched_columns import differs, dimensions
+from results.user_view import shown_names
 
 if TYPE_CHECKING:
     from altair import FacetChart, LayerChart
@@ -93,10 +94,10 @@ def importance(
     targets = dict(zip(objectives, values.T, strict=True))
     if len(objectives) > 1:
         targets[HYPERVOLUME] = _dominated(done, objectives)
-    rows = []
+    rows, told = [], shown_names([*targets, *names])
     for objective, target in targets.items():
         for name, share in _shares(done, names, target, seed).items():
-            rows.append({"objective": objective, "dimension": name, "share": share, "trials": len(done)})
+            rows.append({"objective": told[objective], "dimension": told[name], "share": share, "trials": len(done)})
     frame = _frame(rows)
     return Importance(frame, _sentences(frame, len(done), len(names)))
 

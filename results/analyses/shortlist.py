@@ -11,6 +11,7 @@ import pandas as pd
 from results.errors import ObjectiveError, ResultsError
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, completed, front, minimised, wanted_and_costs
 from results.indicators import Bounds, observed_bounds, unit_values
+from results.names import plain_name
 
 __all__ = ["shortlist"]
 
@@ -59,7 +60,7 @@ def shortlist(
         left = left[minimised(left, {name: "minimize"})[:, 0] <= most]
     best = front(left, objectives=objectives)
     picked = _picked(best, {name: objectives[name] for name in (wanted, *costs)}, within, knee, bounds)
-    words = " and ".join(f"{name} at most {most:,.10g}" for name, most in limits.items())
+    words = " and ".join(f"{plain_name(name)} at most {most:,.10g}" for name, most in limits.items())
     rows = best.iloc[list(picked.values())]
     return rows.assign(why=[f"{why}, {words}" if words else why for why in picked])
 

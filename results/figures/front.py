@@ -29,7 +29,9 @@ from results.figures.theme import (
 )
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, check_objectives, completed, front, minimised
 from results.indicators import Bounds, hypervolume_curve
+from results.names import PARAMETER, plain_name
 from results.runs import count_states
+from results.user_view import is_evaluators, user_columns
 
 __all__ = ["front_figure", "hypervolume_figure"]
 
@@ -122,7 +124,10 @@ def hypervolume_figure(
     compute, x = (hypervolume_curve, "completed") if over == "trials" else (hypervolume_cost, "hours")
     curve = _changes(compute(trials, objectives=objectives, bounds=bounds))
     heading = title or "Hypervolume"
-    notes = [count_states(trials), f"of {', '.join(objectives)} on a fixed scale, share of the unit cube"]
+    notes = [
+        count_states(trials),
+        f"of {', '.join(map(plain_name, objectives))} on a fixed scale, share of the unit cube",
+    ]
     if curve.empty:
         return nothing(_NOTHING, heading, notes)
     line = alt.Chart(alt.NamedData("curve")).mark_line(
@@ -158,14 +163,15 @@ def _front_info(trials: pd.DataFrame, objectives: Objectives) -> _FrontInfo:
     drawable = points[np.isfinite(points["x"]) & np.isfinite(points["y"])]
     notes = [f"{count_states(trials)}; front of {len(best)}" if len(done) else count_states(trials)]
     if len(objectives) > 2:
-        notes.append(f"front over {', '.join(objectives)}; no line, two of them are drawn")
+        names = ", ".join(map(plain_name, objectives))
+        notes.append(f"front over {names}; no line, two of them are drawn")
     if lacking := len(points) - len(drawable):
-        notes.append(f"{lacking:,} completed without a finite {y_name} and {x_name}, not drawn")
+        notes.append(f"{lacking:,} completed without a finite {plain_name(y_name)} and {plain_name(x_name)}, not drawn")
     maximise_y = minimised([[1.0]], {y_name: objectives[y_name]})[0, 0] < 0
     shown, y_axis = _zoom(drawable, y_name, maximise_y)
     if cut := len(drawable) - len(shown):
         limit = y_axis.low if maximise_y else y_axis.high
-        words = f"{limit:.1%}" if y_name == "accuracy" else f"{limit:.4g}"
+        words = f"{limit:.1%}" if y_axis.number_format == "%" else f"{limit:.4g}"
         notes.append(f"{cut:,} {'below' if maximise_y else 'above'} {words} not drawn")
     x_axis = cost_axis(shown, x_name)
     plane_objectives = {name: objectives.get(name, "minimize") for name in (x_name, y_name)}
@@ -181,6 +187,10 @@ def _points(done: pd.DataFrame, plane: np.ndarray, best: pd.Index, y_name: str) 
         spread = minimised(done, {"accuracy_std": "minimize"})[:, 0]
         spread[~(spread > 0)] = np.nan
     points = done.drop(columns=[name for name in done.columns if name in _NOT_SHOWN or done[name].isna().all()])
+    if is_evaluators(done):  # no counts of ours among the user's values
+        points = points[["number", *user_columns(points, [y_name])]]
+    # What is drawn has names of its own, such as x, which a parameter may have too.
+    points = points.rename(columns={name: f"{PARAMETER}{name}" for name in points.columns if name in _DRAWN})
     points = points.assign(
         x=plane[:, 0], y=plane[:, 1], y_low=plane[:, 1] - spread, y_high=plane[:, 1] + spread,
         on_front=done.index.isin(best), colour=_names(done, "activation"), shape=_common(_names(done, "placement")),
@@ -283,7 +293,9 @@ def _look(points: pd.DataFrame) -> tuple[alt.Color, alt.Shape]:
     colour = alt.Color(
         "colour:N",
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(title="activation", symbolType="circle", symbolStrokeWidth=0, **legend),
+        legend=alt.Legend(title="activation", symbolType="circle", symbolStrokeWidth=0, **legend)
+        if set(colours) != {_NONE}
+        else None,
     )
     shape = alt.Shape(
         "shape:N",

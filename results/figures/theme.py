@@ -22,6 +22,9 @@ import numpy as np
 import pandas as pd
 
 from results.files import known_suffix, replace_file
+from results.names import plain_name
+from results.text import readable
+from results.user_view import shown_names
 
 __all__ = [
     "COLOURS",
@@ -102,7 +105,7 @@ class Axis:
     @property
     def number_format(self) -> str:
         """For the ticks, in d3's notation."""
-        if self.column == "accuracy":
+        if self.column == "accuracy" and self.high <= 1.5:  # an evaluator's may be in points
             return "%"
         return "~s" if self.log or self.column in COUNTS else "~g"
 
@@ -212,7 +215,7 @@ def channel(kind: Any, field: str, axis: Axis) -> Any:
 
 def column_title(column: str) -> str:
     """A column's name in a figure."""
-    return TITLES.get(column, column)
+    return TITLES.get(column, readable(plain_name(column)))
 
 
 def json_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -233,10 +236,11 @@ def tooltips(columns: Iterable[str]) -> list[alt.Tooltip]:
     """A line for each column, counts with thousands separated."""
     # A dot or a bracket in a field's name would reach into an object.
     fields = {name: re.sub(r"([\\.\[\]])", r"\\\1", name) for name in columns}
+    titles = shown_names(fields)
     return [
-        alt.Tooltip(field=field, title=name, type="quantitative", format=",")
+        alt.Tooltip(field=field, title=titles[name], type="quantitative", format=",")
         if name in COUNTS
-        else alt.Tooltip(field=field, title=name, type="nominal")
+        else alt.Tooltip(field=field, title=titles[name], type="nominal")
         for name, field in fields.items()
     ]
 

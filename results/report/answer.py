@@ -9,7 +9,9 @@ import pandas as pd
 
 from results.analyses.confirmation import Confirmation
 from results.fronts import minimised
+from results.names import plain_name
 from results.runs import Run
+from results.user_view import is_evaluators
 
 __all__ = ["answer", "question"]
 
@@ -19,15 +21,20 @@ WORDS = {"params": "parameters", "macs": "multiply-adds", "latency_ms": "millise
 def question(run: Run, spec: Mapping[str, Any]) -> str:
     """What was asked, in one sentence."""
     names = list(run.objectives)
-    others = [WORDS.get(name, name) for name in names if name != "accuracy"]
+    others = [_word(name) for name in names if name != "accuracy"]
     data = run.environment.get("data") or spec.get("data")
     where = f" on {data}" if data and not spec.get("evaluator") else ""
     if "accuracy" not in names:
-        return f"Which settings are best in {' and '.join(WORDS.get(name, name) for name in names)}?"
+        return f"Which settings are best in {' and '.join(map(_word, names))}?"
     price = f" for what number of {' and '.join(others)}" if others else ""
     activations = sorted(set(run.trials["activation"].dropna())) if "activation" in run.trials.columns else []
     last = f", and which of {', '.join(activations)} buys it" if len(activations) > 1 else ""
     return f"What accuracy can be had{where}{price}{last}?"
+
+
+def _word(name: str) -> str:
+    """An objective in a sentence."""
+    return WORDS.get(name, plain_name(name))
 
 
 def answer(run: Run, confirmed: Confirmation | None, worth: Sequence[str] = ()) -> tuple[str, ...]:
@@ -38,7 +45,7 @@ def answer(run: Run, confirmed: Confirmation | None, worth: Sequence[str] = ()) 
         confirmed: its front, confirmed; None where it is not.
         worth: what compensation says, sentence by sentence.
     """
-    front = run.front()
+    front = run.front_records()
     if front.empty:
         return ("No trial has completed, so nothing can be said yet.",)
     return tuple(filter(None, (_front(run, front, confirmed), _activations(worth), _certainty(run, confirmed))))
@@ -67,7 +74,7 @@ def _point(row: pd.Series[Any], column: str, cost: str) -> str:
     interval = ""
     if column == "test_accuracy" and pd.notna(row.get("test_low")):
         interval = f" [{row['test_low']:.4f}, {row['test_high']:.4f}]"
-    return f"{row[column]:.4f}{interval} at {row[cost]:,.6g} {WORDS.get(cost, cost)}{who}"
+    return f"{row[column]:.4f}{interval} at {row[cost]:,.6g} {_word(cost)}{who}"
 
 
 def _activations(worth: Sequence[str]) -> str:
@@ -81,9 +88,10 @@ def _certainty(run: Run, confirmed: Confirmation | None) -> str:
     done = run.trials[run.trials["state"] == "completed"]
     if confirmed is None:
         seeds = done["seeds"].dropna()
+        values = "values" if is_evaluators(done) else "validation accuracies"
         trained = _count(int(seeds.min()), "seed") if len(seeds) else "unknown seeds"
         return (
-            f"Not confirmed: these are validation accuracies of the best of {_count(len(done), 'candidate')}, "
+            f"Not confirmed: these are {values} of the best of {_count(len(done), 'candidate')}, "
             f"each from {trained}, and choosing made them too good."
         )
     members = confirmed.rows[(confirmed.rows["role"] == "front") & (confirmed.rows["state"] == "completed")]

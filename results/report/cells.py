@@ -97,7 +97,7 @@ def cell(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if name in SHARES and isinstance(value, float):
         return f"{value:.4f}"
-    if isinstance(value, float) and "params" in name:
+    if isinstance(value, float) and "params" in name and abs(value) >= 100:
         return f"{value:,.0f}"
     if isinstance(value, int) or (isinstance(value, float) and value == round(value) and abs(value) >= 100):
         return f"{int(value):,}" if name not in ("number", "seed") else str(int(value))

@@ -38,6 +38,8 @@ from results.report.answer import answer, question
 from results.report.cells import Cost, cell, cost_of, failures
 from results.report.checklist import Known, checklist
 from results.runs import Run, count_states, load
+from results.tables.formats import front_columns
+from results.user_view import is_evaluators
 
 __all__ = ["report", "write_report"]
 
@@ -63,14 +65,15 @@ class Section:
     figures: list[Inline] = field(default_factory=list)
     tables: list[tuple[str, list[tuple[str, str]], list[list[str]]]] = field(default_factory=list)
 
-    def table(self, caption: str, frame: pd.DataFrame) -> None:
-        """Add a frame, its first rows where it has many."""
+    def table(self, caption: str, frame: pd.DataFrame, *, verbatim: bool = False) -> None:
+        """Add a frame, its first rows where it has many; `verbatim` leaves the names of its columns as they are."""
         if frame.empty:
             return
         shown = frame.head(MANY)
         rows = [[cell(str(name), value) for name, value in row.items()] for row in shown.to_dict("records")]
         more = f" (the first {MANY} of {len(frame):,} rows)" if len(frame) > MANY else ""
-        header = [(str(name).replace("_", " "), _kind(shown[name])) for name in shown.columns]
+        names = [str(name) if verbatim else str(name).replace("_", " ") for name in shown.columns]
+        header = [(text, _kind(shown[name])) for text, name in zip(names, shown.columns, strict=True)]
         self.tables.append((caption + more, header, rows))
 
 
@@ -100,7 +103,7 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     target = Path(path) if path is not None else Path(folder) / "report.html"
     page = report(folder)
     try:
-        replace_file(target, page.encode())
+        replace_file(target, page.encode(errors="backslashreplace"))
     except OSError as error:
         raise ResultsError(f"{target} cannot be written: {error.strerror}") from None
     return target
@@ -206,7 +209,7 @@ def _front(section: Section, run: Run, confirmed: Confirmation | None, why_not: 
         section.table("What was confirmed, by cost", rows)
     else:
         section.sentences.append(why_not)
-    if not len(run.front()):
+    if not len(run.front_records()):
         section.sentences.append("No trial has completed, so there is no front.")
         return
     section.figures.append(inline(_searched(run), name="front"))
@@ -214,7 +217,7 @@ def _front(section: Section, run: Run, confirmed: Confirmation | None, why_not: 
     for over in OVER if run.trials["wall_s"].notna().any() else OVER[:1]:
         growth = hypervolume_figure(run.trials, objectives=run.objectives, bounds=bounds, over=over)
         section.figures.append(inline(growth, name=f"growth-{over}"))
-    front = run.front()
+    front = run.front_records()
     if spread_known(run.trials, objectives=run.objectives):
         sure = confidence(run.trials, objectives=run.objectives)
         front = sure[sure["front"]]
@@ -226,6 +229,9 @@ def _front(section: Section, run: Run, confirmed: Confirmation | None, why_not: 
         )
     spread = [name for name in ("accuracy_std", "probability") if name in front.columns]
     shown = [name for name in [*names, *spread] if name in front.columns and not front[name].isna().all()]
+    if is_evaluators(front):
+        section.table("The front as searched", front_columns(front, objectives=run.objectives), verbatim=True)
+        return
     section.table("The front as searched", front[shown])
 
 
@@ -282,7 +288,7 @@ def _importance(section: Section, run: Run) -> None:
 
 
 def _curves(section: Section, run: Run) -> None:
-    front = run.front()
+    front = run.front_records()
     if len(front) and len(run.curves):
         section.figures.append(inline(curves_figure(run.curves, run.trials, numbers=front["number"]), name="curves"))
 

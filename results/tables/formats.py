@@ -17,6 +17,8 @@ from rich.table import Table
 
 from results.errors import ResultsError
 from results.files import known_suffix, replace_file
+from results.text import readable
+from results.user_view import is_evaluators, shown_names, user_columns
 
 __all__ = [
     "SUFFIXES",
@@ -35,39 +37,54 @@ SUFFIXES = (".csv", ".json", ".parquet", ".tex")
 
 _FIRST = ("why", "number", "accuracy", "probability", "front", "params", "macs", "activation", "placement", "widths")
 _NUMBERS = frozenset({"number", "accuracy", "probability", "params", "macs"})
+_ADDED = ("why", "number", "probability", "front")
+_MOST = 10  # columns of an evaluator's table on a terminal
 _NEVER = frozenset({"state", "error", "started_at", "accuracy_std", "accuracies", "wall_s", "peak_memory"})
 
 
-def front_table(front: pd.DataFrame) -> Table:
-    """A front for the terminal, a row a trial in the order given.
+def front_table(front: pd.DataFrame, *, objectives: Collection[str] = ()) -> Table:
+    """A front for the terminal, one row per trial in the order given.
 
     Args:
         front: records, as `results.front` gives them.
+        objectives: columns that come first in the table of an evaluator's records.
 
     Returns:
-        A rich table: why (of a shortlist), number, accuracy (with its standard deviation over seeds), probability and
+        A rich table. Of an evaluator's records: number, the objectives and the parameters and metrics under the user's
+        names, those beyond the tenth column in a last one. Of networks: why (of a shortlist), number, accuracy (with
+        its standard deviation over seeds), probability and
         front (of `results.confidence`), params, macs (in millions), activation, placement and widths where the front
         has them; where it does not fit, names wrap and numbers do not. A last
         column has those other fields in which two rows differ, but for the wall time: `to_csv` has everything.
     """
-    shown = [str(name) for name in front_columns(front).columns if name in _FIRST]
-    others = [name for name in front.columns if name not in _FIRST and name not in _NEVER and _varies(front[name])]
+    if is_evaluators(front):
+        shown = [*(name for name in _ADDED if name in front.columns), *user_columns(front, objectives)]
+        shown, others = shown[:_MOST], shown[_MOST:]
+    else:
+        shown = [str(name) for name in front_columns(front).columns if name in _FIRST]
+        others = [name for name in front.columns if name not in _FIRST and name not in _NEVER and _varies(front[name])]
+    names = shown_names([*shown, *others])
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in shown:
-        number = name in _NUMBERS
-        table.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
+        number = name in _NUMBERS or (name not in _FIRST and pd.api.types.is_numeric_dtype(front[name]))
+        table.add_column(
+            escape(readable(names[name])), justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
     if others:
         table.add_column("and", overflow="fold")
     for row in front.to_dict("records"):
         record = {str(name): _plain(value) for name, value in row.items()}
         cells = [_cell(name, record) for name in shown]
-        told = [f"{name}={_cell(name, record)}" for name in others if record[name] is not None]
+        told = [f"{readable(names[name])}={_cell(name, record)}" for name in others if record[name] is not None]
         table.add_row(*map(escape, [*cells, ", ".join(told)] if others else cells))
     return table
 
 
-def front_columns(front: pd.DataFrame) -> pd.DataFrame:
-    """Of a front what a reader looks for first, where it has it; all that has a value where it has none of that."""
+def front_columns(front: pd.DataFrame, *, objectives: Collection[str] = ()) -> pd.DataFrame:
+    """Of a front what a reader looks for first, where it has it; of an evaluator's all that is the user's."""
+    if is_evaluators(front):
+        columns = [*(name for name in _ADDED if name in front.columns), *user_columns(front, objectives)]
+        return pd.DataFrame(front)[columns].rename(columns=shown_names(columns))
     first = [part for name in _FIRST for part in ((name, "accuracy_std") if name == "accuracy" else (name,))]
     named = [name for name in first if name in front.columns and not front[name].isna().all()]
     filled = pd.DataFrame(front).dropna(axis="columns", how="all")
@@ -195,11 +212,13 @@ def _cell(name: str, record: dict[str, Any]) -> str:
         return "yes" if value else "no"
     if name == "probability":
         return f"{value:.2f}"
-    if name == "macs":
+    if name == "macs" and value >= 1000:
         return f"{value / 1e6:,.3f}M"
     if name == "params":
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value) if isinstance(value, int) else " ".join(readable(str(value), 200).split())
 
 
 def _plain(value: Any) -> Any:

@@ -210,9 +210,9 @@ def _show(finished: Run) -> None:
     from results import count_states, front_table
 
     console = Console()
-    front = finished.front()
+    front = finished.front_records()
     if len(front):
-        console.print(front_table(front))
+        console.print(front_table(front, objectives=finished.objectives))
     ended = {
         "interrupted": f"; interrupted, `leni-search resume {finished.folder}` goes on with it",
         "exhausted": "; the space has no further candidate",

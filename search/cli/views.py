@@ -62,16 +62,21 @@ def front_command(
     if figure is not None:
         results.check_format(figure)
     run = results.load(folder)
-    by = objectives_of(objectives) or run.objectives
+    given = {run.column(name): direction for name, direction in objectives_of(objectives).items()}
+    by = given or run.objectives
+    limits = {name and run.column(name): most for name, most in limits.items()}
     shown, note = _chosen(run.trials, by, limits, within, knee, confidence)
+    view = results.user_view(shown, objectives=by)
     if csv:
-        typer.echo(results.to_csv(shown), nl=False)
+        typer.echo(results.to_csv(view), nl=False)
     elif as_json:
-        typer.echo(results.to_json(shown))
+        typer.echo(results.to_json(view))
     else:
-        show_table(results.front_table(shown), "\n".join(filter(None, [note, results.count_states(run.trials)])))
+        table = results.front_table(shown, objectives=by)
+        show_table(table, "\n".join(filter(None, [note, results.count_states(run.trials)])))
     if save is not None:
-        results.save_table(results.front_columns(shown) if save.suffix.lower() == ".tex" else shown, save)
+        latex = save.suffix.lower() == ".tex"
+        results.save_table(results.front_columns(shown, objectives=by) if latex else view, save)
     if figure is not None:
         surfaces = None
         if confidence and len(by) == 2:

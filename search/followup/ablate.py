@@ -131,7 +131,7 @@ def _of_run(place: RunFolder, trial: int | None, out: Path | None, given: Mappin
     spec = trained_spec(place)
     run = results.load(place.path)
     if trial is None:
-        front = run.front()
+        front = run.front_records()
         if front.empty:
             raise FolderError(f"{place.path} has no completed trial to start from")
         order = front.sort_values("accuracy", ascending=False, kind="stable")

@@ -78,7 +78,7 @@ def confirm(
 
 def _chosen(run: results.Run, spec: Spec) -> pd.DataFrame:
     """The front's records, then those of the references that are not on it; each candidate once."""
-    front = run.front()
+    front = run.front_records()
     if front.empty:
         raise FolderError(f"{run.folder} has no completed trial, so there is no front to confirm")
     front = keyed(front).drop_duplicates("candidate").assign(role=FRONT)

@@ -64,7 +64,7 @@ class Reading:
     @cached_property
     def front(self) -> str:
         """The front as a JSON array."""
-        return f"[{','.join(_rows(self.run.front()))}]"
+        return f"[{','.join(_rows(self.run.front_records()))}]"
 
     @cached_property
     def epochs(self) -> dict[int, list[int]]:

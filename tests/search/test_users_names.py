@@ -7,6 +7,7 @@ import pytest
 
 import results
 import search
+from search.driver.run_search import resume
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -65,7 +66,7 @@ def test_function_that_has_returned_is_completed_and_the_pruner_says_that_it_can
 
 def test_run_with_any_names_is_resumed_and_reported(run, tmp_path):
     before = run.trials.set_index("number")
-    more = search.resume(run.folder, add_trials=2, quiet=True)
+    more = resume(run.folder, add_trials=2, quiet=True)
     assert len(more.trials) == 14
     pd.testing.assert_frame_equal(more.trials.set_index("number").loc[before.index, before.columns], before)
     page = results.write_report(run.folder, tmp_path / "report.html").read_text(encoding="utf-8")
