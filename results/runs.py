@@ -171,6 +171,12 @@ class Run:
 
         return dimensions(self.trials, objectives=self.objectives, chosen=self.environment.get("chosen"))
 
+    def images(self, part: str) -> int | None:
+        """How many images a part of the data set has ("train", "validation", "test"); None where no one recorded it."""
+        counts = self.environment.get("images")
+        count = counts.get(part) if isinstance(counts, dict) else None
+        return count if isinstance(count, int) and count > 0 else None
+
     def front(self) -> pd.DataFrame:
         """The completed trials that no other dominates; in a notebook with its figure.
 

@@ -86,6 +86,7 @@ def compensation(
     level: float = 0.95,
     adjust: str | Sequence[str] | None = RECIPE,
     sampler: str | None = None,
+    images: int | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Compensation:
@@ -102,6 +103,7 @@ def compensation(
             so that no activation is judged at another one's recipe. For each column all curves of a backbone that have
             it are adjusted or none is, and a sentence says which. None averages over all.
         sampler: that proposed the candidates, where it is known; of one that follows results a sentence warns.
+        images: on which accuracies were measured, as in `narrowest`.
         draws: of each curve.
         seed: of the draws.
 
@@ -130,7 +132,7 @@ def compensation(
             "curves": _curves(family, level),
             "ratios": _ratios(family, level),
             "gains": _gains(family, level),
-            "claims": narrowest(part, reference=reference, margin=margin, level=level),
+            "claims": narrowest(part, reference=reference, margin=margin, level=level, images=images),
         }
         for name, table in found.items():
             if "backbone" not in table.columns:

@@ -67,9 +67,11 @@ def how_compared(family: Family, reference: str, untried: Mapping[str, Sequence[
     for name, values in untried.items():
         told = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values[:6])
         told += ", ..." if len(values) > 6 else ""
-        yield (f"{reference} at full width was not tried at {name} {told}: no claim "
-               "of non-inferiority is made for candidates trained at it; `leni-search confirm` trains the reference at "
-               "the recipes of the front's members.")  # fmt: skip
+        yield (
+            f"{reference} at full width was not tried at {name} {told}: no claim of non-inferiority is made for "
+            "candidates trained at it; `leni-search confirm` trains the reference at the learning rates of the front's "
+            "members, and `leni-search compensation DIR/confirm` tests those."
+        )
 
 
 def what_is_said(found: Mapping[str, pd.DataFrame], reference: str, margin: float, level: float) -> Iterator[str]:

@@ -3,6 +3,11 @@
 A search picks the best of many noisy readings, so what it reports of its front is too good. Here each member stands
 beside itself, trained again: the fall from the searched to the new validation accuracy is selection's optimism, the
 rest is the difference between two splits.
+
+The members stay those that the search chose: to take the best of them by their test accuracies would be to choose by
+noise once more. Measured anew some of them are beaten by others, so two fronts are told (Feurer et al., "Mind the Gap",
+arXiv 2212.04183): the members that no other member beats, which is too good, and those that beat no other member.
+An interval holds what seeds and what the sample of test images leave open.
 """
 
 from __future__ import annotations
@@ -22,7 +27,8 @@ from rich.table import Table
 from results.errors import RecordError, RunUnreadable
 from results.fronts import COMPLETED, DEFAULT_OBJECTIVES, Objectives, is_non_dominated, minimised
 from results.indicators import hypervolume_of, observed_bounds
-from results.stats.paired import mean_interval
+from results.stats.moderated import grid_step
+from results.stats.sampled import sampled_interval
 
 __all__ = ["Confirmation", "confirmation", "read_confirmation"]
 
@@ -39,12 +45,14 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "accuracy_std": "standard deviation over them",
         "test_accuracy": "accuracy on the test split, mean over the fresh seeds, a share",
         "test_accuracy_std": "standard deviation over them",
-        "test_low": "lower end of the 95 % interval of that mean, over seeds",
+        "test_low": "lower end of the 95 % interval of that mean, over seeds and samples of test images",
         "test_high": "upper end",
+        "test_seeds_error": "standard error of that mean over seeds",
+        "test_sample_error": "standard error by the sample of test images, sqrt(p (1 - p) / images)",
         "test_accuracies": "each seed's, JSON",
         "optimism": "searched - accuracy: what fresh seeds took away, a share",
         "seeds": "fresh seeds",
-        "on_front": "whether no other confirmed candidate beats it, on the test split",
+        "on_front": "whether no other confirmed candidate beats it, on the test split; nothing is chosen by it",
     }
 )
 """Columns of confirmed.csv; the candidate's own columns, params and macs follow."""
@@ -60,7 +68,8 @@ class Confirmation:
         rows: a row a candidate, columns as in `COLUMNS`, in order of the first cost objective.
         objectives: of the search.
         hypervolumes: of the front's members, the same ones each time, on the fixed scale of `results.hypervolume_of`:
-            "searched" (validation, as the search has it), "validation" (from fresh seeds), "test".
+            "searched" (validation, as the search has it), "validation" (from fresh seeds), "test" (of those that no
+            other member beats there) and "test_pessimistic" (of those that beat no other member there).
         complete: whether every candidate has been trained again, if only to fail.
     """
 
@@ -70,8 +79,21 @@ class Confirmation:
     complete: bool = True
 
     def front(self) -> pd.DataFrame:
-        """The confirmed front: nothing confirmed beats these on the test split."""
-        return self.rows[self.rows["on_front"]].reset_index(drop=True)
+        """The confirmed front: the members that the search chose, with what they reach on the test split."""
+        return self.members()
+
+    def members(self, kept: str = "all") -> pd.DataFrame:
+        """The front's members that were trained again to their end, in order of the first cost.
+
+        Args:
+            kept: "all"; "optimistic": those that no other member beats on the test split; "pessimistic": those that
+                beat no other member there.
+        """
+        rows = self.rows[(self.rows["role"] == FRONT) & (self.rows["state"] == COMPLETED)].reset_index(drop=True)
+        if kept == "all" or rows.empty:
+            return rows
+        values = minimised(rows.assign(accuracy=rows["test_accuracy"]), self.objectives)
+        return rows[is_non_dominated(values if kept == "optimistic" else -values)].reset_index(drop=True)
 
     def sentences(self) -> tuple[str, ...]:
         """What is to be said of it in words."""
@@ -83,8 +105,9 @@ class Confirmation:
 
 
 def confirmation(
-    searched: pd.DataFrame, confirmed: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES
-) -> Confirmation:
+    searched: pd.DataFrame, confirmed: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES,
+    images: int | None = None,
+) -> Confirmation:  # fmt: skip
     """Set a search's front beside the same candidates trained again.
 
     Args:
@@ -92,6 +115,7 @@ def confirmation(
             that is the same for the same candidate.
         confirmed: records of the trainings from fresh seeds, with "candidate" and test_accuracy.
         objectives: of the search; accuracy is one of them.
+        images: in the test split; None finds it from the accuracies, which are counts of images.
 
     Returns:
         A row for each candidate that was trained again to an end.
@@ -104,15 +128,17 @@ def confirmation(
             raise RecordError(f"confirming needs the columns {', '.join(missing)}, which the records lack")
     before = {row["candidate"]: row for row in reversed(searched.to_dict("records"))}
     ended = confirmed[confirmed["candidate"].isin(list(before))]
-    rows = [_row(before[row["candidate"]], row) for row in ended.to_dict("records")]
+    step = 1.0 / images if images else grid_step([value for text in confirmed.get("test_accuracies", ())
+                                                  for value in _numbers(text)])  # fmt: skip
+    rows = [_row(before[row["candidate"]], row, step) for row in ended.to_dict("records")]
     frame = pd.DataFrame(rows, columns=None if rows else list(dict.fromkeys([*COLUMNS, *objectives])))
     return _finished(frame, objectives, complete=len(rows) == len(before))
 
 
-def _row(before: Mapping[Any, Any], again: Mapping[Any, Any]) -> dict[str, Any]:
-    """One candidate, before and after."""
+def _row(before: Mapping[Any, Any], again: Mapping[Any, Any], step: float) -> dict[str, Any]:
+    """One candidate, before and after; `step` is one test image's share of all."""
     values = _numbers(again.get("test_accuracies"))
-    interval = mean_interval(values, method="t") if len(values) > 1 else None
+    interval = sampled_interval(values, step=step) if len(values) > 1 else None
     searched, accuracy = before.get("accuracy"), again.get("accuracy")
     optimism = searched - accuracy if isinstance(searched, float) and isinstance(accuracy, float) else None
     first = {
@@ -128,6 +154,8 @@ def _row(before: Mapping[Any, Any], again: Mapping[Any, Any]) -> dict[str, Any]:
         "test_accuracy_std": again.get("test_accuracy_std"),
         "test_low": max(0.0, interval.low) if interval else None,
         "test_high": min(1.0, interval.high) if interval else None,
+        "test_seeds_error": interval.seeds_error if interval else None,
+        "test_sample_error": interval.sample_error if interval and step else None,
         "test_accuracies": json.dumps(values) if values else None,
         "optimism": optimism,
         "seeds": again.get("seeds"),
@@ -149,6 +177,9 @@ def _finished(frame: pd.DataFrame, objectives: Objectives, *, complete: bool = T
     frames = {name: members.assign(accuracy=members[column]) for name, column in readings.items()}
     bounds = observed_bounds(members, objectives=objectives)
     volumes = {name: hypervolume_of(each, objectives=objectives, bounds=bounds) for name, each in frames.items()}
+    found = Confirmation(frame, objectives, {}, complete)
+    worst = found.members("pessimistic").assign(accuracy=lambda rows: rows["test_accuracy"])
+    volumes["test_pessimistic"] = hypervolume_of(worst, objectives=objectives, bounds=bounds)
     return Confirmation(frame, objectives, volumes, complete)
 
 
@@ -162,6 +193,9 @@ def read_confirmation(path: str | Path, *, objectives: Objectives = DEFAULT_OBJE
         frame = pd.read_csv(path, dtype={"widths": "string", "candidate": "string", "test_accuracies": "string"})
     except (OSError, ValueError) as error:
         raise RunUnreadable(f"{path} is not a whole CSV file: {' '.join(str(error).split())}") from None
+    for name in ("test_seeds_error", "test_sample_error"):  # files that an older version wrote lack them
+        if "test_low" in frame.columns and name not in frame.columns:
+            frame[name] = np.nan
     needed = [*COLUMNS, *(name for name in objectives if name not in COLUMNS)]
     if missing := [name for name in needed if name not in frame.columns]:
         raise RunUnreadable(f"{path} lacks the columns {', '.join(missing)}; `leni-search confirm` writes it")
@@ -184,8 +218,8 @@ def _sentences(found: Confirmation) -> tuple[str, ...]:
     seeds = int(members["seeds"].min())
     kept = int((members["on_front"]).sum())
     sentences.append(
-        f"{kept} of the front's {len(members)} members are on the confirmed front as well, "
-        f"with {seeds} fresh seeds on the test split."
+        f"{kept} of the front's {len(members)} members are beaten by no other confirmed candidate on the test split, "
+        f"with {seeds} fresh seeds; the members stay those that the search chose."
     )
     optimism = 100 * members["optimism"].astype(float)
     sentences.append(
@@ -194,8 +228,16 @@ def _sentences(found: Confirmation) -> tuple[str, ...]:
     )
     sentences.append(
         f"Hypervolume of the members: {volumes['searched']:.4f} as searched (validation), "
-        f"{volumes['validation']:.4f} from fresh seeds (validation), {volumes['test']:.4f} confirmed (test)."
+        f"{volumes['validation']:.4f} from fresh seeds (validation), {volumes['test']:.4f} on the test split by the "
+        f"members that no other beats there, {volumes['test_pessimistic']:.4f} by those that beat no other."
     )
+    errors = members[["test_seeds_error", "test_sample_error"]].astype(float)
+    if errors.notna().all(axis=None):
+        seeds_part, sample_part = 100 * errors.mean()
+        sentences.append(
+            f"Standard errors of the members' test accuracies are {seeds_part:.2f} points by seeds and "
+            f"{sample_part:.2f} by the sample of test images, on average; intervals hold both."
+        )
     return tuple(sentences)
 
 
@@ -214,14 +256,14 @@ def _table(found: Confirmation) -> Table:
         table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right, overflow="fold")
     for row in found.rows.to_dict("records"):
         before = "searched" if row["role"] == FRONT else ""
-        after = "confirmed" if row["on_front"] else ""
+        after = "beaten by none" if row["on_front"] else ""
         ends = "" if _absent(row["test_low"]) else f"{row['test_low']:.4f} to {row['test_high']:.4f}"
         table.add_row(
             "" if _absent(row["number"]) else f"{int(row['number'])}",
             *(f"{row[name]:,.0f}" if name in ("params", "macs") else f"{row[name]:.4g}" for name in costs),
             *(_share(row[name], row[f"{name}_std"]) for name in ("searched", "accuracy", "test_accuracy")),
             ends,
-            " and ".join(filter(None, (before, after))) or row["role"],
+            ", ".join(filter(None, (before, after))) or row["role"],
             *("" if _absent(row[name]) else str(row[name]) for name in told),
         )
     return table

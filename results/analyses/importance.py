@@ -36,6 +36,7 @@ __all__ = ["Importance", "importance"]
 
 FEW = 4  # completed trials that a dimension needs each, at least, for a share that means something
 LEAST = 4  # completed trials in all, below which nothing is computed
+TOGETHER = 0.1  # share of interactions from which a sentence says so
 ABSENT = "-"
 HYPERVOLUME = "hypervolume"
 
@@ -45,8 +46,8 @@ class Importance:
     """Shares, and what to think of them.
 
     Attributes:
-        frame: objective (and "hypervolume", what a trial dominates by itself), dimension, share (0..1; of one
-            objective they add up to 1), trials; sorted by objective, then share.
+        frame: objective (and "hypervolume", what a trial dominates by itself), dimension, share (0..1; what those of
+            one objective lack of 1 is what dimensions explain together), trials; sorted by objective, then share.
         sentences: what moves each objective most, and whether there were enough trials to tell.
     """
 
@@ -129,7 +130,7 @@ def _dominated(done: pd.DataFrame, objectives: Objectives) -> np.ndarray:
 
 
 def _shares(done: pd.DataFrame, names: list[str], target: np.ndarray, seed: int) -> dict[str, float]:
-    """fANOVA's shares of one target, made to add up to 1; zeros where the target does not move."""
+    """fANOVA's shares of one target, of each dimension alone; zeros where the target does not move."""
     if np.ptp(target) == 0:
         return dict.fromkeys(names, 0.0)
     verbosity = optuna.logging.get_verbosity()
@@ -146,8 +147,7 @@ def _shares(done: pd.DataFrame, names: list[str], target: np.ndarray, seed: int)
             )
         )
     found = FanovaImportanceEvaluator(seed=seed).evaluate(study, params=names)
-    total = sum(found.values())
-    return {name: found.get(name, 0.0) / total if total > 0 else 0.0 for name in names}
+    return {name: float(found.get(name, 0.0)) for name in names}
 
 
 def _column(column: pd.Series[Any]) -> tuple[list[Any], BaseDistribution]:
@@ -165,7 +165,10 @@ def _sentences(frame: pd.DataFrame, trials: int, dimensions: int) -> tuple[str, 
     for objective, rows in frame.groupby("objective", sort=False):
         share, dimension = float(rows["share"].iloc[0]), str(rows["dimension"].iloc[0])
         most = f"{str(objective).capitalize()} is moved most by {dimension} ({share:.0%})."
-        texts.append(most if share > 0 else f"Nothing moved {objective}.")
+        texts.append(most if share > 0 else f"No dimension alone moved {objective}.")
+        together = 1.0 - float(rows["share"].sum())
+        if share > 0 and together >= TOGETHER:
+            texts.append(f"{together:.0%} of what moves {objective} is dimensions together, not one alone.")
     if trials < FEW * dimensions:
         texts.append(
             f"{trials} completed trials over {dimensions} dimensions are too few to trust an order; "

@@ -30,7 +30,7 @@ from results.stats.moderated import grid_step, moderated, prior_variance, roundi
 from results.stats.power import pairs_needed_moderated
 from results.stats.seeds import SeedMoments, seed_accuracies, seed_moments
 
-__all__ = ["narrowest", "untried_recipes", "usable", "usable_stopped"]
+__all__ = ["NEAR", "narrowest", "untried_recipes", "usable", "usable_stopped"]
 
 FIRMEST = 4.0  # degrees of freedom that the family's variance counts for at most
 NEAR = 1.5  # factor between two numbers of a recipe's continuous dimension that count as one

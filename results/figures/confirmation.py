@@ -18,7 +18,8 @@ __all__ = ["confirmation_figure"]
 
 _TOLD = ("number", "test", "searched", "params", "macs", "activation", "placement", "widths", "lr_factor", "seeds")
 _CAPTION = (
-    "line and full points: the confirmed front, on the test split, bars are 95 % intervals of the mean over seeds",
+    "full points: the searched front's members on the test split, bars are 95 % intervals over seeds and test images",
+    "lines: the members that no other beats there, and (dotted) those that beat no other",
     "dashed line and rings: the same candidates as the search had them, on the validation split",
 )
 
@@ -43,11 +44,15 @@ def confirmation_figure(found: Confirmation, *, title: str | None = None) -> alt
     y = _accuracy_axis(points)
     directions = {cost: found.objectives[cost], "accuracy": "maximize"}
     confirmed = step_line(points, x, y, directions)
+    worst = set(found.members("pessimistic")["confirmed_as"])
+    beating_none = points.assign(on_front=points["confirmed_as"].isin(worst) & points["on_front"])
+    pessimistic = step_line(beating_none, x, y, directions)
     members = points[points["searched_y"].notna() & (points["role"] == "front")]
     before = members.assign(y=members["searched_y"], on_front=True)[["x", "y", "on_front"]]
     searched = step_line(before, x, y, directions) if len(found.objectives) == 2 else confirmed.iloc[:0]
     chart = plane(_layers(points, x, y))
-    return dress(chart, heading, list(_CAPTION), points=points, confirmed=confirmed, searched=searched)
+    return dress(chart, heading, list(_CAPTION), points=points, confirmed=confirmed,
+                 pessimistic=pessimistic, searched=searched)  # fmt: skip
 
 
 def _points(done: pd.DataFrame, cost: str) -> pd.DataFrame:
@@ -58,7 +63,8 @@ def _points(done: pd.DataFrame, cost: str) -> pd.DataFrame:
     told = done[[name for name in _TOLD if name in done.columns and name != "searched"]]
     return told.assign(
         x=floats[cost], y=floats["test_accuracy"], low=floats["test_low"], high=floats["test_high"],
-        searched_y=floats["searched"], on_front=done["on_front"].astype(bool), role=done["role"],
+        searched_y=floats["searched"], on_front=done["role"] == "front", role=done["role"],
+        confirmed_as=done["confirmed_as"],
         colour=activation.astype(object).where(activation.notna(), "network"),
         test=[f"{value:.4f}" for value in floats["test_accuracy"]],
         searched=[f"{value:.4f}" if np.isfinite(value) else "" for value in floats["searched"]],
@@ -92,6 +98,7 @@ def _layers(points: pd.DataFrame, x: Axis, y: Axis) -> list[alt.Chart]:
     steps = [
         alt.Chart(alt.NamedData("searched")).mark_line(strokeWidth=1, strokeDash=[4, 3], opacity=0.6, **line),
         alt.Chart(alt.NamedData("confirmed")).mark_line(strokeWidth=1.4, **line),
+        alt.Chart(alt.NamedData("pessimistic")).mark_line(strokeWidth=1, strokeDash=[1, 3], **line),
     ]
     before = channel(alt.Y, "searched_y", y)
     return [

@@ -203,7 +203,8 @@ def _front(section: Section, run: Run, confirmed: Confirmation | None, why_not: 
         section.sentences += confirmed.sentences()
         section.figures.append(inline(confirmation_figure(confirmed), name="confirmed"))
         costs = [name for name in run.objectives if name != "accuracy"]
-        columns = ["number", *costs, "searched", "accuracy", "test_accuracy", "test_low", "test_high", *names[1:]]
+        tested = ("test_accuracy", "test_low", "test_high", "test_seeds_error", "test_sample_error")
+        columns = ["number", *costs, "searched", "accuracy", *tested, *names[1:]]
         chosen = [name for name in dict.fromkeys(columns) if name in confirmed.rows.columns]
         rows = confirmed.rows[[*chosen, "role", "on_front"]].rename(columns={"accuracy": "validation"})
         section.table("What was confirmed, by cost", rows)
@@ -247,7 +248,8 @@ def _compared(run: Run, spec: Mapping[str, Any]) -> Compensation | str:
     if "activation" not in run.trials.columns or run.trials["activation"].isna().all():
         return ""
     try:
-        return compensation(run.trials, sampler=run.environment.get("sampler", spec.get("sampler")))
+        sampler = run.environment.get("sampler", spec.get("sampler"))
+        return compensation(run.trials, sampler=sampler, images=run.images("validation"))
     except ResultsError as error:
         return f"Not possible here: {error}."
 

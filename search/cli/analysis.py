@@ -36,7 +36,10 @@ def compensation_command(
     from results.analyses.compensation import compensation
 
     run = load(folder)
-    found = compensation(run.trials, reference=reference, margin=margin, sampler=run.environment.get("sampler"))
+    found = compensation(
+        run.trials, reference=reference, margin=margin, sampler=run.environment.get("sampler"),
+        images=run.images("validation"),
+    )  # fmt: skip
     tables = {"ratios": found.ratios, "gains": found.gains, "claims": found.claims}
     _say(found, tables, figure, as_json)
 

@@ -305,10 +305,12 @@ def _facts(spec: Spec, store: StudyStore, at_once: int) -> Mapping[str, Any]:
 
 
 def _data_facts(data: Data | None) -> Mapping[str, Any]:
-    """What was left out of the data set, where something was."""
-    if data is None or not data.notes:
+    """How many images each part of the data set has, which intervals need, and what was left out of it."""
+    if data is None:
         return {}
-    return {"data_notes": list(data.notes), "images_skipped": data.skipped}
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    facts: dict[str, Any] = {"images": {name: len(part.labels) for name, part in parts.items()}}
+    return {**facts, "data_notes": list(data.notes), "images_skipped": data.skipped} if data.notes else facts
 
 
 def _searcher(

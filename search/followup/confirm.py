@@ -1,11 +1,17 @@
 """The front again: its members and the references trained from fresh seeds, and measured on the test split.
 
+The references are those of the space, and the first of them (ReLU everywhere, at full width) at every learning rate
+that a member of the front has: a comparison of members with a reference at another rate than theirs is not fair.
+
 Nothing of the search has read the test split. What comes out stands in confirmed.csv beside what the search has of the
 same candidates, and the trained networks are kept.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +21,14 @@ from rich.console import Console
 import results
 from leni.errors import FolderError
 from results.analyses.confirmation import FRONT, REFERENCE, Confirmation, confirmation
+from results.analyses.noninferiority import NEAR
 from search.followup.recorded import keyed, trained_spec
 from search.followup.retrain import fixed_spec, fresh_seed, train_fixed
 from search.spec import Spec
 from search.store.folder import RunFolder, write_text
 from spaces import Candidate
 
-__all__ = ["confirm"]
+__all__ = ["confirm", "references_for"]
 
 SEEDS = 5
 
@@ -71,7 +78,8 @@ def confirm(
     ended = trained.trials
     if trained.environment["ended"] != "complete":  # what was cut off has not failed
         ended = ended[ended["state"] == "completed"]
-    found = confirmation(searched, _confirmed(ended), objectives=run.objectives)
+    images = trained.images("test")
+    found = confirmation(searched, _confirmed(ended), objectives=run.objectives, images=images)
     write_text(folder.confirmed, results.to_csv(found.rows))
     return found
 
@@ -82,13 +90,35 @@ def _chosen(run: results.Run, spec: Spec) -> pd.DataFrame:
     if front.empty:
         raise FolderError(f"{run.folder} has no completed trial, so there is no front to confirm")
     front = keyed(front).drop_duplicates("candidate").assign(role=FRONT)
-    references = [candidate.to_json() for candidate in spec.search_space().references()]
+    members = [Candidate.from_json(text) for text in front["candidate"]]
+    references = [candidate.to_json() for candidate in references_for(members, spec.search_space().references())]
     wanted = [text for text in dict.fromkeys(references) if text not in set(front["candidate"])]
     done = keyed(run.trials[run.trials["state"] == "completed"]).drop_duplicates("candidate")
     there = done[done["candidate"].isin(wanted)].assign(role=REFERENCE)
     missing = [{"candidate": text, "role": REFERENCE} for text in wanted if text not in set(there["candidate"])]
     rows = [*front.to_dict("records"), *there.to_dict("records"), *missing]
     return pd.DataFrame(rows, columns=list(front.columns)).convert_dtypes()
+
+
+def references_for(members: Sequence[Candidate], references: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The references, and the first of them at the learning rate of each member.
+
+    Args:
+        members: of a front.
+        references: of the space, ReLU first.
+
+    Returns:
+        Each once; a member's rate that is within a factor of 1.5 of one that is there adds none.
+    """
+    found = list(references)
+    if not found:
+        return ()
+    rates = [found[0].lr_factor]
+    for rate in sorted({member.lr_factor for member in members}):
+        if min(abs(math.log(rate / other)) for other in rates) > math.log(NEAR):
+            rates.append(rate)
+            found.append(replace(found[0], lr_factor=rate))
+    return tuple(dict.fromkeys(found))
 
 
 def _confirmed(trials: pd.DataFrame) -> pd.DataFrame:

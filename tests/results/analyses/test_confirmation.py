@@ -48,11 +48,25 @@ def test_confirmation_sets_each_candidate_beside_itself_in_order_of_cost():
     assert rows["optimism"].tolist()[1:] == pytest.approx([0.01, 0.02, -0.03])
 
 
-def test_confirmed_front_is_that_of_the_test_split_with_references_in_it():
+def test_confirmed_front_has_the_members_that_the_search_chose():
     found = confirmation(searched(), again())
-    assert found.front()["confirmed_as"].tolist() == [1, 3]
-    level = confirmation(searched(), again(test_accuracy=0.87, params=100)).front()
-    assert level["confirmed_as"].tolist() == [0, 1, 3]  # equal points are both on it
+    assert found.front()["confirmed_as"].tolist() == [1, 0]  # though 1 beats 0 on the test split
+    assert found.members("optimistic")["confirmed_as"].tolist() == [1]
+    assert found.members("pessimistic")["confirmed_as"].tolist() == [0]
+    on_front = found.rows.set_index("confirmed_as")["on_front"]
+    assert on_front[on_front].index.tolist() == [1, 3]
+    level = confirmation(searched(), again(test_accuracy=0.87, params=100))
+    for kept in ("optimistic", "pessimistic"):
+        assert sorted(level.members(kept)["confirmed_as"]) == [0, 1]  # equal points are both on both
+
+
+def test_pessimistic_hypervolume_is_of_members_that_beat_none():
+    found = confirmation(searched(), again()).hypervolumes
+    alone = {
+        name: hypervolume_of(to_frame([{"number": 0, "state": "completed", "accuracy": a, "params": p}]))
+        for name, a, p in (("test", 0.87, 100), ("test_pessimistic", 0.85, 300))
+    }  # fmt: skip
+    assert {name: found[name] for name in alone} == pytest.approx(alone)
 
 
 def test_hypervolumes_are_of_the_same_members_three_times():
@@ -66,12 +80,23 @@ def test_hypervolumes_are_of_the_same_members_three_times():
         assert found[name] == pytest.approx(hypervolume_of(frame), abs=1e-15)
 
 
-def test_interval_is_students_over_seeds():
-    row = confirmation(searched(), again()).rows.iloc[-1]
+def test_interval_holds_seeds_and_test_images():
+    row = confirmation(searched(), again(), images=500).rows.iloc[-1]
     mean = sum(TESTED) / 3
-    half = stats.t.ppf(0.975, 2) * stats.tstd(TESTED) / math.sqrt(3)
+    seeds, sample = stats.tstd(TESTED) ** 2 / 3, mean * (1 - mean) / 500
+    freedom = 2 * ((seeds + sample) / seeds) ** 2
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(seeds + sample)
     assert (row["test_low"], row["test_high"]) == (pytest.approx(mean - half), pytest.approx(min(1.0, mean + half)))
+    assert (row["test_seeds_error"], row["test_sample_error"]) == pytest.approx((math.sqrt(seeds), math.sqrt(sample)))
     assert confirmation(searched(), again()).rows["test_low"].isna().sum() == 3
+    found = confirmation(searched(), again()).rows.iloc[-1]  # whole hundredths: 100 images
+    assert found["test_sample_error"] == pytest.approx(math.sqrt(mean * (1 - mean) / 100))
+
+
+def test_confirmed_csv_of_an_older_version_is_read(tmp_path):
+    rows = confirmation(searched(), again()).rows.drop(columns=["test_seeds_error", "test_sample_error"])
+    (tmp_path / "confirmed.csv").write_text(results.to_csv(rows))
+    assert len(read_confirmation(tmp_path / "confirmed.csv").front()) == 2
 
 
 def test_confirmed_csv_gives_back_the_confirmation(tmp_path):

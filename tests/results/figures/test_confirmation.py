@@ -28,14 +28,15 @@ def test_figure_draws_each_candidate_where_the_test_split_has_it():
     points = data(confirmation_figure(found()), "points")
     assert points[["x", "y", "searched_y"]].values.tolist() == [
         [100, 0.88, 0.92], [300, 0.85, 0.96], [400, 0.93, 0.94]]  # fmt: skip
-    assert points["on_front"].tolist() == [True, False, True]
+    assert points["on_front"].tolist() == [True, True, False]  # the members, not who is best on the test split
     assert points["low"].notna().tolist() == [True, False, False]
 
 
 def test_figure_has_both_fronts_as_steps():
     chart = confirmation_figure(found())
     confirmed, searched = (data(chart, name) for name in ("confirmed", "searched"))
-    assert set(confirmed["y"].iloc[1:]) == {0.88, 0.93}
+    assert set(confirmed["y"].iloc[1:]) == {0.88}
+    assert set(data(chart, "pessimistic")["y"].iloc[1:]) == {0.85}
     assert set(searched["y"].iloc[1:]) == {0.92, 0.96}  # of members alone
     assert confirmed["x"].is_monotonic_increasing
 

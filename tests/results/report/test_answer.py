@@ -24,7 +24,7 @@ def confirmed(found: Run):
          "activation": "leni"},
     ]  # fmt: skip
     keys = dict(zip(before["params"], before["candidate"], strict=True))
-    return confirmation(before, to_frame(rows).assign(candidate=[keys[1000], keys[3000]]))
+    return confirmation(before, to_frame(rows).assign(candidate=[keys[1000], keys[3000]]), images=800)
 
 
 def test_question_names_data_objectives_and_activations(tmp_path):
@@ -50,7 +50,7 @@ def test_answer_is_three_sentences_from_the_data(tmp_path):
 def test_answer_leads_with_the_confirmed_front(tmp_path):
     found = run(ROWS, tmp_path)
     front, sure = answer(found, confirmed(found))
-    assert front.startswith("The confirmed front has 1 member, 0.8800 [0.8552, 0.9048] at 1,000 parameters (relu)")
+    assert front.startswith("The confirmed front has 2 members, 0.8800 [0.8542, 0.9058] at 1,000 parameters (relu)")
     assert "3 fresh seeds" in sure
     assert "1.50 points below" in sure
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -8,7 +9,7 @@ import results
 import search
 from leni.errors import FolderError, SpecError
 from results.analyses.confirmation import Confirmation, read_confirmation
-from search.followup.confirm import confirm
+from search.followup.confirm import confirm, references_for
 from search.followup.retrain import FRESH, fresh_seed
 from search.spec import Spec
 from search.store.folder import RunFolder, write_environment
@@ -104,6 +105,24 @@ def test_confirm_goes_on_where_it_was_cut_off(run, found):
 def test_confirm_refuses_to_mix_seeds(run, found):
     with pytest.raises(FolderError, match="seeds 2 there, 3 now"):
         confirm(run.folder, seeds=3, quiet=True)
+
+
+def test_reference_is_confirmed_at_every_rate_that_a_member_has():
+    relu = Candidate("resnet8", (16, 32, 64), "relu")
+    leni = Candidate("resnet8", (16, 32, 64), "leni")
+    members = [replace(leni, widths=(3, 6, 12), lr_factor=rate) for rate in (3.0, 0.3, 1.2, 3.3)]
+    found = references_for(members, (relu, leni))
+    assert [(each.activation, each.lr_factor) for each in found] == [
+        ("relu", 1.0), ("leni", 1.0), ("relu", 0.3), ("relu", 3.0)]  # fmt: skip
+    assert references_for(members, ()) == ()
+
+
+def test_confirmed_intervals_hold_the_samples_error(run, found):
+    images = results.load(run.folder / "confirm").images("test")
+    assert images == len(load("digits", train_size=200).test.labels)
+    mean = found.rows["test_accuracy"].astype(float)
+    expected = (mean * (1 - mean) / images) ** 0.5
+    assert found.rows["test_sample_error"].astype(float).tolist() == pytest.approx(expected.tolist())
 
 
 def test_fresh_seeds_are_valid_and_others_at_the_end_of_the_range_too():
