@@ -91,7 +91,8 @@ def _chosen(run: results.Run, spec: Spec) -> pd.DataFrame:
         raise FolderError(f"{run.folder} has no completed trial, so there is no front to confirm")
     front = keyed(front).drop_duplicates("candidate").assign(role=FRONT)
     members = [Candidate.from_json(text) for text in front["candidate"]]
-    references = [candidate.to_json() for candidate in references_for(members, spec.search_space().references())]
+    own = [candidate for candidate in spec.search_space().references() if isinstance(candidate, Candidate)]
+    references = [candidate.to_json() for candidate in references_for(members, own)]
     wanted = [text for text in dict.fromkeys(references) if text not in set(front["candidate"])]
     done = keyed(run.trials[run.trials["state"] == "completed"]).drop_duplicates("candidate")
     there = done[done["candidate"].isin(wanted)].assign(role=REFERENCE)
