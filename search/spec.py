@@ -63,6 +63,10 @@ class Spec(BaseModel):
         min_params, max_params, min_macs, max_macs: networks outside of these are never trained.
         trials: how many to begin.
         max_hours: no further trial begins after so many hours.
+        grace_s: seconds that running trials then have to end by themselves, before they are ended and recorded as
+            failed; a training of ours goes on where it was when the run is resumed. None for a twentieth of max_hours,
+            and 10 s at least.
+        max_trial_hours: a trial that runs for longer is ended, and recorded as failed.
         max_gpu_hours: nor after so many hours of GPUs, over all trials.
         until_stable: nor when the hypervolume has not grown over so many completed trials,
         stable_threshold: by this share of it.
@@ -120,6 +124,8 @@ class Spec(BaseModel):
     max_macs: int | None = Field(None, ge=1, strict=True)
     trials: int = Field(24, ge=1, strict=True)
     max_hours: float | None = Field(None, gt=0, allow_inf_nan=False)
+    grace_s: float | None = Field(None, ge=0, allow_inf_nan=False)
+    max_trial_hours: float | None = Field(None, gt=0, allow_inf_nan=False)
     max_gpu_hours: float | None = Field(None, gt=0, allow_inf_nan=False)
     until_stable: int | None = Field(None, ge=1, strict=True)
     stable_threshold: float = Field(0.001, gt=0, allow_inf_nan=False)
@@ -333,6 +339,8 @@ class Spec(BaseModel):
         return Budget(
             self.trials,
             wall_s=self.max_hours and 3600 * self.max_hours,
+            grace_s=self.grace_s,
+            trial_s=self.max_trial_hours and 3600 * self.max_trial_hours,
             gpu_s=self.max_gpu_hours and 3600 * self.max_gpu_hours,
             stable_trials=self.until_stable,
             stable_threshold=self.stable_threshold,

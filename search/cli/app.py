@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import os
 import sys
 from typing import Annotated
@@ -65,6 +66,7 @@ def _options(
 def main() -> None:
     """Run the command; a mistake that the user can mend is one sentence on stderr and exit code 2."""
     search_last()
+    _take_any_text()
     try:
         code = app(standalone_mode=False)
     except ValueError as error:
@@ -81,6 +83,13 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _take_any_text() -> None:
+    """Write out what a terminal's encoding does not have, instead of failing at it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _is_ours(error: ValueError) -> bool:
     """Whether it is one of the two error trees; importing them takes torch along, so not before there is an error."""
     from leni.errors import LeniSearchError
@@ -90,5 +99,9 @@ def _is_ours(error: ValueError) -> bool:
 
 
 def _refuse(sentence: str) -> int:
+    if not sentence.isprintable():
+        from results.text import readable
+
+        sentence = readable(sentence)
     print(f"leni-search: {sentence}", file=sys.stderr)  # noqa: T201
     return 2

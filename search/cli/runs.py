@@ -56,6 +56,12 @@ def run_command(
     trials: Annotated[int | None, typer.Option(help="Trials to begin.")] = None,
     add_trials: Annotated[int | None, typer.Option(min=1, help="More trials for the run in this folder.")] = None,
     max_hours: Annotated[float | None, typer.Option(help="No trial begins after so many hours.")] = None,
+    grace_s: Annotated[
+        float | None, typer.Option(help="Seconds that running trials then have before they are ended.")
+    ] = None,
+    max_trial_hours: Annotated[
+        float | None, typer.Option(help="A trial that runs for longer is ended, and recorded as failed.")
+    ] = None,
     max_gpu_hours: Annotated[float | None, typer.Option(help="Nor after so many hours of GPUs in all.")] = None,
     until_stable: Annotated[
         int | None, typer.Option(help="Nor when the hypervolume has not grown over so many trials.")
@@ -112,7 +118,8 @@ def run_command(
         "train_size": train_size, "image_size": image_size, "skip_broken": skip_broken,
         "split_seed": split_seed,
         "objectives": _names(objectives), "min_params": min_params, "max_params": max_params, "min_macs": min_macs,
-        "max_macs": max_macs, "trials": trials, "max_hours": max_hours, "max_gpu_hours": max_gpu_hours,
+        "max_macs": max_macs, "trials": trials, "max_hours": max_hours, "grace_s": grace_s,
+        "max_trial_hours": max_trial_hours, "max_gpu_hours": max_gpu_hours,
         "until_stable": until_stable, "stable_threshold": stable_threshold, "epochs": epochs, "seeds": seeds,
         "seed": seed, "duplicates": duplicates, "sampler": sampler, "stopper": stopper, "references": references,
         "enqueue": enqueue, "warm_start": warm_start, "evaluator": evaluator, "cpus_per_trial": cpus_per_trial,

@@ -344,6 +344,7 @@ def _searcher(
         checkpoints=checkpoints,
         keep=folder.keep_sampler,
         gpus=prepared.gpus,
+        goes_on=prepared.data is not None,
     )
     store.add_once(prepared.given)
     replay(searcher, known=KNOWN)

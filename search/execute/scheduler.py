@@ -1,9 +1,11 @@
-"""Ray Tune's TrialScheduler around early stopping: it translates, and decides nothing."""
+"""Ray Tune's TrialScheduler around early stopping and limits of time: it translates, and decides nothing."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import ray
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
@@ -11,13 +13,24 @@ from search.execute.searcher import StudySearcher
 
 __all__ = ["JudgingScheduler"]
 
+LOOK_S = 0.25  # seconds between two looks at how long trials have run
+
 
 class JudgingScheduler(FIFOScheduler):
-    """Stops a trial when the searcher, to whom every learning curve goes, says so."""
+    """Stops a trial when the searcher, to whom every learning curve goes, says so, or when its time is over."""
 
     def __init__(self, searcher: StudySearcher) -> None:
         super().__init__()
         self.searcher = searcher
+        self.trials: dict[str, Trial] = {}
+        self.since: dict[str, float] = {}
+        self.looked = time.monotonic()
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Called by Tune for a new trial, and for one that is tried again."""
+        super().on_trial_add(tune_controller, trial)
+        self.trials[trial.trial_id] = trial
+        self.since.pop(trial.trial_id, None)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Called by Tune for every report of a trial."""
@@ -31,6 +44,29 @@ class JudgingScheduler(FIFOScheduler):
         it is one of theirs, which takes seconds.)
         """
         self.searcher.died(trial.trial_id, trial.get_pickled_error())
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Called by Tune at every turn of its loop, whatever its trials do: the place to look at the clock."""
+        now = time.monotonic()
+        if now - self.looked >= LOOK_S:
+            self.looked = now
+            self._end_overdue(tune_controller, now)
+        chosen: Trial | None = super().choose_trial_to_run(tune_controller)
+        return chosen
+
+    def _end_overdue(self, tune_controller: Any, now: float) -> None:
+        """End the process of every trial whose time is over; it answers no other way while a function runs."""
+        self.trials = {name: trial for name, trial in self.trials.items() if name in self.searcher.live}
+        running = {name for name, trial in self.trials.items() if trial.status == Trial.RUNNING}
+        self.since = {name: self.since.get(name, now) for name in running}
+        for name in self.searcher.overdue({name: now - since for name, since in self.since.items()}):
+            trial = self.trials.get(name)
+            actor = None if trial is None else trial.temporary_state.ray_actor
+            if trial is not None and name in running and actor is not None:
+                trial.max_failures = 0  # it is not tried again
+                ray.kill(actor)
+            elif trial is not None:
+                tune_controller.stop_trial(trial)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing is kept: the study is the one truth."""

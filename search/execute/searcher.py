@@ -74,6 +74,7 @@ class StudySearcher(Searcher):
         waiting: trials of the study to go on with first.
         keep: is given the sampler's state after every answer.
         gpus: of one trial.
+        goes_on: whether a trial that the search's time has ended goes on from its state when the run is resumed.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class StudySearcher(Searcher):
         waiting: Sequence[Task] = (),
         keep: Callable[[bytes], None] | None = None,
         gpus: float = 0.0,
+        goes_on: bool = False,
     ) -> None:
         super().__init__(metric="accuracy", mode="max")
         self.asker, self.store, self.costs, self.budget = asker, store, costs, budget
@@ -99,6 +101,8 @@ class StudySearcher(Searcher):
         self.waiting, self.later = list(waiting), list[Task]()
         self.live: dict[str, Task] = {}
         self.deaths: dict[str, str] = {}
+        self.ended: dict[str, str] = {}  # trials that have run for too long, with the reason
+        self.goes_on = goes_on
         self.begun, self.gpu_s, self.started = len(self.waiting), 0.0, time.monotonic()
         self.completed: list[Mapping[str, float]] = []
         self.why = ""  # no further trial begins: what the budget says, or "exhausted"
@@ -186,6 +190,20 @@ class StudySearcher(Searcher):
                 return True
         return False
 
+    def overdue(self, running_s: Mapping[str, float]) -> list[str]:
+        """Trials that must be ended now, each once.
+
+        Args:
+            running_s: seconds that a trial has run; nothing for one that waits for its process.
+        """
+        elapsed_s, found = time.monotonic() - self.started, []
+        for trial_id in self.live if self.budget.limits_trials else ():
+            why = self.budget.overdue(running_s=running_s.get(trial_id, 0.0), elapsed_s=elapsed_s)
+            if why and trial_id not in self.ended:
+                self.ended[trial_id] = why
+                found.append(trial_id)
+        return found
+
     def died(self, trial_id: str, error: Exception | None) -> None:
         """Why a trial's process has died: what Ray says of it. The trial may be tried again, or end by this."""
         said = "without a word: killed, out of memory, or crashed" if error is None else str(error).strip()
@@ -200,6 +218,11 @@ class StudySearcher(Searcher):
         """A trial is over; where there is an error, its process has died once more than it may."""
         task = self.live.get(trial_id)
         if task is None:
+            return
+        if trial_id in self.ended and "metrics" not in (result or {}):
+            cut_off = Outcome("failed", {"epochs": len(task.curve)}, task.rows, self.ended.pop(trial_id))
+            late = self.budget.overdue(running_s=0.0, elapsed_s=time.monotonic() - self.started)
+            self._end(trial_id, replace(cut_off, interrupted=self.goes_on and bool(late)))
             return
         if error:
             why = self.deaths.get(trial_id, "the trial's process ended")
@@ -239,6 +262,7 @@ class StudySearcher(Searcher):
     def _end(self, trial_id: str, outcome: Outcome) -> None:
         task = self.live.pop(trial_id)
         self.deaths.pop(trial_id, None)
+        self.ended.pop(trial_id, None)
         self.store.end(task.number, outcome)
         values = None
         if outcome.state == "completed":
@@ -246,7 +270,7 @@ class StudySearcher(Searcher):
             values = [float(known[name]) for name in self.store.objectives]
         self.asker.tell(task.asked, outcome.state, values)
         self._note(task, outcome, seconds=time.monotonic() - task.since)
-        if self.checkpoints is not None:
+        if self.checkpoints is not None and not outcome.interrupted:
             self.checkpoints.remove(task.number)
         for observer in self.observers:
             observer.ended(task.number, task.asked.candidate, task.costs, outcome)

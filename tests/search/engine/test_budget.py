@@ -54,3 +54,14 @@ def test_objectives_without_a_scale_of_their_own_count_too():
 def test_limit_that_ends_it_before_it_begins_is_refused(limits):
     with pytest.raises(SpecError, match="must be above 0"):
         Budget(4, **limits)
+
+
+def test_trial_is_overdue_by_its_own_limit_and_by_the_search_after_its_grace():
+    budget = Budget(5, wall_s=1000.0, trial_s=30.0)
+    assert budget.overdue(running_s=29.9, elapsed_s=1049.9) == ""
+    assert "max_trial_hours" in budget.overdue(running_s=30.0, elapsed_s=0.0)
+    assert "max_hours) were over for 50 s" in budget.overdue(running_s=0.0, elapsed_s=1050.0)
+    assert Budget(5, wall_s=1.0).overdue(running_s=0.0, elapsed_s=10.9) == ""
+    assert Budget(5, wall_s=1.0, grace_s=0.0).overdue(running_s=0.0, elapsed_s=1.0)
+    assert not Budget(5).limits_trials
+    assert Budget(5).overdue(running_s=1e9, elapsed_s=1e9) == ""

@@ -104,3 +104,10 @@ def beside_the_command(config, report):
     os.chdir("/")
     seen, os.environ["LEFT_BEHIND"] = os.environ.get("LEFT_BEHIND", ""), "something"
     return {"error": rate, "size": len(seen)}
+
+
+def endless(config, report):
+    """Never returns where x is large; the rest is at once."""
+    while config["x"] > 0.5:
+        time.sleep(10**6)
+    return {"error": config["x"], "size": 1.0}
