@@ -35,7 +35,7 @@ def attainment(
     """Surfaces that a share of runs attains: the front of a good, a middling and a poor run.
 
     Args:
-        runs: records of repeated runs, or `drawn_fronts` of one.
+        runs: records of repeated runs.
         objectives: column -> direction, two or three.
         shares: in (0, 1]: a surface is attained by at least this share of the runs.
 

@@ -1,11 +1,10 @@
-"""Runs against each other: hypervolume, epsilon indicator and attainment, with intervals over repeated runs or seeds.
+"""Runs against each other: hypervolume, epsilon indicator and attainment, with intervals over repeated runs.
 
     found = compare({"tpe": [run.trials for run in tpe], "random": [run.trials for run in random]})
 
-With two or more repeated runs on each side, intervals are bootstrapped over runs. With one run on each side, they are
-over the draws of its accuracies (`results.confidence`): they say what the seeds leave open about these candidates, not
-how another run of the same search would go. Where a side's seeds say nothing there are no intervals. The frames say
-which it is.
+With two or more repeated runs on each side, intervals are bootstrapped over runs. A single run on each side has no
+interval: its seeds say how sure each candidate's accuracy is, but a front is the best of many candidates, flattered by
+as much as the search had chances, and another run of the same search would have gone another way.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from results.analyses.attainment import SHARES, attained, attainment
-from results.analyses.confidence import drawn_fronts, spread_known
 from results.analyses.growth import OVER, growth
 from results.errors import ResultsError
 from results.fronts import (
@@ -42,8 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "compare", "epsilon"]
 
-RESAMPLES, DRAWS = 2_000, 200
-FEW = 20  # draws for surfaces of three objectives, whose corners grow with the square of their number
+RESAMPLES = 2_000
 POINTS = 9  # costs at which what is attained is compared, at most
 
 Floats = NDArray[np.float64]
@@ -55,7 +52,7 @@ class Comparison:
 
     Attributes:
         measures: first, second, measure, first_value, second_value, difference (first - second), low, high, over
-            ("runs", "seeds" or "nothing": no interval), n (runs a side, at least), level. A hypervolume difference
+            ("runs", or "nothing": single runs, no interval), n (runs a side, at least), level. A hypervolume difference
             above 0 is better; epsilon is what the first lacks of the second, and the other way round, on the unit
             scale: below 0 is better.
         differences: first, second, the cost, first_value, second_value, difference, low, high: the best that is to be
@@ -116,27 +113,18 @@ def compare(
     _check(runs, objectives, level)
     every = pd.concat([frame for each in runs.values() for frame in each], ignore_index=True)
     scale = {**observed_bounds(every, objectives=objectives), **(bounds or {})}
-    repeated = min(len(each) for each in runs.values()) > 1
-    sets = {
-        name: list(each) if repeated else drawn_fronts(each[0], objectives=objectives, draws=DRAWS, seed=seed + at)
-        for at, (name, each) in enumerate(runs.items())
-    }
-    known = {name: repeated or spread_known(each[0], objectives=objectives) for name, each in runs.items()}
-    costs = _costs(runs, sets, objectives)
-    sides = {name: _Side.of(each, sets[name], objectives, scale, costs) for name, each in runs.items()}
+    what = "runs" if min(len(each) for each in runs.values()) > 1 else "nothing"
+    costs = _costs(runs, objectives)
+    sides = {name: _Side.of(each, objectives, scale, costs) for name, each in runs.items()}
     rows: dict[str, list[dict[str, Any]]] = {"measures": [], "differences": []}
     for first, second in itertools.combinations(runs, 2):
-        what = "runs" if repeated else "seeds" if known[first] and known[second] else "nothing"
         pair = _Pair(sides[first], sides[second], what, level, seed)
         ends = {"over": what, "n": min(len(runs[first]), len(runs[second])), "level": level}
         rows["measures"] += [{"first": first, "second": second, **row, **ends} for row in pair.measures()]
         rows["differences"] += [
             {"first": first, "second": second, **row, **ends} for row in pair.attained(objectives, costs)
         ]
-    most = None if repeated or len(objectives) < 3 else FEW
-    tables = [
-        attainment(each[:most], objectives=objectives, shares=shares).assign(name=name) for name, each in sets.items()
-    ]
+    tables = [attainment(each, objectives=objectives, shares=shares).assign(name=name) for name, each in runs.items()]
     surfaces = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
     measures = pd.DataFrame(rows["measures"])
     return Comparison(
@@ -188,29 +176,17 @@ def _check(runs: Mapping[str, Sequence[pd.DataFrame]], objectives: Objectives, l
 
 @dataclass(frozen=True)
 class _Side:
-    """One kind of run: fronts on the unit scale, and what is attained at each cost, as seen and as drawn."""
+    """One kind of run: fronts on the unit scale, and what is attained at each cost, a run each."""
 
-    seen: list[Floats]
-    drawn: list[Floats]
-    seen_attained: Floats  # (runs, costs)
-    drawn_attained: Floats  # (runs or draws, costs)
+    fronts: list[Floats]
+    attained: Floats  # (runs, costs)
 
     @classmethod
-    def of(
-        cls,
-        runs: Sequence[pd.DataFrame],
-        drawn: Sequence[pd.DataFrame],
-        objectives: Objectives,
-        bounds: Bounds,
-        costs: Floats,
-    ) -> _Side:
-        """From the records of its runs, and the fronts that intervals are made of."""
-        points = [[_points(each, objectives, bounds) for each in parts] for parts in (runs, drawn)]
-        reached = [
-            np.array([attained(each, costs, objectives=objectives) for each in parts]) if len(costs) else np.empty(0)
-            for parts in (runs, drawn)
-        ]
-        return cls(points[0], points[1], reached[0], reached[1])
+    def of(cls, runs: Sequence[pd.DataFrame], objectives: Objectives, bounds: Bounds, costs: Floats) -> _Side:
+        """From the records of its runs."""
+        points = [_points(each, objectives, bounds) for each in runs]
+        reached = [attained(each, costs, objectives=objectives) for each in runs] if len(costs) else []
+        return cls(points, np.array(reached))
 
 
 @dataclass(frozen=True)
@@ -224,18 +200,12 @@ class _Pair:
     seed: int
 
     def measures(self) -> list[dict[str, Any]]:
-        """Hypervolume and epsilon: values of what was seen, intervals of what was drawn."""
-        crossed = self.over == "runs"
+        """Hypervolume and epsilon."""
+        first, second = self.first.fronts, self.second.fronts
         return [
-            {"measure": "hypervolume", **self._row(
-                (_hypervolumes(self.first.seen), _hypervolumes(self.second.seen)),
-                (_hypervolumes(self.first.drawn), _hypervolumes(self.second.drawn)),
-            )},
-            {"measure": "epsilon", **self._row(
-                _epsilons(self.first.seen, self.second.seen, True),
-                _epsilons(self.first.drawn, self.second.drawn, crossed),
-            )},
-        ]  # fmt: skip
+            {"measure": "hypervolume", **self._row(_hypervolumes(first), _hypervolumes(second))},
+            {"measure": "epsilon", **self._row(*_epsilons(first, second))},
+        ]
 
     def attained(self, objectives: Objectives, costs: Floats) -> list[dict[str, Any]]:
         """What is attained at each cost; of an objective that is minimised, the difference's sign is turned."""
@@ -245,36 +215,28 @@ class _Pair:
         sign = -minimised([[1.0]], {wanted: objectives[wanted]})[0, 0]
         rows = []
         for at, value in enumerate(costs):
-            row = self._row(
-                (sign * self.first.seen_attained[:, at], sign * self.second.seen_attained[:, at]),
-                (sign * self.first.drawn_attained[:, at], sign * self.second.drawn_attained[:, at]),
-            )
+            row = self._row(sign * self.first.attained[:, at], sign * self.second.attained[:, at])
             ends = {name: sign * row[name] for name in ("first_value", "second_value")}
             rows.append({cost: float(value), **row, **ends})
         return rows
 
-    def _row(self, seen: tuple[Floats, Floats], drawn: tuple[Floats, Floats]) -> dict[str, float]:
+    def _row(self, first: Floats, second: Floats) -> dict[str, float]:
         """Values, their difference, and its interval."""
-        values = [float(side.mean()) for side in seen]
-        low, high = math.nan, math.nan
-        if self.over != "nothing":
-            low, high = _interval(*drawn, self.over == "runs", self.level, np.random.default_rng(self.seed))
+        values = [float(side.mean()) for side in (first, second)]
+        rng = np.random.default_rng(self.seed)
+        low, high = _interval(first, second, self.over == "runs", self.level, rng)
         difference = values[0] - values[1] if values[0] != values[1] else 0.0  # two infinite ones are no NaN
         return {"first_value": values[0], "second_value": values[1], "difference": difference, "low": low, "high": high}
 
 
-def _costs(
-    runs: Mapping[str, Sequence[pd.DataFrame]], sets: Mapping[str, Sequence[pd.DataFrame]], objectives: Objectives
-) -> Floats:
-    """A few costs of the fronts that were seen, within reach of every run and draw; for two objectives alone."""
+def _costs(runs: Mapping[str, Sequence[pd.DataFrame]], objectives: Objectives) -> Floats:
+    """A few costs of the fronts, within reach of every run; for two objectives alone."""
     _, costs = wanted_and_costs(objectives)
     if len(costs) != 1:
         return np.empty(0)
     fronts = [front(each, objectives=objectives) for parts in runs.values() for each in parts]
     found = np.unique(np.concatenate([minimised(each, {costs[0]: "minimize"})[:, 0] for each in fronts]))
-    reached = [
-        attained(each, found, objectives=objectives) for parts in [*runs.values(), *sets.values()] for each in parts
-    ]
+    reached = [attained(each, found, objectives=objectives) for parts in runs.values() for each in parts]
     found = found[np.isfinite(np.array(reached)).all(axis=0)]
     if len(found) > POINTS:
         found = found[np.linspace(0, len(found) - 1, POINTS).round().astype(int)]
@@ -295,13 +257,14 @@ def _sentences(measures: pd.DataFrame) -> Iterator[str]:
         first, second, low, high = (row[name] for name in ("first", "second", "low", "high"))
         text = f"{first} has a hypervolume of {row['first_value']:.4f}, {second} {row['second_value']:.4f}"
         if row["over"] == "nothing":
-            yield f"{text}; with one run each, and seeds that tell no spread, nothing says how sure the difference is."
+            yield (
+                f"{text}: a single run each cannot tell whether that is luck; repeat both searches, or confirm both "
+                "fronts."
+            )
             continue
         ends = f"{row['level']:.0%} interval {low:+.4f} to {high:+.4f} over {row['over']}"
         verdict = f"{first} is better" if low > 0 else f"{second} is better" if high < 0 else "the data leave it open"
         yield f"{text}: difference {row['difference']:+.4f}, {ends}: {verdict}."
-    if (measures["over"] == "seeds").any():
-        yield "Intervals over seeds say what is open about these candidates, not how another search would go."
 
 
 def _points(records: pd.DataFrame, objectives: Objectives, bounds: Bounds) -> Floats:
@@ -315,11 +278,8 @@ def _hypervolumes(fronts: list[Floats]) -> Floats:
     return np.array([hypervolume(each, np.ones(each.shape[1])) for each in fronts])
 
 
-def _epsilons(first: list[Floats], second: list[Floats], crossed: bool) -> tuple[Floats, Floats]:
-    """Of each run to the runs of the other side, on average; of draws each to the one of its number."""
-    if not crossed:
-        pairs = list(zip(first, second, strict=True))
-        return np.array([epsilon(a, b) for a, b in pairs]), np.array([epsilon(b, a) for a, b in pairs])
+def _epsilons(first: list[Floats], second: list[Floats]) -> tuple[Floats, Floats]:
+    """Of each run to the runs of the other side, on average."""
     ours = np.array([[epsilon(a, b) for b in second] for a in first])
     theirs = np.array([[epsilon(b, a) for b in second] for a in first])
     return ours.mean(axis=1), theirs.mean(axis=0)
@@ -328,16 +288,15 @@ def _epsilons(first: list[Floats], second: list[Floats], crossed: bool) -> tuple
 def _interval(
     first: Floats, second: Floats, repeated: bool, level: float, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Of the difference of means: bootstrapped over runs, or the quantiles of draws."""
+    """Of the difference of means, bootstrapped over repeated runs; without ends for single ones."""
+    if not repeated:
+        return math.nan, math.nan
     tail = (1 - level) / 2
-    if repeated:
-        drawn = np.zeros(RESAMPLES)
-        for side, sign in ((first, 1.0), (second, -1.0)):
-            means = side[rng.integers(0, len(side), (RESAMPLES, len(side)))].mean(axis=1)
-            # Few values' resamples are too narrow: widened about the mean, as Hesterberg (2015, section 5.3) has it.
-            wide = np.sqrt(len(side) / (len(side) - 1)) * stats.t.isf(tail, len(side) - 1) / stats.norm.isf(tail)
-            drawn += sign * (side.mean() + wide * (means - side.mean()))
-    else:
-        drawn = first - second
+    drawn = np.zeros(RESAMPLES)
+    for side, sign in ((first, 1.0), (second, -1.0)):
+        means = side[rng.integers(0, len(side), (RESAMPLES, len(side)))].mean(axis=1)
+        # Few values' resamples are too narrow: widened about the mean, as Hesterberg (2015, section 5.3) has it.
+        wide = np.sqrt(len(side) / (len(side) - 1)) * stats.t.isf(tail, len(side) - 1) / stats.norm.isf(tail)
+        drawn += sign * (side.mean() + wide * (means - side.mean()))
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)

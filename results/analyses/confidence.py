@@ -86,7 +86,10 @@ def spread_known(records: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJE
 def drawn_fronts(
     records: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES, draws: int = 200, seed: int = 0
 ) -> list[pd.DataFrame]:
-    """Fronts as they might have been: one for each draw of the accuracies; for `results.attainment` of a single run.
+    """Fronts of the accuracies drawn anew around the means that were seen, one for each draw.
+
+    Noise is added to means of which the best are flattered already, so that the drawn fronts lie above the true one,
+    the farther the more candidates there are: their surfaces are no confidence band (`results.analyses.confirmed_band`).
 
     Args:
         records: as in `confidence`.

@@ -19,8 +19,7 @@ __all__ = ["comparison_figure"]
 _GAP = 90  # pixels between the two lower plots: an axis and its title
 _OVER = {
     "runs": "bands: between what 25 % and 75 % of a side's runs attain, the line is 50 %",
-    "seeds": "bands: between what 25 % and 75 % of draws over the seeds attain, the line is 50 %",
-    "nothing": "one run a side, and seeds that tell no spread: no bands",
+    "nothing": "one run a side: no bands, since a single run cannot tell luck from merit",
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from results.analyses.confirmation import Confirmation
+from results.analyses.confirmed_band import confirmed_band
 from results.figures.front import step_line
 from results.figures.theme import FAINT, INK, Axis, activation_colours, channel, cost_axis, dress, nothing, plane
 from results.figures.theme import tooltips as lines
@@ -20,6 +21,7 @@ _TOLD = ("number", "test", "searched", "params", "macs", "activation", "placemen
 _CAPTION = (
     "full points: the searched front's members on the test split, bars are 95 % intervals over seeds and test images",
     "lines: the members that no other beats there, and (dotted) those that beat no other",
+    "band: 95 %, pointwise, of the best that the members have at no more than a cost",
     "dashed line and rings: the same candidates as the search had them, on the validation split",
 )
 
@@ -47,12 +49,16 @@ def confirmation_figure(found: Confirmation, *, title: str | None = None) -> alt
     worst = set(found.members("pessimistic")["confirmed_as"])
     beating_none = points.assign(on_front=points["confirmed_as"].isin(worst) & points["on_front"])
     pessimistic = step_line(beating_none, x, y, directions)
+    band = confirmed_band(found.members(), objectives=found.objectives)
+    band = band.rename(columns={cost: "x"}).assign(
+        low=lambda rows: rows["low"].clip(y.low), high=lambda rows: rows["high"].clip(upper=y.high)
+    )
     members = points[points["searched_y"].notna() & (points["role"] == "front")]
     before = members.assign(y=members["searched_y"], on_front=True)[["x", "y", "on_front"]]
     searched = step_line(before, x, y, directions) if len(found.objectives) == 2 else confirmed.iloc[:0]
     chart = plane(_layers(points, x, y))
     return dress(chart, heading, list(_CAPTION), points=points, confirmed=confirmed,
-                 pessimistic=pessimistic, searched=searched)  # fmt: skip
+                 pessimistic=pessimistic, searched=searched, band=band)  # fmt: skip
 
 
 def _points(done: pd.DataFrame, cost: str) -> pd.DataFrame:
@@ -102,6 +108,9 @@ def _layers(points: pd.DataFrame, x: Axis, y: Axis) -> list[alt.Chart]:
     ]
     before = channel(alt.Y, "searched_y", y)
     return [
+        alt.Chart(alt.NamedData("band")).mark_area(interpolate="step-after", color=INK, opacity=0.1, clip=True).encode(
+            at, channel(alt.Y, "low", y), alt.Y2("high:Q")
+        ),
         *(each.encode(at, height, order="order:Q") for each in steps),
         shown.transform_filter("isValid(datum.searched_y)")
         .mark_point(size=40, opacity=0.7, clip=True)

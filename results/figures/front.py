@@ -75,8 +75,8 @@ def front_figure(
         objectives: column -> direction.
         title: None for one made of the objectives.
         subtitle: a line of your own above the counts.
-        surfaces: of two objectives, what `results.attainment` gives of `drawn_fronts`: the quartiles are the edges of a
-            band behind the points, where the front may lie for all that the seeds say.
+        surfaces: of two objectives, what `results.attainment` gives of repeated runs: the quartiles are the edges of a
+            band behind the points. Around a single run's front no band holds what it promises.
 
     Returns:
         An Altair chart; a sentence instead of points if no trial has completed.
@@ -91,7 +91,7 @@ def front_figure(
         return nothing(_NOTHING, heading, [*lines, *info.notes])
     band = band_of(surfaces, info.x, info.y, objectives) if surfaces is not None else None
     if band is not None and len(band):
-        lines.append("band: attained by 25 % to 75 % of draws of the accuracies, from the spread of their seeds")
+        lines.append("band: attained by 25 % to 75 % of repeated runs")
     return _draw_front(info, heading, [*lines, *info.notes], band)
 
 

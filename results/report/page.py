@@ -22,9 +22,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from results.analyses.attainment import attainment
 from results.analyses.compensation import Compensation, compensation
-from results.analyses.confidence import confidence, drawn_fronts, spread_known
+from results.analyses.confidence import confidence, spread_known
 from results.analyses.confirmation import Confirmation, read_confirmation
 from results.analyses.growth import OVER
 from results.errors import ResultsError
@@ -237,10 +236,8 @@ def _front(section: Section, run: Run, confirmed: Confirmation | None, why_not: 
 
 
 def _searched(run: Run) -> Any:
-    surfaces = None
-    if len(run.objectives) == 2 and spread_known(run.trials, objectives=run.objectives):
-        surfaces = attainment(drawn_fronts(run.trials, objectives=run.objectives), objectives=run.objectives)
-    return front_figure(run.trials, objectives=run.objectives, title="The front as searched", surfaces=surfaces)
+    subtitle = "no band: choosing the best of many flatters a front as searched; only a confirmed front has one"
+    return front_figure(run.trials, objectives=run.objectives, title="The front as searched", subtitle=subtitle)
 
 
 def _compared(run: Run, spec: Mapping[str, Any]) -> Compensation | str:

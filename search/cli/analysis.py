@@ -71,8 +71,8 @@ def compare_command(
 ) -> None:
     """Two or more runs against each other: hypervolume, epsilon indicator, and what is attained at equal cost.
 
-    tpe=A tpe=B random=C random=D compares two searches, with intervals over their repetitions; A B two runs, with
-    intervals over the seeds of their candidates.
+    tpe=A tpe=B random=C random=D compares two searches, with intervals over their repetitions; A B two single runs,
+    without intervals, since a single run cannot tell luck from merit.
     """
     from results import ResultsError, check_format, compare, load_all
 

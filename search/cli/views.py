@@ -41,7 +41,7 @@ def front_command(
     knee: Annotated[bool, typer.Option("--knee", help="Where a little more stops buying much.")] = False,
     confidence: Annotated[
         bool,
-        typer.Option("--confidence", help="All that may well be on the front, how probably; its band in the figure."),
+        typer.Option("--confidence", help="All that may well be on the front, and how probably."),
     ] = False,
 ) -> None:
     """The front of a run: the completed trials that no other beats in all objectives; or the one network to take.
@@ -78,11 +78,7 @@ def front_command(
         latex = save.suffix.lower() == ".tex"
         results.save_table(results.front_columns(shown, objectives=by) if latex else view, save)
     if figure is not None:
-        surfaces = None
-        if confidence and len(by) == 2:
-            surfaces = results.attainment(results.drawn_fronts(run.trials, objectives=by), objectives=by)
-        title = run.folder.name
-        results.save(results.front_figure(run.trials, objectives=by, title=title, surfaces=surfaces), figure)
+        results.save(results.front_figure(run.trials, objectives=by, title=run.folder.name), figure)
 
 
 def _chosen(
