@@ -88,8 +88,8 @@ def drawn_fronts(
 ) -> list[pd.DataFrame]:
     """Fronts of the accuracies drawn anew around the means that were seen, one for each draw.
 
-    Noise is added to means of which the best are flattered already, so that the drawn fronts lie above the true one,
-    the farther the more candidates there are: their surfaces are no confidence band (`results.analyses.confirmed_band`).
+    Noise is added to means of which the best are flattered already: the drawn fronts lie above the true one, the
+    farther the more candidates there are, and their surfaces are no confidence band (`results.analyses.confirmed_band`).
 
     Args:
         records: as in `confidence`.
