@@ -89,7 +89,7 @@ def drawn_fronts(
     """Fronts of the accuracies drawn anew around the means that were seen, one for each draw.
 
     Noise is added to means of which the best are flattered already: the drawn fronts lie above the true one, the
-    farther the more candidates there are, and their surfaces are no confidence band (`results.analyses.confirmed_band`).
+    farther the more candidates there are, and their surfaces are no band: see `results.analyses.confirmed_band`.
 
     Args:
         records: as in `confidence`.
