@@ -125,6 +125,7 @@ FURTHER = (
     Column("frozen", "boolean", "", "LENI: whether its transform stays as it starts"),
     Column("latency_ms", "Float64", "milliseconds", "of one sample through the network, where it is an objective"),
     Column("peak_memory", "Int64", "bytes", "most memory of a GPU that the trial held"),
+    Column("traceback", "string", "", "of a failed trial, where the exception was raised, cut to 4,000 characters"),
 )
 """Columns that a run of this program may have beyond `SCHEMA`."""
 

@@ -250,7 +250,7 @@ class Spec(BaseModel):
             table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise SpecError(f"{path}: {error.strerror}") from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise SpecError(f"{path} is not a TOML file: {error}") from None
         for key in ("fix", "training"):
             given[key] = {**_table(table, key, path), **given.get(key, {})}

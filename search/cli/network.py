@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from results.text import readable
 from search.cli.console import show_table
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from leni.call_sites import CallSite
     from leni.swapping import SwapReport
     from search.followup.inspect import Inspection
+    from search.followup.trial_facts import TrialFacts
 
 __all__ = ["inspect_command", "sites_command"]
 
@@ -98,15 +100,24 @@ def inspect_command(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """What a trial's activations keep, beside ReLU: both networks are trained as in the run, and measured."""
+    """What a trial's activations keep, beside ReLU: both networks are trained as in the run, and measured.
+
+    Of a trial that failed, its traceback; of an evaluator's trial, its record.
+    """
     from results import save
     from results.figures.theme import check_format
     from search.followup.inspect import inspect
+    from search.followup.trial_facts import trial_facts
 
     if figure is not None:  # a typing error is found before a network is trained
         check_format(figure)
         if not figure.absolute().parent.is_dir():
             raise typer.BadParameter(f"--figure: there is no folder {figure.absolute().parent}")
+    if (facts := trial_facts(folder, trial)) is not None:
+        if figure is not None:
+            raise typer.BadParameter(f"--figure: trial {trial} has no network to draw")
+        typer.echo(json.dumps({**asdict(facts), "values": dict(facts.values)}) if as_json else _facts(facts))
+        return
     found = inspect(folder, trial, quiet=quiet)
     if as_json:
         typer.echo(json.dumps(_inspected(found)))
@@ -114,6 +125,14 @@ def inspect_command(
         show_table(_inspection_table(found), _inspection_summary(found))
     if figure is not None:
         save(found.figure(), figure)
+
+
+def _facts(facts: TrialFacts) -> str:
+    """A trial's record as lines, its traceback last."""
+    width = max(map(len, facts.values), default=0)
+    lines = [f"trial {facts.number} {facts.state}" + (f": {facts.error}" if facts.error else "")]
+    lines += [f"  {readable(name):{width}}  {readable(str(value))}" for name, value in facts.values.items()]
+    return "\n".join([*lines, *(["", facts.traceback] if facts.traceback else [])])
 
 
 def _size(text: str | None) -> Size | None:

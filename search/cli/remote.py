@@ -32,8 +32,8 @@ __all__ = [
 ]
 
 EXTRA = "this needs the service's packages: pip install 'leni-search[service]'"
-LOCAL = frozenset({"file", "out", "dry_run", "quiet", "add_trials", "address", "storage", "checkpoints", "enqueue",
-                   "warm_start", "download", "lock"})  # fmt: skip
+LOCAL = frozenset({"file", "out", "dry_run", "quiet", "verbose", "add_trials", "address", "storage", "checkpoints",
+                   "enqueue", "warm_start", "download", "lock"})  # fmt: skip
 RECIPE = ("lr", "batch_size", "cuda_graph")
 
 Folder = Annotated[Path, typer.Option(help="Of the service: its database and its searches.")]

@@ -21,6 +21,7 @@ SpecFile = Annotated[
     typer.Argument(metavar="[SPEC.toml]", help="The spec; flags go over it. A run's folder with --add-trials."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no front.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of every trial that fails.")]
 Workers = Annotated[int | None, typer.Option(help="Trials at once, at most.")]
 Cpus = Annotated[float | None, typer.Option(help="CPUs of one trial.")]
 Gpus = Annotated[float | None, typer.Option(help="GPUs of one trial; fractions share one.")]
@@ -111,6 +112,7 @@ def run_command(
         bool, typer.Option("--dry-run", help="Say what would be done and what it costs, and stop.")
     ] = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Search: train candidates, and end with the front of accuracy against parameters."""
     flags: dict[str, Any] = {
@@ -128,7 +130,7 @@ def run_command(
         "loggers": tuple(logger) if logger else None, "lock": lock, "out": out,
     }  # fmt: skip
     if add_trials is not None:
-        return _extend(file, out, add_trials, flags, quiet)
+        return _extend(file, out, add_trials, flags, quiet=quiet, verbose=verbose)
     from search.driver.run_search import run
     from search.spec import Spec
 
@@ -145,10 +147,12 @@ def run_command(
 
         plan(spec).show()
         return 0
-    return _end(run(spec, quiet=quiet), quiet)
+    return _end(run(spec, quiet=quiet, verbose=verbose), quiet)
 
 
-def _extend(file: Path | None, out: Path | None, add_trials: int, flags: dict[str, Any], quiet: bool) -> int:
+def _extend(
+    file: Path | None, out: Path | None, add_trials: int, flags: dict[str, Any], *, quiet: bool, verbose: bool
+) -> int:
     """`run DIR --add-trials N`: the run's own spec decides what is searched."""
     folder = file or out
     if folder is None:
@@ -156,7 +160,7 @@ def _extend(file: Path | None, out: Path | None, add_trials: int, flags: dict[st
     how = {name: flags.pop(name) for name in ("workers", "address", "cpus_per_trial", "gpus_per_trial", "lock")}
     if others := [name for name, value in flags.items() if value is not None and name != "out"]:
         raise typer.BadParameter(f"--add-trials goes on with the run's own spec, and cannot change {', '.join(others)}")
-    return resume_command(folder, add_trials=add_trials, quiet=quiet, **how)
+    return resume_command(folder, add_trials=add_trials, quiet=quiet, verbose=verbose, **how)
 
 
 def resume_command(
@@ -168,6 +172,7 @@ def resume_command(
     address: Address = None,
     lock: Lock = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Go on with a run that was interrupted or killed, at any moment, or extend a finished one."""
     from search.driver.run_search import resume
@@ -177,7 +182,7 @@ def resume_command(
         "lock": lock,
     }  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
-    return _end(resume(folder, add_trials=add_trials, quiet=quiet, **given), quiet)
+    return _end(resume(folder, add_trials=add_trials, quiet=quiet, verbose=verbose, **given), quiet)
 
 
 def _end(finished: Run, quiet: bool) -> int:

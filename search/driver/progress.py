@@ -45,15 +45,23 @@ class Progress:
         objectives: directions by name, for the hypervolume.
         console: where to; on a terminal the display is live.
         quiet: whether nothing is shown.
+        verbose: whether the traceback of every trial that fails is shown.
 
     Use it as a context manager around the run.
     """
 
     def __init__(
-        self, *, trials: int, epochs: int, objectives: Objectives, console: Console, quiet: bool = False
+        self,
+        *,
+        trials: int,
+        epochs: int,
+        objectives: Objectives,
+        console: Console,
+        quiet: bool = False,
+        verbose: bool = False,
     ) -> None:
         self.trials, self.epochs, self.objectives = trials, epochs, objectives
-        self.console, self.quiet = console, quiet
+        self.console, self.quiet, self.verbose = console, quiet, verbose
         self.states = {"completed": 0, "stopped": 0, "failed": 0}
         self.running: dict[int, tuple[Point, int]] = {}
         self.before = 0  # trials that were over before
@@ -104,8 +112,14 @@ class Progress:
             self.note(sentence)
         if outcome.error:
             self.last_failure = f"trial {number} failed: {outcome.error}"
+        if outcome.traceback and self.verbose:
+            self._say(f"trial {number} failed:\n{readable(outcome.traceback)}")
         if self.live is None and not self.quiet:
             self._print(outcome)
+
+    def warn(self, sentence: str) -> None:
+        """Say what a reader of the run should know, also where progress is not shown."""
+        self._say(f"warning: {sentence}")
 
     def _print(self, outcome: Outcome) -> None:
         """A line now and then, and one for every failure."""

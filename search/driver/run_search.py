@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,14 @@ import results
 from leni.errors import FolderError, SpecError, StorageError
 from search.decide.quiet import without_optunas_lines
 from search.driver.limits import check_limits
+from search.driver.notes import Notes, restore_sampler
 from search.driver.progress import Progress
 from search.driver.recording import RecordWriter
 from search.engine.asker import Asker, Point
 from search.engine.replay import replay
 from search.engine.warm_start import completed_trials, read_candidates
 from search.execute.cluster import slots, started
+from search.execute.raylet_lines import without_raylet_lines
 from search.execute.searcher import StudySearcher
 from search.execute.trackers import Tracker, check_trackers, finish, trackers
 from search.execute.trial import TrialSettings
@@ -47,12 +48,20 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 SLICE_S, SHORT_SLICE_S = 1.0, 0.25  # seconds between two reports of a trial; short ones where it may be stopped
 
 
-def run(spec: Spec | None = None, *, quiet: bool = False, console: Console | None = None, **keys: Any) -> results.Run:
+def run(
+    spec: Spec | None = None,
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    console: Console | None = None,
+    **keys: Any,
+) -> results.Run:
     """Run a search to its end, or to Ctrl-C, and read what it wrote.
 
     Args:
         spec: what to search; None takes the defaults.
         quiet: whether no progress is shown.
+        verbose: whether the traceback of every trial that fails is shown as it happens.
         console: where progress goes; None for standard error.
         keys: of a spec, instead of `spec`: run(trials=24, data="digits").
 
@@ -72,7 +81,7 @@ def run(spec: Spec | None = None, *, quiet: bool = False, console: Console | Non
     runs, stem = Path("runs"), _default_name(spec)
     RunFolder(spec.out or next_free(runs, stem)).check_free()
     prepared = prepare(spec)
-    with started(spec.address), _sigterm_as_ctrl_c(), without_optunas_lines():
+    with _terminal(quiet), started(spec.address), _sigterm_as_ctrl_c():
         at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
         folder = RunFolder(spec.out or take_next(runs, stem))
         new = spec.out is None or folder.create()
@@ -85,7 +94,8 @@ def run(spec: Spec | None = None, *, quiet: bool = False, console: Console | Non
                         f"the database already holds a study {store.name!r}; give another folder with --out"
                     )
                 tracked = trackers(spec.loggers, folder)
-            _search(spec, folder, store, prepared, tracked, at_once=at_once, console=console, quiet=quiet)
+            progress = _progress(spec, console, quiet=quiet, verbose=verbose)
+            _search(spec, folder, store, prepared, tracked, progress, at_once=at_once)
     return results.load(folder.path)
 
 
@@ -94,18 +104,21 @@ def resume(
     *,
     add_trials: int = 0,
     quiet: bool = False,
+    verbose: bool = False,
     console: Console | None = None,
     **changes: Any,
 ) -> results.Run:
     """Go on with a run that was interrupted or killed, at any moment, to the number of trials that was asked for.
 
     Finished trials are neither lost nor repeated; those that were running go on from their last state and, on the CPU,
-    end with the numbers of an uninterrupted training. The sampler and the stopper are where they were.
+    end with the numbers of an uninterrupted training. The sampler and the stopper are where they were. A state that
+    cannot be read is said on screen, in run.log and in environment.json's "notes", and is begun anew.
 
     Args:
         path: the run's folder.
         add_trials: to begin beyond what was asked for; extends a finished run.
         quiet: as `run`.
+        verbose: as `run`.
         console: as `run`.
         changes: keys of the spec that say how it runs, not what: workers, address, cpus_per_trial, gpus_per_trial, ...
 
@@ -118,16 +131,23 @@ def resume(
     """
     folder = RunFolder(path)
     folder.check_run()
-    facts = json.loads(folder.environment.read_text())
-    total = int(facts.get("trials", 0)) + add_trials
-    spec = Spec.read(folder.spec, trials=total or None, **changes)
-    prepared = prepare(spec)
-    with started(spec.address), _sigterm_as_ctrl_c(), without_optunas_lines(), folder.driven(lock=spec.lock):
+    facts = folder.facts()
+    spec = Spec.read(folder.spec, trials=facts.trials + add_trials or None, **changes)
+    with _no_modules_of(folder):
+        prepared = prepare(spec)
+    with (
+        _no_modules_of(folder),
+        _terminal(quiet),
+        started(spec.address),
+        _sigterm_as_ctrl_c(),
+        folder.driven(lock=spec.lock),
+    ):
         at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
         write_text(folder.spec, spec.to_toml())
-        store = _store(spec, folder, facts.get("study", NAME))
+        store = _store(spec, folder, facts.study or NAME)
         tracked = trackers(spec.loggers, folder)
-        _search(spec, folder, store, prepared, tracked, at_once=at_once, console=console, quiet=quiet)
+        progress = _progress(spec, console, quiet=quiet, verbose=verbose)
+        _search(spec, folder, store, prepared, tracked, progress, at_once=at_once, earlier=facts.notes)
     return results.load(folder.path)
 
 
@@ -201,6 +221,17 @@ def _store(spec: Spec, folder: RunFolder, name: str) -> StudyStore:
 
 
 @contextmanager
+def _no_modules_of(folder: RunFolder) -> Iterator[None]:
+    """Look for no module in a run's folder, also where that is the current one: it may be somebody else's."""
+    before = list(sys.path)
+    sys.path[:] = [entry for entry in before if not Path(entry or ".").resolve().is_relative_to(folder.path)]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+@contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
     """End a run as Ctrl-C does when a machine is shut down; after Ray has started, whose own handler aborts."""
     if threading.current_thread() is not threading.main_thread():
@@ -218,30 +249,47 @@ def _default_name(spec: Spec) -> str:
     return f"{spec.evaluator or spec.data}-{spec.search_space().name}".replace(":", "-").replace("/", "-")
 
 
+def _progress(spec: Spec, console: Console | None, *, quiet: bool, verbose: bool) -> Progress:
+    return Progress(
+        trials=spec.trials,
+        epochs=spec.epochs,
+        objectives=spec.directions(),
+        console=console or Console(stderr=True),
+        quiet=quiet,
+        verbose=verbose,
+    )
+
+
+@contextmanager
+def _terminal(quiet: bool) -> Iterator[None]:
+    """A terminal without Optuna's lines, and if it is to be quiet without the raylet's."""
+    with without_optunas_lines(), without_raylet_lines() if quiet else nullcontext():
+        yield
+
+
 def _search(
     spec: Spec,
     folder: RunFolder,
     store: StudyStore,
     prepared: Prepared,
     tracked: Sequence[Tracker],
+    progress: Progress,
     *,
     at_once: int,
-    console: Console | None,
-    quiet: bool,
+    earlier: Sequence[str] = (),
 ) -> None:
     """Ask, train and tell until there is nothing left to do; whatever happens, write down what there is."""
     facts = {**_facts(spec, store, at_once), **_data_facts(prepared.data)}
-    write_environment(folder.environment, {**facts, "ended": "running"})
-    console = console or Console(stderr=True)
-    for note in prepared.data.notes if prepared.data and not quiet else ():
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
-    progress = Progress(
-        trials=spec.trials, epochs=spec.epochs, objectives=spec.directions(), console=console, quiet=quiet
+    for note in prepared.data.notes if prepared.data and not progress.quiet else ():
+        progress.console.print(note, markup=False, highlight=False, soft_wrap=True)
+    notes = Notes(folder, progress.warn, earlier)
+    write_environment(
+        folder.environment, {**facts, "ended": "running", **({"notes": notes.texts} if notes.texts else {})}
     )
     writer = RecordWriter(store, folder)
     ended, writable = "interrupted", True
     try:
-        searcher = _searcher(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
+        searcher = _searcher(spec, folder, store, prepared, notes, at_once=at_once, observers=[progress, writer])
         progress.recall(searcher)
         with progress:
             for sentence in spec.ignored():
@@ -272,9 +320,9 @@ def _search(
         ) from None
     finally:
         if writable:
-            notes = [*spec.ignored(), *store.notes()]
-            _close(folder, store, writer, {**facts, "ended": ended, **({"notes": notes} if notes else {})})
-            finish(tracked, console)
+            said = list(dict.fromkeys([*notes.texts, *spec.ignored(), *store.notes()]))
+            _close(folder, store, writer, {**facts, "ended": ended, **({"notes": said} if said else {})})
+            finish(tracked, progress.console)
         store.close()
 
 
@@ -314,7 +362,14 @@ def _data_facts(data: Data | None) -> Mapping[str, Any]:
 
 
 def _searcher(
-    spec: Spec, folder: RunFolder, store: StudyStore, prepared: Prepared, *, at_once: int, observers: list[Any]
+    spec: Spec,
+    folder: RunFolder,
+    store: StudyStore,
+    prepared: Prepared,
+    notes: Notes,
+    *,
+    at_once: int,
+    observers: list[Any],
 ) -> StudySearcher:
     """The searcher, with what the study knows already replayed into it."""
 
@@ -345,12 +400,12 @@ def _searcher(
         keep=folder.keep_sampler,
         gpus=prepared.gpus,
         goes_on=prepared.data is not None,
+        warn=notes.add,
     )
     store.add_once(prepared.given)
     replay(searcher, known=KNOWN)
-    state = folder.sampler_state()
-    if state is not None:
-        asker.restore(state)
+    if searcher.begun:
+        restore_sampler(asker, folder, notes, trials=searcher.begun)
     return searcher
 
 

@@ -7,7 +7,6 @@ tried before, or it cannot be built) never reaches the storage.
 from __future__ import annotations
 
 import json
-import pickle
 import random
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,16 +16,22 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from leni.errors import CandidateError
+from search.decide.bounded import BoundedSampler
+from search.decide.generators import reseed, set_states, states_of
 from spaces import Candidate, Configuration, WalkedSpace
 
 __all__ = ["Asked", "Asker", "Point"]
 
 PATIENCE = 25  # answers that cannot be used, before an untried candidate is drawn at random
 LISTED = 20_000  # candidates of a space that are listed to find the untried ones
+STATE_VERSION = 1
+_KEPT = (RandomSampler, TPESampler, NSGAIISampler, NSGAIIISampler, QMCSampler)
+"""Optuna's samplers whose state is their generators', what they note in the study, and what the trials say."""
+
 ASKED = "asked"  # how many answers the sampler had given before this one, in an answer's attributes
 _STATES = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
 
@@ -83,7 +88,7 @@ class Asker:
     ) -> None:
         self.space, self.check, self.only_first, self.duplicates = space, check, only_first, duplicates
         self.study = optuna.create_study(directions=list(directions), sampler=sampler)
-        self.random = random.Random(seed)
+        self.seed, self.random = seed, random.Random(seed)
         self.waiting = list(dict.fromkeys(first))
         self.tried: dict[Point, int] = {}
         self.finished: set[Point] = set()
@@ -141,26 +146,54 @@ class Asker:
             known = storage.get_trial_number_from_id(trial_id)
         return Asked(candidate, trial.params, trial.distributions, known, count, attributes)
 
+    @property
+    def keepable(self) -> bool:
+        """Whether `state` holds all that the sampler's next answer depends on beside the trials."""
+        sampler = self.study.sampler
+        while isinstance(sampler, BoundedSampler):
+            sampler = sampler.sampler
+        return hasattr(sampler, "restore") or type(sampler) in _KEPT
+
     def state(self) -> bytes:
-        """Where the random numbers stand; with the trials, all that the next answer depends on."""
+        """Where the random numbers stand; with the trials, all that the next answer depends on. JSON, no code."""
         notes = self.study._storage.get_study_system_attrs(self.study._study_id)
         own = getattr(self.study.sampler, "state", None)  # of one that knows the whole space: without it
-        return pickle.dumps((own() if own else self.study.sampler, self.random.getstate(), notes))
+        return json.dumps(
+            {
+                "version": STATE_VERSION,
+                "sampler": own() if own else states_of(self.study.sampler),
+                "random": states_of(self.random)[""],
+                "notes": {name: value for name, value in notes.items() if _is_json(value)},
+            }
+        ).encode()
 
     def restore(self, state: bytes) -> bool:
         """Go on with random numbers that `state` gave; False, and nothing done, where they cannot be read."""
+        before = self.state()
         try:
-            sampler, numbers, notes = pickle.loads(state)
-            self.random.setstate(numbers)
-        except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, ImportError, IndexError):
+            self._restore(json.loads(state))
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            self._restore(json.loads(before))
             return False
-        if hasattr(self.study.sampler, "restore"):
-            self.study.sampler.restore(sampler)
+        return True
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        if state["version"] != STATE_VERSION:
+            raise ValueError(f"the state has version {state['version']!r}")
+        notes = dict(state["notes"])
+        own = getattr(self.study.sampler, "restore", None)
+        if own:
+            own(state["sampler"])
         else:
-            self.study.sampler = sampler
+            set_states(self.study.sampler, state["sampler"])
+        set_states(self.random, {"": state["random"]})
         for name, value in notes.items():
             self.study._storage.set_study_system_attr(self.study._study_id, name, value)
-        return True
+
+    def reseed(self, trials: int) -> None:
+        """Begin with other random numbers, which follow from the seed and a number of trials."""
+        reseed(self.study.sampler, self.seed, trials, 0)
+        reseed(self.random, self.seed, trials, 1)
 
     def _taken(self, asked: Asked) -> Asked:
         self.tried[asked.candidate] = asked.repeat + 1

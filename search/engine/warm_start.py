@@ -40,11 +40,10 @@ def completed_trials(path: str | Path, spec: Spec) -> list[FrozenTrial]:
     pairs["objectives"] = (other.directions(), spec.directions())
     if differing := [f"{name} {was!r} there, {now!r} here" for name, (was, now) in pairs.items() if was != now]:
         raise SpecError(f"a warm start from {path} needs the same data and recipe; different: {'; '.join(differing)}")
-    facts = json.loads(folder.environment.read_text())
     store = StudyStore(
         other.database_address() or folder.study,
         other.directions(),
-        name=facts.get("study", NAME),
+        name=folder.facts().study or NAME,
         patience_s=spec.patience_s,
     )
     try:

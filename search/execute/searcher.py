@@ -75,6 +75,7 @@ class StudySearcher(Searcher):
         keep: is given the sampler's state after every answer.
         gpus: of one trial.
         goes_on: whether a trial that the search's time has ended goes on from its state when the run is resumed.
+        warn: is given what a trial says of itself that a reader of the run should know.
     """
 
     def __init__(
@@ -93,11 +94,12 @@ class StudySearcher(Searcher):
         keep: Callable[[bytes], None] | None = None,
         gpus: float = 0.0,
         goes_on: bool = False,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(metric="accuracy", mode="max")
         self.asker, self.store, self.costs, self.budget = asker, store, costs, budget
         self.slots, self.observers, self.seeds, self.gpus = slots, list(observers), tuple(seeds), gpus
-        self.stopper, self.checkpoints, self.keep = stopper, checkpoints, keep
+        self.stopper, self.checkpoints, self.keep, self.warn = stopper, checkpoints, keep, warn
         self.waiting, self.later = list(waiting), list[Task]()
         self.live: dict[str, Task] = {}
         self.deaths: dict[str, str] = {}
@@ -175,6 +177,8 @@ class StudySearcher(Searcher):
         if task is None:
             return False
         done = result.get("done", False)
+        if result.get("warning"):
+            self.warn(f"trial {task.number}: {result['warning']}")
         for point in result.get("curve", ()):
             if task.stopped or (task.curve and point["epoch"] <= task.curve[-1]["epoch"]):
                 continue  # a last result reaches us twice, and a trial that goes on tells its curve again
@@ -238,7 +242,8 @@ class StudySearcher(Searcher):
             if "OutOfMemoryError" in result["error"] and self.gpus > 0 and not task.alone:
                 self._postpone(trial_id)
                 return
-            self._end(trial_id, Outcome("failed", epochs, task.rows, result["error"]))
+            trace = str(result.get("traceback", ""))
+            self._end(trial_id, Outcome("failed", epochs, task.rows, result["error"], traceback=trace))
         else:
             reached = {"accuracy": task.curve[-1]["accuracy"]} if task.curve else {}
             self._end(trial_id, Outcome("stopped", {**epochs, **reached}, task.rows))

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from ray import tune
 
+from leni.errors import FolderError
+from search.execute.tracebacks import kept_traceback
 from search.store.checkpoints import Checkpoints
 from search.store.secrets import masked
 from search.training.cpus import usable_cpus
@@ -115,6 +117,7 @@ class TrialActor(tune.Trainable):
         self.config_given = config
         self.reported = 0
         self.worked_s = 0.0
+        self.warning = ""
         self.saved = time.monotonic()
         if self.device == "cuda":
             torch.cuda.empty_cache()
@@ -125,25 +128,40 @@ class TrialActor(tune.Trainable):
         values = self.config_given["candidate"]
         candidate = (Configuration if "parameters" in values else Candidate).from_dict(values)
         evaluator = replace(self.evaluator, seeds=tuple(self.config_given["seeds"]))
-        state = self.checkpoints.load(self.number) if self.checkpoints is not None else None
-        state = state if isinstance(state, Mapping) else None
-        self.worked_s = float(state["worked_s"]) if state else 0.0
-        self.running = evaluator.start(candidate, state["evaluation"] if state else None)  # type: ignore[arg-type]
+        state = self._last_state()
+        try:
+            self.worked_s = float(state["worked_s"]) if state else 0.0
+            self.running = evaluator.start(candidate, state["evaluation"] if state else None)  # type: ignore[arg-type]
+        except Exception as error:  # whatever is not as `state_dict` made it
+            if state is None:
+                raise
+            self.warning = f"its state cannot be used ({failure_sentence(error)}): it starts anew"
+            state, self.worked_s = None, 0.0
+            self.running = evaluator.start(candidate, None)  # type: ignore[arg-type]
         if state is None and len(self.config_given["seeds"]) > 1:  # the clock chose how: keep that
             self.saved = -math.inf
             self._save()
         return self.running
+
+    def _last_state(self) -> Mapping[str, Any] | None:
+        """What the trial left when it was cut off; None where there is nothing that can be read."""
+        try:
+            state = self.checkpoints.load(self.number) if self.checkpoints is not None else None
+        except FolderError as error:
+            self.warning = f"{error}: it starts anew"
+            return None
+        return state if isinstance(state, Mapping) else None
 
     def step(self) -> dict[str, Any]:
         """Evaluate for a while, or to the end.
 
         Returns:
             "curve": new points of the learning curve; "done"; and with it "metrics" as pairs (Tune flattens mappings),
-            or "error" with the reason why there are none, and "notes". A failure of the evaluation is a result, not a
-            crash: the actor lives on.
+            or "error" with the reason why there are none and its "traceback", and "notes". A failure of the evaluation
+            is a result, not a crash: the actor lives on.
         """
         started = time.monotonic()
-        done, error = False, ""
+        done, error, trace = False, "", ""
         try:
             running = self.running or self._start()
             while True:
@@ -155,19 +173,21 @@ class TrialActor(tune.Trainable):
         except BaseException as failure:  # whatever a network or a user's function raises fails its trial alone
             if hasattr(failure, "ray_terminate_msg"):  # Ray ends this process
                 raise
-            done, error = True, masked(failure_sentence(failure))
+            done, error, trace = True, masked(failure_sentence(failure)), kept_traceback(failure)
         if self.running is not None:
             self.evaluation = self.running.evaluation
         self.worked_s += time.monotonic() - started
         curve = self.evaluation.curve[self.reported :]
         self.reported = len(self.evaluation.curve)
         report: dict[str, Any] = {"curve": curve, "done": done}
+        if self.warning:
+            report["warning"], self.warning = self.warning, ""
         if curve:  # for trackers, which read numbers alone
             report |= {
                 name: curve[-1][name] for name in ("epoch", "accuracy", "loss") if curve[-1].get(name) is not None
             }
         if done:
-            report |= {"error": error} if error else {"metrics": list(self._metrics().items())}
+            report |= {"error": error, "traceback": trace} if error else {"metrics": list(self._metrics().items())}
             report |= {"notes": self.evaluation.notes} if self.evaluation.notes else {}
             self.running = None
         else:

@@ -169,7 +169,10 @@ def _confirmed(place: RunFolder, spec: Spec, candidate: Candidate) -> _Trained |
         return None
     record = rows.iloc[-1]
     address = folder.weights_address(Spec.read(folder.spec).checkpoint_address())
-    kept = Checkpoints(address).load(int(record["number"]))
+    try:
+        kept = Checkpoints(address).load(int(record["number"]))
+    except FolderError:  # the network is trained again, as where none was kept
+        return None
     if not isinstance(kept, Mapping) or kept.get("candidate") != candidate.to_dict():
         return None
     accuracies = tuple(json.loads(record["test_accuracies"]))

@@ -23,7 +23,16 @@ from search.store.folder import RunFolder
 from search.training.data import Data, load
 from spaces import Candidate
 
-__all__ = ["epoch_bars", "keyed", "recorded_candidate", "spec_data", "threads", "trained_record", "trained_spec"]
+__all__ = [
+    "epoch_bars",
+    "keyed",
+    "recorded_candidate",
+    "recorded_row",
+    "spec_data",
+    "threads",
+    "trained_record",
+    "trained_spec",
+]
 
 
 def trained_spec(place: RunFolder) -> Spec:
@@ -60,18 +69,27 @@ def spec_data(spec: Spec) -> Data:
     )
 
 
-def trained_record(run: results.Run, number: int) -> dict[str, Any]:
+def recorded_row(run: results.Run, number: int) -> dict[str, Any]:
     """A trial's record, without the columns that have nothing for it.
 
     Raises:
-        FolderError: there is no such trial, or nothing was trained in it.
+        FolderError: there is no such trial.
     """
     rows = run.trials[run.trials["number"] == number]
     if rows.empty:
         numbers = run.trials["number"]
         known = f"its trials are {numbers.min()} to {numbers.max()}" if len(numbers) else "it has none"
         raise FolderError(f"{run.folder} has no trial {number}; {known}")
-    record = {str(name): value for name, value in rows.iloc[0].items() if not pd.isna(value)}
+    return {str(name): value for name, value in rows.iloc[0].items() if not pd.isna(value)}
+
+
+def trained_record(run: results.Run, number: int) -> dict[str, Any]:
+    """The record of a trial in which something was trained.
+
+    Raises:
+        FolderError: there is no such trial, or nothing was trained in it.
+    """
+    record = recorded_row(run, number)
     if record["state"] not in ("completed", "stopped"):
         reason = f" ({record['error']})" if record.get("error") else ""
         raise FolderError(

@@ -22,7 +22,7 @@ KINDS = {
     ".onnx": "application/octet-stream", ".data": "application/octet-stream",
     ".safetensors": "application/octet-stream",
 }  # fmt: skip
-MACHINERY = frozenset({"ray", "checkpoints", "weights"})
+MACHINERY = frozenset({"ray", "checkpoints", "weights", "sampler.json"})
 DEPTH = 3
 SANDBOX = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
@@ -42,9 +42,9 @@ def _walk(folder: Path, depth: int) -> Iterable[Path]:
     except OSError:
         return
     for path in inside:
-        if path.name.startswith(".") or path.is_symlink() or not _is_text(path.name):
+        if path.name.startswith(".") or path.name in MACHINERY or path.is_symlink() or not _is_text(path.name):
             continue
-        if path.is_dir() and depth > 1 and path.name not in MACHINERY:
+        if path.is_dir() and depth > 1:
             yield from _walk(path, depth - 1)
         elif path.suffix in KINDS and path.is_file():
             yield path

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 import results
 from leni.placement import Placement
+from results.errors import ResultsError
 from results.text import readable
 from search.service.access import Reader, home_for
 from search.service.api import Cursor, SearchId
@@ -55,13 +56,15 @@ def trials(
 
 @router.get("/trials/{number}")
 def trial(request: Request, search_id: SearchId, number: TrialNumber, caller: Reader) -> Response:
-    """One trial: its record, its learning curves, its candidate, and which activation stands at which call site."""
+    """One trial: its record, learning curves, candidate, the activation at each call site, and where it failed."""
     reading = _reading(request, caller, search_id)
     position = None if reading is None else reading.get("positions").get(number)
     if reading is None or position is None:
         raise Problem(404, f"there is no trial {number} that has ended")
     candidate = candidate_of(service_of(request).queue.home(search_id), number)
-    rest = json.dumps({"candidate": candidate, "sites": _sites(candidate)})
+    rest = json.dumps(
+        {"candidate": candidate, "sites": _sites(candidate), "traceback": reading.traceback(number)}
+    )  # fmt: skip
     record, curve = reading.get("rows")[position], reading.curve(number)
     return send_json(request, f'{{"record": {record}, "curve": {curve}, {rest[1:]}')
 
@@ -192,8 +195,11 @@ def logs(
 
 
 def _reading(request: Request, caller: Caller, search_id: str) -> Reading | None:
-    home_for(request, caller, search_id)
-    return service_of(request).readings.get(search_id)
+    home = home_for(request, caller, search_id)
+    try:
+        return service_of(request).readings.get(search_id)
+    except (ResultsError, OSError) as error:
+        raise Problem(503, str(error).replace(f"{home.run.path}/", ""), Retry_After="5") from None
 
 
 def _study(request: Request, caller: Caller, search_id: str, name: str) -> str:

@@ -23,6 +23,7 @@ import results
 from results.errors import ResultsError
 from results.fronts import completed
 from results.indicators import observed_bounds
+from results.text import readable
 from search.service.home import Home
 from search.store.sqlite import read_only
 
@@ -49,7 +50,15 @@ class Reading:
     @cached_property
     def rows(self) -> list[str]:
         """A JSON object for each trial, in order of number."""
-        return _rows(self.run.trials)
+        return _rows(self.run.trials.drop(columns="traceback", errors="ignore"))
+
+    def traceback(self, number: int) -> str:
+        """Where a trial failed; "" where it did not, or by no exception."""
+        trials = self.run.trials
+        if "traceback" not in trials.columns:
+            return ""
+        found = trials["traceback"].iloc[self.get("positions")[number]]
+        return "" if pd.isna(found) else readable(str(found))
 
     @cached_property
     def states(self) -> list[str]:
@@ -169,7 +178,11 @@ class Readings:
         return _signature(self.home(search_id))
 
     def get(self, search_id: str) -> Reading | None:
-        """The records of a search; None where there are none yet, or they are being replaced at this moment."""
+        """The records of a search; None where there are none yet, or they are being replaced at this moment.
+
+        Raises:
+            ResultsError: they are there and cannot be read.
+        """
         home = self.home(search_id)
         version = _signature(home)
         if not version:
@@ -182,6 +195,8 @@ class Readings:
             try:
                 reading = Reading(results.load(home.run.path), version)
             except (ResultsError, OSError):
+                if _signature(home) == version:
+                    raise
                 return known
             self._kept[search_id] = reading
             self._kept.move_to_end(search_id)

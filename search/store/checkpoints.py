@@ -1,7 +1,7 @@
 """States of trainings that are going on: one file for each trial, in a shared folder or at an fsspec address.
 
-A file is replaced whole or not at all, so a process may die at any moment; a file that cannot be read counts as none,
-and its trial starts again.
+A file is replaced whole or not at all, so a process may die at any moment. It holds tensors, numbers and texts, and is
+read as such: a file that would run code is refused as one that is broken, and its trial starts again.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ import io
 import pickle
 import re
 import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import torch
+from torch import Tensor
 
 from leni.errors import FolderError
 from search.store.secrets import masked
@@ -70,11 +74,16 @@ class Checkpoints:
     def save(self, number: int, state: Any) -> None:
         """Put a trial's state in place of the one before.
 
+        Args:
+            number: of the trial.
+            state: tensors, arrays, numbers, texts, and mappings and sequences of them.
+
         Raises:
             OSError: it cannot be written; the one before is still there.
+            TypeError: there is something else in the state.
         """
         buffer = io.BytesIO()
-        torch.save(state, buffer)
+        torch.save(_plain(state), buffer)
         if not self.local:  # an object store puts an object whole
             self.files.pipe_file(self._path(number), buffer.getvalue())
             return
@@ -89,12 +98,24 @@ class Checkpoints:
             raise
 
     def load(self, number: int) -> Any:
-        """A trial's last state; None where there is none that can be read."""
+        """A trial's last state; None where there is none.
+
+        Raises:
+            FolderError: there is one that cannot be read, or that holds more than data.
+        """
+        path = self._path(number)
         try:
-            content = self.files.cat_file(self._path(number))
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
-        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError):
-            return None
+            if not self.files.exists(path):
+                return None
+            content = self.files.cat_file(path)
+        except OSError as error:
+            raise FolderError(f"{path} cannot be read: {_line(error)}") from None
+        try:
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError, LookupError, TypeError) as error:
+            unsafe = "weights_only" in str(error) or "Unsupported" in str(error)
+            why = "it holds more than tensors, numbers and texts" if unsafe else "it is truncated or broken"
+            raise FolderError(f"{path} cannot be read: {why}") from None
 
     def remove(self, number: int) -> None:
         """Forget a trial's state, if there is one."""
@@ -125,6 +146,31 @@ def below(address: str, name: str) -> str:
     if "=" not in query:  # a file's name may hold a question mark
         path, question, query = address, "", ""
     return f"{path.rstrip('/')}/{name}{question}{query}"
+
+
+def _plain(value: Any) -> Any:
+    """The same in types that a load without code accepts."""
+    if value is None or isinstance(value, Tensor) or type(value) in (bool, int, float, str, bytes):
+        return value
+    if isinstance(value, OrderedDict):  # a module's, whose versions are in an attribute
+        ordered = OrderedDict((name, _plain(item)) for name, item in value.items())
+        vars(ordered).update(vars(value))
+        return ordered
+    if isinstance(value, Mapping):
+        return {_plain(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        made = [_plain(item) for item in value]
+        return tuple(made) if isinstance(value, tuple) else made
+    if isinstance(value, np.ndarray):
+        return torch.as_tensor(value)
+    if isinstance(value, np.generic | bool | int | float | str):  # and what derives from them
+        return value.item() if isinstance(value, np.generic) else _base(value)
+    raise TypeError(f"a state must hold tensors, numbers and texts, got {type(value).__name__}")
+
+
+def _base(value: bool | int | float | str) -> bool | int | float | str:
+    kind = next(kind for kind in (bool, int, float, str) if isinstance(value, kind))
+    return kind(value)
 
 
 def _of_a_service(error: Exception) -> bool:

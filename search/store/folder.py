@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,21 @@ __all__ = ["RunFolder", "environment", "next_free", "take_next", "write_environm
 PACKAGES = ("leni-search", "torch", "torchvision", "ray", "optuna", "numpy", "pandas")
 
 
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run is gone on with by.
+
+    Attributes:
+        trials: that were asked for; 0 where that is not said.
+        study: its name in the database; None for the usual one.
+        notes: what its readers should know.
+    """
+
+    trials: int
+    study: str | None
+    notes: tuple[str, ...]
+
+
 class RunFolder:
     """The files of one run.
 
@@ -39,7 +56,8 @@ class RunFolder:
     front.csv         the front
     front.html, .png  its figure
     checkpoints/      states of trainings that are going on, a file a trial
-    sampler.pickle    where the sampler's random numbers stand
+    sampler.json      where the sampler's random numbers stand
+    run.log           what a reader of the results should know: what could not be read, what was begun anew
     driver.lock       held by the one process that drives the run
     ray/              Ray Tune's own files
     weights/          trained networks, a file a trial, where the spec asks for them
@@ -59,7 +77,8 @@ class RunFolder:
         self.front = self.path / "front.csv"
         self.figures = (self.path / "front.html", self.path / "front.png")
         self.checkpoints = self.path / "checkpoints"
-        self.sampler = self.path / "sampler.pickle"
+        self.sampler = self.path / "sampler.json"
+        self.log = self.path / "run.log"
         self.lock = self.path / "driver.lock"
         self.ray = self.path / "ray"
         self.weights = self.path / "weights"
@@ -109,6 +128,29 @@ class RunFolder:
             raise FolderError(f"{self.path} holds no run: it has no spec.toml with an environment.json beside it")
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise FolderError(f"{self.path} cannot be written")
+        self._check_links()
+
+    def _check_links(self) -> None:
+        """Refuse a folder in which one of our names leads elsewhere: what is written would change other files."""
+        for path in vars(self).values():
+            if isinstance(path, Path) and path.is_symlink() and not path.resolve().is_relative_to(self.path):
+                raise FolderError(f"{path} is a link out of the folder: put what it leads to in its place")
+
+    def facts(self) -> RunFacts:
+        """What environment.json says of how the run is gone on with.
+
+        Raises:
+            FolderError: it cannot be read, or says what no run writes.
+        """
+        try:
+            found = json.loads(self.environment.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise FolderError(f"{self.environment} cannot be read: {error}") from None
+        found = found if isinstance(found, dict) else {"trials": None}
+        trials, study, notes = found.get("trials", 0), found.get("study"), found.get("notes") or []
+        if type(trials) is not int or trials < 0 or not isinstance(study, str | None) or not isinstance(notes, list):
+            raise FolderError(f"{self.environment} is not what a run writes: trials is a count, study a text")
+        return RunFacts(trials, study, tuple(map(str, notes)))
 
     @contextmanager
     def driven(self, *, lock: bool = True) -> Iterator[None]:
@@ -148,11 +190,18 @@ class RunFolder:
             put_in_place(draft, self.sampler)
 
     def sampler_state(self) -> bytes | None:
-        """What `keep_sampler` kept last; None where there is nothing."""
+        """What `keep_sampler` kept last; None where there is nothing that can be read."""
         try:
             return self.sampler.read_bytes()
         except OSError:
             return None
+
+    def write_log(self, text: str) -> None:
+        """Add a line to the run's log, with the time."""
+        line = f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n"
+        # On a full disk the line is still on the screen.
+        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(line)
 
     def create(self) -> bool:
         """Make the folder; whether it is new, and not an empty one that was there.

@@ -53,6 +53,7 @@ class Outcome:
         curve: one mapping an epoch (and a seed): epoch, accuracy, loss, and seed.
         error: why it failed; empty otherwise.
         notes: what of an evaluator's results no record can hold, a sentence each.
+        traceback: where the exception was raised that it failed by; empty where there was none.
         interrupted: whether it failed only because the run ended, so that a resumed run goes on with it.
     """
 
@@ -61,6 +62,7 @@ class Outcome:
     curve: Sequence[Mapping[str, Any]] = ()
     error: str = ""
     notes: Sequence[str] = ()
+    traceback: str = ""
     interrupted: bool = False
 
 
@@ -183,6 +185,7 @@ class StudyStore:
             "curve": _finite(outcome.curve),
             "error": outcome.error,
             **({"notes": list(outcome.notes)} if outcome.notes else {}),
+            **({"traceback": outcome.traceback} if outcome.traceback else {}),
             **({"interrupted": True} if outcome.interrupted else {}),
         }
         attempts: list[int] = []
@@ -368,6 +371,7 @@ def _record(trial: FrozenTrial, objectives: Collection[str]) -> dict[str, Any]:
         "macs": trial.user_attrs.get("macs"),
         "wall_s": (end - start).total_seconds() if start and end else None,
         "error": result["error"],
+        **({"traceback": result["traceback"]} if result.get("traceback") else {}),
         "started_at": start.astimezone(UTC) if start else None,
         **metrics,
     }

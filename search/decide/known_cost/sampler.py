@@ -29,9 +29,11 @@ from optuna.trial import FrozenTrial
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from leni.errors import SpecError
+from search.decide.generators import set_states, states_of
 from search.decide.known_cost.counting import CostCounter
 from search.decide.known_cost.encoding import Encoder
 from search.decide.known_cost.history import History
+from search.decide.known_cost.kept import Kept
 from search.decide.known_cost.models import Models
 from search.decide.known_cost.pool import CostScale, Pool
 from search.decide.known_cost.proposals import draw
@@ -140,18 +142,34 @@ class KnownCostSampler(BaseSampler):
         with self.lock:
             return draw(param_distribution, self.generator)
 
-    def state(self) -> Any:
-        """What the next answer depends on beside the study; can be pickled."""
+    def state(self) -> dict[str, Any]:
+        """What the next answer depends on beside the study: numbers, texts, lists and tables alone."""
         models, counter = self.memory.models, self.memory.counter
-        weights = {} if models is None else {name: one.state for name, one in models.processes.items()}
-        fitted = {} if models is None else dict(models.fitted)
-        book = ({}, {}) if counter is None else (dict(counter.book), dict(counter.weights))
-        return self.generator, (weights, fitted), book, self.memory.noted
+        fitted = {} if models is None else models.fitted
+        return {
+            "generators": states_of(self),
+            "processes": [] if models is None else [
+                [list(name), one.state.tolist(), fitted.get(name, 0)] for name, one in models.processes.items()
+            ],
+            "book": [] if counter is None else [list(entry) for entry in counter.book.values()],
+            "weights": [] if counter is None else [
+                [cost, state.tolist(), count] for cost, (state, count) in counter.weights.items()
+            ],
+            "noted": self.memory.noted,
+        }  # fmt: skip
 
-    def restore(self, state: Any) -> None:
-        """Go on from what `state` gave, of a sampler made with the same arguments."""
-        self.generator, *kept = state
-        self.memory = _Memory(history=self.memory.history, kept=tuple(kept))
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave, of a sampler made with the same arguments.
+
+        Raises:
+            ValueError: it is no such state; the sampler has been left alone, but for its random numbers.
+            TypeError: likewise.
+            KeyError: likewise.
+            OverflowError: likewise.
+        """
+        kept = Kept.read(state)
+        set_states(self, state["generators"])
+        self.memory = _Memory(history=self.memory.history, kept=kept)
 
     def _read(self, study: Study, trial: FrozenTrial) -> History:
         """The study so far; another study than the last time starts anew."""
@@ -171,9 +189,10 @@ class KnownCostSampler(BaseSampler):
             memory.space, encoder = dict(space), Encoder(space)
             counter = CostCounter([self.costs[index] for index in self.order], self.feasible, self.counted)
             counter.encoder = encoder
-            weights, book, memory.noted = memory.kept or ((), ({}, {}), memory.noted)
-            counter.book, counter.weights = dict(book[0]), dict(book[1])
+            kept = memory.kept or Kept(noted=memory.noted)
+            counter.book, counter.weights, memory.noted = dict(kept.book), dict(kept.weights), kept.noted
             memory.counter = counter
+            weights = (kept.processes, kept.fitted)
             memory.models = Models(encoder, known=self.order, bounds=self.bounds, weights=weights)
             memory.candidates = Candidates(memory.space, self.listed, counter, self.generator)
             memory.kept = None
@@ -249,7 +268,7 @@ class _Memory:
 
     Attributes:
         noted: observations whose costs the counter has seen.
-        kept: what an earlier sampler left: see `KnownCostSampler.state`.
+        kept: what an earlier sampler left.
     """
 
     history: History = field(default_factory=History)
@@ -258,7 +277,7 @@ class _Memory:
     models: Models | None = None
     candidates: Candidates | None = None
     noted: int = 0
-    kept: tuple[Any, ...] | None = None
+    kept: Kept | None = None
 
 
 def _farthest(columns: Array, begun: Array, generator: np.random.Generator) -> int:

@@ -137,6 +137,8 @@
       facts.push(term, detail);
     }
     element("facts").replaceChildren(...facts);
+    element("traceback").hidden = !trial.traceback;
+    element("traceback").querySelector("pre").textContent = trial.traceback || "";
     const lines = trial.sites.map((site) => {
       const line = document.createElement("tr");
       for (const name of ["name", "role", "stage", "activation"]) line.insertCell().textContent = site[name];

@@ -123,6 +123,16 @@ def test_off_a_terminal_lines_come_now_and_then_and_at_the_end(clock):
     assert lines[1].endswith("best accuracy 0.7 (params 990); best params 900 (accuracy 0.5)")
 
 
+@pytest.mark.parametrize("verbose", [True, False])
+def test_tracebacks_are_shown_as_they_happen_where_asked_for(verbose):
+    shown = progress(verbose=verbose)
+    with shown:
+        shown.begun(0, CANDIDATE)
+        outcome = Outcome("failed", error="why", traceback="Traceback:\n  [/b] \x1b[31mred")
+        shown.ended(0, CANDIDATE, {"params": 1, "macs": 1}, outcome)
+        assert ("Traceback:\n  [/b] red\n" in text_of(shown)) == verbose
+
+
 def test_off_a_terminal_every_failure_is_a_line_as_it_is():
     shown = progress()
     reason = "RuntimeError: size [2, 3], closing [/b] :warning: [training] " + "x" * 200

@@ -46,7 +46,7 @@ def digits(tmp_path_factory, ray_session) -> results.Run:
 def test_run_writes_every_file_of_the_folder(digits):
     names = {path.name for path in digits.folder.iterdir()}
     expected = {"spec.toml", "environment.json", "study.db", "trials.parquet", "curves.parquet", "front.csv"}
-    assert expected | {"front.html", "front.png", "ray", "sampler.pickle", "driver.lock"} == names - {"checkpoints"}
+    assert expected | {"front.html", "front.png", "ray", "sampler.json", "driver.lock"} == names - {"checkpoints"}
     assert not list(digits.folder.rglob("*.part"))
 
 

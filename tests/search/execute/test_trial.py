@@ -63,6 +63,7 @@ def test_a_failure_is_a_report_and_the_actor_lives_on():
     made = actor(Candidate("resnet8", (2, 4, 8), "leni"), evaluator="plugin_evaluators:failing")
     (report,) = to_the_end(made)
     assert report["error"] == "RuntimeError: no such luck"
+    assert "in failing" in report["traceback"]
     made.reset_config(config(SMALL))
     assert dict(to_the_end(made)[-1]["metrics"])["accuracy"] == pytest.approx(1 - 1 / 15)
 

@@ -183,6 +183,16 @@ class Server:
         self.client.close()
 
 
+@pytest.fixture(name="rows")
+def _rows() -> Any:
+    return rows
+
+
+@pytest.fixture(name="write_run")
+def _write_run() -> Any:
+    return write_run
+
+
 @pytest.fixture(name="wait_for")
 def _wait_for() -> Any:
     return patiently

@@ -106,7 +106,7 @@ def test_this_machines_user_is_trusted_until_there_is_a_token_and_not_after_its_
 
 
 TRAVERSALS = ["../job.json", "..%2fjob.json", "%2e%2e/job.json", "..%2f..%2f..%2fservice.db", "/etc/passwd",
-              "%2fetc%2fpasswd", "ray/x.json", "link.csv", ".hidden.json", "sampler.pickle", "study.db", "a%00.csv",
+              "%2fetc%2fpasswd", "ray/x.json", "link.csv", ".hidden.json", "sampler.json", "study.db", "a%00.csv",
               "driver.lock", "inner/../../job.json", "..\\job.json"]  # fmt: skip
 
 
@@ -114,7 +114,7 @@ TRAVERSALS = ["../job.json", "..%2fjob.json", "%2e%2e/job.json", "..%2f..%2f..%2
 def test_no_name_leads_out_of_the_run(client, service, finished, name):
     folder = service.queue.home(finished.id).run.path
     (folder / "ray").mkdir()
-    for path in ("ray/x.json", ".hidden.json", "sampler.pickle", "study.db", "driver.lock"):
+    for path in ("ray/x.json", ".hidden.json", "sampler.json", "study.db", "driver.lock"):
         (folder / path).write_text("secret")
     (folder / "link.csv").symlink_to("/etc/passwd")
     for place in ("files", "exports", "figures"):

@@ -1,3 +1,4 @@
+import json
 import math
 import pickle
 
@@ -244,11 +245,11 @@ def test_infinite_values_and_log_ranges_do_no_harm():
 
 def test_state_makes_a_new_sampler_go_on_as_the_old_one_would():
     study, _ = searched(made(), 20)
-    kept = pickle.dumps(study.sampler.state())
+    kept = json.dumps(study.sampler.state())
     expected = [tuple(ask(study)[1].values()) for _ in range(3)]
     again = study_of(made(seed=99))
     again.add_trials(study.trials[:20])
-    again.sampler.restore(pickle.loads(kept))
+    again.sampler.restore(json.loads(kept))
     assert [tuple(ask(again)[1].values()) for _ in range(3)] == expected
 
 
@@ -318,9 +319,9 @@ def test_slow_costs_are_asked_for_a_few_times_only():
 def test_state_goes_on_with_estimated_costs_too():
     keys = {"candidates": None, "counted": 3}
     study, _ = searched(made(**keys), 18)
-    kept = pickle.dumps(study.sampler.state())
+    kept = json.dumps(study.sampler.state())
     expected = [tuple(ask(study)[1].values()) for _ in range(3)]
     again = study_of(made(seed=99, **keys))
     again.add_trials(study.trials[:18])
-    again.sampler.restore(pickle.loads(kept))
+    again.sampler.restore(json.loads(kept))
     assert [tuple(ask(again)[1].values()) for _ in range(3)] == expected
