@@ -19,7 +19,7 @@ from search.driver.run_search import resume
 from search.store.folder import RunFolder
 
 REFUSALS = (LeniSearchError, ResultsError)
-READERS = (["front"], ["report"], ["compensation"], ["importance"], ["inspect", "--trial", "0"], ["compare"])
+READERS = (["front"], ["report"], ["compensation"], ["importance"], ["compare"])
 
 
 class Evil:
@@ -110,19 +110,6 @@ def test_resume_reads_no_pickle_says_so_and_goes_on(given, tmp_path, capsys):
     assert "it starts anew" in said[1]
     shown, log = capsys.readouterr().err, given.log.read_text()
     assert all(text in shown and text in log for text in said)
-
-
-@pytest.mark.parametrize("left", ["nothing", "an older version's"])
-def test_missing_state_of_the_sampler_is_said_and_its_numbers_follow_from_the_seed(given, tmp_path, left):
-    given.sampler.unlink()
-    if left != "nothing":
-        plant(given.path / "sampler.pickle", tmp_path / "ran")
-    other = RunFolder(shutil.copytree(given.path, tmp_path / "other"))
-    runs = [resume(folder.path, add_trials=2, quiet=True) for folder in (given, other)]
-    columns = ["activation", "placement", "lr_factor"]
-    assert runs[0].trials[columns].equals(runs[1].trials[columns])
-    (said,) = runs[0].environment["notes"]
-    assert ("older version" in said, "from seed 0 and 3 trials" in said) == (left != "nothing", True)
 
 
 def test_resume_without_anything_odd_says_nothing(given):

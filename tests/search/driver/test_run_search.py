@@ -101,6 +101,12 @@ def test_run_records_each_failure_with_its_reason_and_goes_on(tmp_path):
     assert reasons["leni"] == {"RuntimeError: no such luck"}
     assert "finite" in next(iter(reasons["prelu"]))
     assert "process ended" in next(iter(reasons["gelu"]))
+    traces = {name: part["traceback"] for name, part in run.trials.groupby("activation")}
+    assert traces["leni"].str.contains("in failing").all()
+    assert traces["relu"].isna().all()
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{run.folder / 'study.db'}")
+    kept = {trial.user_attrs["result"].get("traceback") for trial in study.trials}
+    assert kept == {*traces["leni"], *traces["prelu"], None}
     assert set(run.trials["state"]) == {"completed", "failed"}
     assert len(run.trials) == 8
     assert set(run.front()["activation"]) == {"relu"}
