@@ -192,13 +192,15 @@ class Client:
             parts = PurePosixPath(name)
             if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name:
                 raise ServiceError(f"{self.server} names a file that would lie outside of {place}: {name!r}")
+            if not parts.parts or not name.isprintable():
+                raise ServiceError(f"{self.server} names a file that is none: {name!r}")
         for name in names:
             self._save(f"{where}/{quote(name)}", place / name)
         return place
 
     def _save(self, where: str, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with self._http.stream("GET", where) as response, path.open("wb") as stream:
                 if response.status_code != 200:
                     response.read()
@@ -207,6 +209,8 @@ class Client:
                     stream.write(part)
         except httpx.TransportError as error:
             raise ServiceError(f"{self.server} does not answer: {error}") from None
+        except OSError as error:
+            raise ServiceError(f"{path} cannot be written: {error.strerror}") from None
 
     def _ask(self, method: str, where: str, *, body: Any = None, key: str | None = None) -> Any:
         """One answer; again where there was none or the service is busy, if that changes nothing twice."""

@@ -132,7 +132,7 @@
     for (const [name, value] of Object.entries(trial.record)) {
       if (value === null || value === "" || name === "number") continue;
       const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
-      term.textContent = name;
+      term.textContent = table.label(name);
       detail.textContent = table.text(value, name);
       facts.push(term, detail);
     }

@@ -7,7 +7,7 @@ window.trialTable = function (options) {
   const more = document.getElementById("more");
   const shown = document.getElementById("shown");
   const FIRST = ["number", "state", "accuracy", "accuracy_std", "params", "macs", "activation", "placement", "widths", "seeds"];
-  const NEVER = new Set(["accuracies", "started_at"]);
+  const NEVER = new Set(["accuracies", "started_at", "candidate"]);
   const STEP = 200;
   let rows = [];
   let columns = [];
@@ -17,6 +17,13 @@ window.trialTable = function (options) {
   let box = null;
   let limit = STEP;
   let chosen = null;
+
+  function label(name) {
+    // A user's own name has a prefix in the records where it is one of ours.
+    const plain = name.replace(/^(param|metric):/, "");
+    if (plain === name || !columns.some((column) => column.name === plain)) return plain;
+    return `${plain} (${name.startsWith("param:") ? "parameter" : "metric"})`;
+  }
 
   function text(value, name) {
     if (value === null || value === undefined) return "";
@@ -47,7 +54,7 @@ window.trialTable = function (options) {
       const button = document.createElement("button");
       button.type = "button";
       button.dataset.column = name;
-      button.textContent = name + (on ? (sort.down ? " ↓" : " ↑") : "");
+      button.textContent = label(name) + (on ? (sort.down ? " ↓" : " ↑") : "");
       button.addEventListener("click", () => {
         sort = { name, down: on ? !sort.down : number };
         draw();
@@ -124,6 +131,7 @@ window.trialTable = function (options) {
 
   return {
     text,
+    label,
     fill(items, best) {
       rows = items;
       front = best;

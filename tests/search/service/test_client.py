@@ -118,6 +118,36 @@ def test_server_that_names_a_file_outside_is_not_believed(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "names", [[""], ["."], ["a\x00.csv"], ["a\x1b[31m.csv"], ["a.csv", "a.csv/b.csv"], ["x" * 300]]
+)
+def test_server_that_names_files_which_cannot_be_is_a_sentence(tmp_path, names):
+    def handle(request):
+        return httpx.Response(200, json={"items": [{"name": name} for name in names]})
+
+    with Client("http://x") as made:
+        made._http = httpx.Client(transport=httpx.MockTransport(handle), base_url="http://x/api/v1/")
+        with pytest.raises(ServiceError, match="is none|cannot be written"):
+            made.fetch("abc", tmp_path / "out")
+
+
+def test_events_that_a_proxy_holds_back_are_asked_for(remote, service, monkeypatch):
+    search, _ = service.queue.submit({"trials": 6})
+    monkeypatch.setattr("search.service.client.POLL_S", 0.01)
+    asked = []
+
+    def held_back(search_id, last):
+        asked.append(last)
+        raise httpx.ReadTimeout("nothing came")
+
+    monkeypatch.setattr(remote, "_events", held_back)
+    watched = remote.watch(search.id)
+    assert next(watched)["state"] == "queued"
+    service.queue.cancel(search.id)
+    assert [state["outcome"] for state in watched] == ["cancelled"]
+    assert asked == [""]
+
+
 def test_id_stays_one_part_of_the_address(remote):
     with pytest.raises(ServiceError, match=r"there is no search|nothing at this address"):
         remote.status("../../metrics")
