@@ -93,6 +93,7 @@ def ablation(
     level: float = 0.95,
     aim: float = 0.8,
     seed: int = 0,
+    recipe: Sequence[str] = (),
 ) -> Ablation:
     """Differences to the base with intervals, corrected p-values, and what would settle what is open.
 
@@ -103,6 +104,7 @@ def ablation(
         level: of the intervals.
         aim: power for `needed`.
         seed: of what is drawn at random.
+        recipe: sentences on the recipes at which the cells were trained, which are said with what was found.
 
     Returns:
         The effects.
@@ -133,7 +135,7 @@ def ablation(
             _table([], ["first", "second", "levels"]),
         )
         design, more = "one", ()
-    sentences = tuple(_sentences(effects, interactions, values.shape[1], level))
+    sentences = (*_sentences(effects, interactions, values.shape[1], level), *recipe)
     return Ablation(design, own, effects, interactions, (*left_out, *more), sentences, level)
 
 
@@ -201,6 +203,8 @@ def _one(
 
 def _compared(differences: Sequence[Floats], options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A family of effects: each from its values seed by seed, p-values corrected over all of them."""
+    if not differences:
+        return []
     level = float(options["level"])
     rows: list[dict[str, Any]] = []
     for values in differences:
@@ -213,7 +217,7 @@ def _compared(differences: Sequence[Floats], options: Mapping[str, Any]) -> list
             "needed": found.needed, "method": interval.method,
         })  # fmt: skip
     least = rounding_variance(float(options["step"]))
-    corrected = max_t(np.array(differences).reshape(len(rows), -1), least_variance=least)
+    corrected = max_t(np.array(differences), least_variance=least)
     for row, p in zip(rows, corrected, strict=True):
         settled = p <= (1.0 - level) * (1 + 1e-9)
         row["p_adjusted"] = float(p)

@@ -95,6 +95,10 @@ def ablate_command(
     ] = None,
     design: Annotated[str, typer.Option(help="one-at-a-time, full or fractional.")] = "one-at-a-time",
     seeds: Annotated[int | None, typer.Option(min=2, help="Of each network; 8 if not given.")] = None,
+    retune: Annotated[
+        int | None,
+        typer.Option(min=2, help="Recipes to try for each network on other seeds; all have the base's if not given."),
+    ] = None,
     data: Annotated[str | None, typer.Option(help="A data set, where the base is a file.")] = None,
     data_folder: Annotated[Path | None, typer.Option(help="Where the data set's files are.")] = None,
     train_size: Annotated[int | None, typer.Option(help="Training images to use, stratified.")] = None,
@@ -122,7 +126,7 @@ def ablate_command(
     name = "one" if design == "one-at-a-time" else design
     plan = factorial(base.candidate, factors_of(base.candidate, _factors(factors)), design=name)
     with nullcontext(base) if dry_run else claimed(base) as base:
-        planned = study(base, plan, seeds=seeds or SEEDS)
+        planned = study(base, plan, seeds=seeds or SEEDS, retune=retune)
         if not quiet or dry_run:
             planned.show()
         if dry_run:

@@ -8,11 +8,10 @@ those on the validation split: the test split is for the confirmed front.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -26,16 +25,18 @@ from results.analyses.ablation import PREFIX, Ablation, ablation
 from results.stats.power import power
 from results.stats.sign_flips import smallest_p
 from results.tables.ablation import effects_latex, effects_markdown, effects_text
-from search.driver.dry_run import slots_here, trial_seconds
+from search.driver.dry_run import slots_here
 from search.driver.run_search import prepare
-from search.followup.recorded import keyed, recorded_candidate, trained_record, trained_spec
-from search.followup.retrain import HOW, fixed_spec, fresh_seed, train_fixed
+from search.followup.cell_lists import cell_specs, seconds_left, train_cells
+from search.followup.recorded import recorded_candidate, trained_record, trained_spec
+from search.followup.retrain import HOW, fresh_seed
+from search.followup.retune import Retuning, retuning, told_recipe
 from search.spec import Spec
 from search.store.folder import RunFolder, next_free, take_next, write_text
 from spaces import Candidate, ParameterSpace
 from spaces.factorial import Cell, Plan
 
-__all__ = ["Base", "Study", "ablate", "base_of", "claimed", "study", "train"]
+__all__ = ["Base", "Study", "ablate", "base_of", "claimed", "retuned", "study", "train"]
 
 RUNS = Path("runs")
 FIGURES = (".html", ".png")
@@ -155,6 +156,7 @@ class Study:
         seeds: of every cell, the same ones, so that differences are paired.
         slots: trials at once.
         wall_s: seconds in all, from a few measured steps; None where everything has been trained.
+        retuning: the search of each network's own recipe; None where all have the base's.
     """
 
     base: Base
@@ -165,14 +167,32 @@ class Study:
     seeds: int
     slots: int
     wall_s: float | None
+    retuning: Retuning | None = None
+
+    def recipe_sentences(self) -> tuple[str, ...]:
+        """At which recipes the networks are trained, and what that means for the comparison."""
+        if self.retuning is None:
+            return (
+                "All parts are trained at the base's recipe, which was chosen for the base: a part can come out worse "
+                "for that alone. `leni-search ablate --retune N` tries N recipes for each part.",
+            )
+        search = self.retuning
+        found = [
+            f"Each network is trained at its own recipe, the best of {search.recipes} on {search.seeds} other seeds."
+        ]
+        if self.cells != search.cells:
+            chosen = "; ".join(f"{_levels(cell)} at {told_recipe(cell.candidate)}" for cell in self.cells)
+            found.append(f"Chosen: {chosen}.")
+        return tuple(found)
 
     def sentences(self) -> tuple[str, ...]:
         """What is planned, what it costs, and how small a p-value it can reach."""
         count = len(self.cells)
         least = smallest_p(self.seeds)
+        more = f" after {self.retuning.trainings} that choose recipes" if self.retuning else ""
         found = [
             f"Base: {self.base.words}, {_short(self.base.candidate)}.",
-            f"{count} networks from {self.seeds} seeds each, {count * self.seeds} trainings, {self.slots} at once"
+            f"{count} networks from {self.seeds} seeds each, {count * self.seeds} trainings{more}, {self.slots} at once"
             + (f"; about {_duration(self.wall_s)}." if self.wall_s is not None else "; all of them are there already."),
             f"{self.seeds} pairs can reach a p-value of {least:.3g} at the least"
             + (", which is not below 0.05: more seeds are needed to settle anything." if least >= 0.05 else "."),
@@ -185,6 +205,7 @@ class Study:
                 f"difference is shown with a probability of about {chance:.2f}; {_seeds_for(comparisons)} seeds make "
                 "that 0.8."
             )
+        found += self.recipe_sentences()
         found += self.plan.notes
         found += [f"Left out: {name}, {reason}." for name, reason in self.left_out.items()]
         return tuple(found)
@@ -208,18 +229,21 @@ class Study:
             console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
-def study(base: Base, plan: Plan, *, seeds: int = SEEDS) -> Study:
+def study(base: Base, plan: Plan, *, seeds: int = SEEDS, retune: int | None = None) -> Study:
     """Check a plan's networks, and what they cost.
 
     Args:
         base: what is ablated.
         plan: of `spaces.factorial`.
         seeds: of each.
+        retune: recipes that are tried for each network on seeds of their own; None trains all at the base's recipe.
 
     Raises:
-        SpecError: nothing is left to compare, or a recipe cannot be.
+        SpecError: retune is below 2, nothing is left to compare, or a recipe cannot be.
         LeniSearchError: as `search.run`.
     """
+    if retune is not None and retune < 2:
+        raise SpecError(f"retune must be at least 2 recipes for each network, got {retune}")
     prepared = prepare(base.spec)
     cells: list[Cell] = []
     left_out: dict[str, str] = {}
@@ -232,48 +256,13 @@ def study(base: Base, plan: Plan, *, seeds: int = SEEDS) -> Study:
             cells.append(cell)
     if len(cells) < 2:
         raise SpecError(f"there is nothing to compare: {'; '.join(left_out.values()) or 'the plan has one network'}")
-    lists = _lists(base, cells, seeds)
+    lists = cell_specs(base.spec, cells, base.folder, seeds=seeds, seed=base.spec.seed)
+    search = None if retune is None else retuning(base.spec, cells, base.folder, recipes=retune, seeds=seeds)
     slots = slots_here(lists[0], prepared.gpus)
-    left = [seconds for spec in lists if (seconds := _seconds(spec)) is not None]
-    return Study(base, plan, tuple(cells), left_out, lists, seeds, slots, sum(left) / slots if left else None)
-
-
-def _lists(base: Base, cells: Sequence[Cell], seeds: int) -> tuple[Spec, ...]:
-    """A fixed list for each recipe, in order of appearance."""
-    grouped: dict[str, list[Candidate]] = {}
-    recipes: dict[str, Mapping[str, Any]] = {}
-    for cell in cells:
-        name = _group(cell.recipe)
-        recipes[name] = cell.recipe
-        grouped.setdefault(name, []).append(cell.candidate)
-    found = []
-    for name, candidates in grouped.items():
-        changed = dict(recipes[name])
-        epochs = changed.pop("epochs", base.spec.epochs)
-        training = {**base.spec.training, **changed}
-        same = {"seeds": seeds, "seed": base.spec.seed, "epochs": epochs, "training": training}
-        found.append(fixed_spec(base.spec, list(dict.fromkeys(candidates)), base.folder / name, **same))
-    return tuple(found)
-
-
-def _group(recipe: Mapping[str, Any]) -> str:
-    """The folder of a recipe."""
-    words = "-".join(f"{name}-{value}" for name, value in sorted(recipe.items()))
-    return f"recipe-{words}" if words else "recipe"
-
-
-def _seconds(spec: Spec) -> float | None:
-    """What is left of a list to train, one after another; None where nothing is."""
-    trained: set[str] = set()
-    place = RunFolder(spec.out or "")
-    if place.trials.is_file():
-        done = results.load(place.path).trials
-        trained = set(keyed(done[done["state"] == "completed"])["candidate"])
-    left = [candidate for candidate in spec.only_candidates() if candidate.to_json() not in trained]
-    if not left:
-        return None
-    seconds = trial_seconds(spec, prepare(spec))
-    return fmean(seconds) * len(left)
+    every = (*(search.lists if search else ()), *lists)
+    left = [seconds for spec in every if (seconds := seconds_left(spec)) is not None]
+    wall_s = sum(left) / slots if left else None
+    return Study(base, plan, tuple(cells), left_out, lists, seeds, slots, wall_s, search)
 
 
 def ablate(planned: Study, *, quiet: bool = False, console: Console | None = None) -> Ablation | None:
@@ -294,15 +283,40 @@ def ablate(planned: Study, *, quiet: bool = False, console: Console | None = Non
         RecordError: the base itself has no result.
         LeniSearchError: as `search.run`.
     """
-    records = train(planned, quiet=quiet, console=console)
-    if records is None:
+    settled = retuned(planned, quiet=quiet, console=console)
+    records = None if settled is None else train(settled, quiet=quiet, console=console)
+    if settled is None or records is None:
         return None
-    found = ablation(records)
+    found = ablation(records, recipe=settled.recipe_sentences())
     try:
-        _write(planned, found)
+        _write(settled, found)
     except OSError as error:
         raise FolderError(f"{planned.base.folder} cannot be written: {error.strerror}") from None
     return found
+
+
+def retuned(planned: Study, *, quiet: bool = False, console: Console | None = None) -> Study | None:
+    """A study whose networks have their own best recipes; itself where no search of them was asked for.
+
+    Args:
+        planned: of `study`.
+        quiet: whether no progress is shown.
+        console: where progress goes; None for standard error.
+
+    Returns:
+        The study that is to be trained; None where the training was interrupted.
+
+    Raises:
+        LeniSearchError: as `search.run`.
+    """
+    if planned.retuning is None:
+        return planned
+    cells = planned.retuning.chosen(quiet=quiet, console=console)
+    if cells is None:
+        return None
+    base = planned.base
+    lists = cell_specs(base.spec, cells, base.folder, seeds=planned.seeds, seed=base.spec.seed)
+    return replace(planned, cells=cells, lists=lists)
 
 
 def _write(planned: Study, found: Ablation) -> None:
@@ -339,18 +353,13 @@ def train(planned: Study, *, quiet: bool = False, console: Console | None = None
     Raises:
         LeniSearchError: as `search.run`; FolderError where the folder holds trainings that do not compare.
     """
-    found: dict[tuple[str, str], dict[Any, Any]] = {}
-    for spec in planned.lists:
-        run = train_fixed(spec, quiet=quiet, console=console)
-        if run.environment["ended"] == "interrupted":
-            return None
-        order = run.trials.assign(order=(run.trials["state"] == "completed").astype(int)).sort_values("order")
-        for record in keyed(order).drop(columns="order").to_dict("records"):
-            found[Path(spec.out or "").name, record["candidate"]] = record
-    rows = []
-    for cell in planned.cells:
-        record = found[_group(cell.recipe), cell.candidate.to_json()]
-        rows.append(record | {f"{PREFIX}{name}": str(level) for name, level in cell.levels.items()})
+    records = train_cells(planned.lists, planned.cells, quiet=quiet, console=console)
+    if records is None:
+        return None
+    rows = [
+        record | {f"{PREFIX}{name}": str(level) for name, level in cell.levels.items()}
+        for record, cell in zip(records, planned.cells, strict=True)
+    ]
     return pd.DataFrame(rows).convert_dtypes()
 
 

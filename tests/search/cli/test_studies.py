@@ -24,7 +24,7 @@ def test_confirm_prints_both_fronts_and_both_hypervolumes(command, monkeypatch, 
     ended, out, _ = command("confirm", "runs/a", "--seeds", "3", "--workers", "1")
     assert ended == code
     assert (asked["seeds"], asked["workers"], asked["quiet"]) == (3, 1, False)
-    for words in ("1,234", "0.9000", "0.8800", "0.8500", "as searched (validation)", "confirmed (test)",
+    for words in ("1,234", "0.9000", "0.8800", "0.8500", "as searched (validation)", "on the test split by the members",
                   "confirmed.csv"):  # fmt: skip
         assert words in out
 
@@ -93,11 +93,13 @@ def test_ablate_names_its_designs_as_the_issue_does(command, tmp_path, monkeypat
     (tmp_path / "base.json").write_text(LENI.to_json())
     seen = []
     monkeypatch.setattr(
-        "search.followup.ablate.study", lambda base, plan, seeds: seen.append((plan.design, seeds)) or planned()
+        "search.followup.ablate.study",
+        lambda base, plan, seeds, retune: seen.append((plan.design, seeds, retune)) or planned(),
     )
     for design in ("one-at-a-time", "full", "fractional"):
         command("ablate", "base.json", "--dry-run", "--design", design, "--factors", "branch,width")
-    assert seen == [("one", 8), ("full", 8), ("fractional", 8)]
+    command("ablate", "base.json", "--dry-run", "--retune", "5", "--factors", "branch")
+    assert seen == [("one", 8, None), ("full", 8, None), ("fractional", 8, None), ("one", 8, 5)]
 
 
 def planned():

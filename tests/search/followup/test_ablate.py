@@ -182,7 +182,7 @@ def test_ablate_writes_tables_a_figure_and_what_the_report_reads(tmp_path):
 
 def test_interrupted_ablation_writes_nothing(base, monkeypatch):
     interrupted = results.Run(base.folder, results.to_frame([]), results.to_curves([]), {"ended": "interrupted"})
-    monkeypatch.setattr("search.followup.ablate.train_fixed", lambda *_, **__: interrupted)
+    monkeypatch.setattr("search.followup.cell_lists.train_fixed", lambda *_, **__: interrupted)
     assert ablate(study(base, plan(), seeds=2)) is None
     assert not base.folder.exists()
 
