@@ -11,11 +11,51 @@ import torch
 EVALUATORS = Path(__file__).parent / "search" / "evaluators"
 sys.path.insert(0, str(EVALUATORS))  # before Ray starts: its workers get the driver's path
 
-# Files of over ten seconds, the longest first: what is begun last should be short, or one process waits for the other.
+# Files of several seconds of processor time each (`pytest --durations 0`), longest first: what begins last should be
+# short, or one process waits for the other. `make quick` leaves them out.
 LONG = (
     "search/test_kill.py",
-)  # fmt: skip
-# Fixtures that need Ray, a browser or a server: `make quick` leaves out what uses one.
+    "search/driver/test_run_search.py",
+    "search/cli/test_bench.py",
+    "search/test_plugins.py",
+    "search/service/test_service.py",
+    "search/test_faults.py",
+    "search/test_users_names.py",
+    "leni/test_export.py",
+    "leni/test_swapping.py",
+    "search/engine/test_asker.py",
+    "search/service/test_browser.py",
+    "leni/kernels/test_triton.py",
+    "search/export/test_export.py",
+    "leni/test_block.py",
+    "results/report/test_page.py",
+    "results/analyses/test_comparison.py",
+    "search/followup/test_ablate.py",
+    "search/followup/test_confirm.py",
+    "search/decide/test_samplers.py",
+    "search/cli/test_runs.py",
+    "search/execute/test_trackers.py",
+    "search/execute/test_limits.py",
+    "leni/test_narrowing.py",
+    "search/cli/test_views.py",
+    "search/bench/test_network.py",
+    "leni/test_survey.py",
+    "leni/test_negative_information.py",
+    "leni/test_testing_contract.py",
+    "results/analyses/test_ablation.py",
+    "search/decide/known_cost/test_sampler.py",
+    "search/cli/test_command_folder.py",
+    "search/followup/test_inspect.py",
+    "search/service/test_contract.py",
+    "search/training/test_replicas.py",
+    "search/simulation/test_benchmark.py",
+    "search/store/test_trials.py",
+    "search/cli/test_analysis.py",
+    "search/training/test_narrow_networks.py",
+    "search/service/test_api.py",
+    "results/stats/test_paired.py",
+)
+# Fixtures that need Ray, a browser or a server; `make quick` leaves out what uses one.
 HEAVY = frozenset({"ray_session", "browser", "server", "puppet_server", "shown"})
 
 
@@ -30,12 +70,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by the marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}
+    if gone := [str(path) for path in places if not path.is_file()]:
+        raise pytest.UsageError(f"tests/conftest.py lists {', '.join(gone)} in LONG, which does not exist")
     for item in items:
-        if HEAVY & set(getattr(item, "fixturenames", ())):
+        if item.path in places or HEAVY & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.heavy)
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
-    places = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 

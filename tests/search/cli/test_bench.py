@@ -1,10 +1,12 @@
 """The bench commands: JSON, tables, and refusals."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
+from search.bench import engine
 from search.cli.app import app
 
 
@@ -37,7 +39,8 @@ def test_bad_option_is_refused(arguments):
     assert result.exit_code == 2
 
 
-def test_engine_measures_itself_and_each_way(ray_session):
+def test_engine_measures_itself_and_each_way(ray_session, monkeypatch):
+    monkeypatch.setattr(engine, "RECIPE", replace(engine.RECIPE, epochs=1))
     result = invoke(
         "engine", "--trials", "20", "--candidates", "2", "--seeds", "1", "--ways", "sequential,ours", "--json"
     )
