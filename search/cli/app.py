@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import io
 import os
 import sys
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 
 from search.cli import analysis, bench, network, remote, runs, simulate, studies, views
 from search.cli.command_folder import search_last
+from search.cli.process import complete_process
 
 __all__ = ["app", "main"]
 
@@ -66,9 +66,10 @@ def _options(
 def main() -> None:
     """Run the command; a mistake that the user can mend is one sentence on stderr and exit code 2."""
     search_last()
-    _take_any_text()
+    complete_process()
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except ValueError as error:
         if not _is_ours(error):
             raise
@@ -77,17 +78,20 @@ def main() -> None:
         sys.exit(_refuse(error.format_message()))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output, such as head, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except OSError as error:
+        sys.exit(_file_error(error))
+    except SystemExit as end:  # rich ends so where the reader of our output has left
+        sys.exit(141 if isinstance(end.__context__, BrokenPipeError) else end.code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _take_any_text() -> None:
-    """Write out what a terminal's encoding does not have, instead of failing at it."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+def _file_error(error: OSError) -> int:
+    """What to say of a file that cannot be read or written, standard output among them; the exit code."""
+    if error.filename is None:  # what is still buffered cannot be written either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):  # the reader of our output, such as head, has left
+        return 141
+    return _refuse(f"{error.filename or 'the output'}: {error.strerror or error}")
 
 
 def _is_ours(error: ValueError) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from search.store.locks import LocksMissing, try_lock
 
 __all__ = ["scratch"]
 
+LEAST_FREE = 64 * 2**20  # bytes that Ray's logs and sockets may take
 LONGEST_PLACE = 24  # bytes; Ray adds up to 80 of its own, and Unix allows a socket's path 107
 PREFIX = "leni-ray-"
 LOCK = "driver.lock"
@@ -26,10 +28,12 @@ def scratch() -> Iterator[str]:
     It is locked for as long as its process lives. Those of processes that were killed, and so could not remove theirs,
     are removed here.
     """
-    place = tempfile.gettempdir()
-    place = place if len(place) <= LONGEST_PLACE else "/tmp"
-    _sweep(Path(place))
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    place = _place()
+    _sweep(place)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    except OSError as error:
+        raise FolderError(f"{place} cannot hold Ray's temporary files: {error.strerror}") from None
     draft = folder / f"{LOCK}.part"
     try:
         with draft.open("w") as stream:
@@ -39,6 +43,26 @@ def scratch() -> Iterator[str]:
             yield str(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place() -> Path:
+    """The first of TMPDIR, /tmp, /var/tmp and /dev/shm that has a short path, may be written, and is not full.
+
+    Raises:
+        FolderError: none of them is.
+    """
+    asked = tempfile.tempdir or os.environ.get("TMPDIR") or "/tmp"
+    places = [Path(name) for name in dict.fromkeys((str(asked), "/tmp", "/var/tmp", "/dev/shm"))]
+    for place in places:
+        short = len(os.fsencode(place)) <= LONGEST_PLACE
+        with contextlib.suppress(OSError):
+            usable = place.is_absolute() and os.access(place, os.W_OK | os.X_OK)
+            if short and usable and shutil.disk_usage(place).free >= LEAST_FREE:
+                return place
+    raise FolderError(
+        f"Ray needs {LEAST_FREE >> 20} MiB for its sockets and logs, and none of {', '.join(map(str, places))} has "
+        f"them: free some space, or set TMPDIR to a folder whose path is at most {LONGEST_PLACE} bytes long"
+    )
 
 
 def _sweep(place: Path) -> None:

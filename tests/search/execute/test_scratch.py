@@ -4,13 +4,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from leni.errors import FolderError
 from search.execute.scratch import scratch
 
 KILLED = """
 import os, signal
+from leni.errors import FolderError
 from search.execute.scratch import scratch
 with scratch() as folder:
     print(folder, flush=True)
@@ -56,3 +59,17 @@ def test_long_place_is_left_for_tmp(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with scratch() as folder:
         assert Path(folder).parent == Path("/tmp")
+
+
+def test_place_that_is_full_is_left_for_another(monkeypatch, place):
+    usage = shutil.disk_usage
+
+    def full(where: Path) -> object:
+        return SimpleNamespace(free=0) if where in (place, Path("/tmp")) else usage(where)
+
+    monkeypatch.setattr(shutil, "disk_usage", full)
+    with scratch() as folder:
+        assert Path(folder).parent in (Path("/var/tmp"), Path("/dev/shm"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(FolderError, match=rf"^Ray needs 64 MiB .* none of {place}, /tmp, /var/tmp, /dev/shm has them"):
+        scratch().__enter__()
