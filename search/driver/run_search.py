@@ -35,6 +35,7 @@ from search.execute.tuning import tune_trials
 from search.spec import KNOWN, Spec
 from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder, environment, next_free, take_next, write_environment, write_text
+from search.store.trial_checks import check_trials
 from search.store.trials import NAME, StudyStore, check_database
 from search.training.cpus import usable_cpus
 from search.training.data import Data, load
@@ -145,6 +146,7 @@ def resume(
         at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
         write_text(folder.spec, spec.to_toml())
         store = _store(spec, folder, facts.study or NAME)
+        check_trials(store)
         tracked = trackers(spec.loggers, folder)
         progress = _progress(spec, console, quiet=quiet, verbose=verbose)
         _search(spec, folder, store, prepared, tracked, progress, at_once=at_once, earlier=facts.notes)

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from leni.errors import LeniSearchError, SpecError
 from search.spec import Spec
 from search.store.folder import RunFolder
+from search.store.trial_checks import check_trials
 from search.store.trials import NAME, StudyStore
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace
 
@@ -47,6 +48,7 @@ def completed_trials(path: str | Path, spec: Spec) -> list[FrozenTrial]:
         patience_s=spec.patience_s,
     )
     try:
+        check_trials(store)
         return [_template(trial, folder) for trial in store.ended() if trial.state == TrialState.COMPLETE]
     finally:
         store.close()

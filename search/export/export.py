@@ -149,6 +149,7 @@ def _path(place: RunFolder, number: int, form: str, out: str | Path | None) -> P
     """Where the network goes: a file of the form's own suffix, or one in a folder."""
     name = f"network{FORMATS[form].suffix}"
     if out is None:
+        place.check_links()
         return place.exports / f"trial-{number:06d}-{form}" / name
     given = Path(out).expanduser()
     if given.suffix == FORMATS[form].suffix:

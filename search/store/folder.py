@@ -128,10 +128,14 @@ class RunFolder:
             raise FolderError(f"{self.path} holds no run: it has no spec.toml with an environment.json beside it")
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise FolderError(f"{self.path} cannot be written")
-        self._check_links()
+        self.check_links()
 
-    def _check_links(self) -> None:
-        """Refuse a folder in which one of our names leads elsewhere: what is written would change other files."""
+    def check_links(self) -> None:
+        """Refuse a folder in which one of our names leads elsewhere: what is written would change other files.
+
+        Raises:
+            FolderError: there is such a link.
+        """
         for path in vars(self).values():
             if isinstance(path, Path) and path.is_symlink() and not path.resolve().is_relative_to(self.path):
                 raise FolderError(f"{path} is a link out of the folder: put what it leads to in its place")

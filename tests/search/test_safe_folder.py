@@ -201,3 +201,11 @@ def test_report_of_odd_texts_runs_no_script(given, main):
     page = given.report.read_text()
     assert "<script>alert(" not in page
     assert "<img src=x" not in page
+
+
+def test_export_writes_nothing_through_a_link(given, tmp_path, main, capsys):
+    (tmp_path / "mine").mkdir()
+    given.exports.symlink_to(tmp_path / "mine")
+    assert main(["export", str(given.path), "--trial", "0"]) == 2
+    assert "exports is a link out of the folder" in capsys.readouterr().err
+    assert list((tmp_path / "mine").iterdir()) == []
