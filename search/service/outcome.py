@@ -73,7 +73,7 @@ def trial(request: Request, search_id: SearchId, number: TrialNumber, caller: Re
 def front(request: Request, search_id: SearchId, caller: Reader) -> Response:
     """The completed trials that no other dominates."""
     reading = _reading(request, caller, search_id)
-    objectives = json.dumps(dict(reading.run.objectives) if reading else {})
+    objectives = json.dumps(reading.get("objectives") if reading else {})
     return send_json(request, f'{{"items": {reading.get("front") if reading else "[]"}, "objectives": {objectives}}}')
 
 

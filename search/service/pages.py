@@ -102,7 +102,8 @@ def search_page(request: Request, search_id: str) -> Response:
         return RedirectResponse(own(request, "/login"), 303)
     search = search_for(request, caller, search_id)
     text = json.dumps(search.spec, indent=2, ensure_ascii=False)
-    return _page("search.html", request, caller, row=service_of(request).describe(search), spec=text)
+    network = not search.spec.get("evaluator")
+    return _page("search.html", request, caller, row=service_of(request).describe(search), spec=text, network=network)
 
 
 @router.get("/new")

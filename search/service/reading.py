@@ -24,6 +24,7 @@ from results.errors import ResultsError
 from results.fronts import completed
 from results.indicators import observed_bounds
 from results.text import readable
+from results.user_view import is_evaluators, shown_names, user_columns, user_view
 from search.service.home import Home
 from search.store.sqlite import read_only
 
@@ -49,8 +50,13 @@ class Reading:
 
     @cached_property
     def rows(self) -> list[str]:
-        """A JSON object for each trial, in order of number."""
-        return _rows(self.run.trials.drop(columns="traceback", errors="ignore"))
+        """A JSON object for each trial, in order of number; of an evaluator's run without columns that are empty."""
+        trials = self.run.trials.drop(columns="traceback", errors="ignore")
+        if is_evaluators(trials):
+            first = ["number", "state", *user_columns(trials, self.run.objectives)]
+            rest = [name for name in trials.columns if name not in first and not trials[name].isna().all()]
+            trials = trials[[*first, *rest]]
+        return _rows(trials)
 
     def traceback(self, number: int) -> str:
         """Where a trial failed; "" where it did not, or by no exception."""
@@ -72,8 +78,14 @@ class Reading:
 
     @cached_property
     def front(self) -> str:
-        """The front as a JSON array."""
-        return f"[{','.join(_rows(self.run.front_records()))}]"
+        """The front as a JSON array; of an evaluator's run under the user's own names, with nothing empty."""
+        return f"[{','.join(_rows(user_view(self.run.front_records(), objectives=self.run.objectives)))}]"
+
+    @cached_property
+    def objectives(self) -> dict[str, str]:
+        """Directions by the name that the front has."""
+        names = shown_names(self.run.objectives) if is_evaluators(self.run.trials) else {}
+        return {names.get(name, name): direction for name, direction in self.run.objectives.items()}
 
     @cached_property
     def epochs(self) -> dict[int, list[int]]:

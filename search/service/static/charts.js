@@ -76,7 +76,7 @@ window.charts = (function () {
       mark: { type: "line", color: "#D55E00", ...(more && more.mark) },
       encoding: {
         x: { field: x, type: "quantitative", title: xTitle, scale: { nice: false, zero: false }, axis: (more && more.axis) || {} },
-        y: { field: y, type: "quantitative", title: yTitle, scale: { zero: false }, axis: y === "accuracy" ? { format: ".1%" } : {} },
+        y: { field: y, type: "quantitative", title: yTitle, scale: { zero: false }, axis: more && more.share && y === "accuracy" ? { format: ".1%" } : {} },
         tooltip: [{ field: x, type: "quantitative" }, { field: y, type: "quantitative", format: ".5f" }],
         ...(more && more.encoding),
       },

@@ -2,7 +2,7 @@
 // One search: its events are listened to, and what has changed is fetched again.
 (function () {
   const prefix = document.documentElement.dataset.root; // below which a proxy shows this service
-  const id = document.getElementById("search").dataset.id;
+  const { id, network } = document.getElementById("search").dataset; // of an evaluator's run, network is ""
   const base = `${prefix}/api/v1/searches/${id}`;
   const formToken = document.querySelector('meta[name="form-token"]').content;
   const element = (name) => document.getElementById(name);
@@ -71,7 +71,7 @@
 
   async function refresh() {
     const [trials, front, figure, growth] = [await all(), await get("/front"), await get("/figure"), await get("/hypervolume")];
-    if (front) table.best = new Set(front.items.map((row) => row.number));
+    if (front) table.best = new Set(front.items.map((row) => row["trial:number"] ?? row.number));
     if (trials) table.fill(trials, table.best || new Set());
     if (figure) await drawFront(figure);
     if (growth) await drawGrowth(growth);
@@ -149,8 +149,8 @@
     element("curves").hidden = !trial.curve.length;
     if (trial.curve.length) {
       const more = { mark: { point: true }, encoding: { color: { field: "seed", type: "nominal", title: "seed" } } };
-      const [y, yTitle] = trial.curve.some((point) => point.accuracy !== null) ? ["accuracy", "validation accuracy"] : ["loss", "training loss"];
-      await window.charts.draw(element("curves"), window.charts.line("Learning curves", trial.curve, "epoch", "epoch", y, yTitle, more));
+      const [y, yTitle] = trial.curve.some((point) => point.accuracy !== null) ? ["accuracy", network ? "validation accuracy" : "reported"] : ["loss", "training loss"];
+      await window.charts.draw(element("curves"), window.charts.line("Learning curves", trial.curve, "epoch", "epoch", y, yTitle, { ...more, share: network }));
     }
     element("candidate").focus();
     element("candidate").scrollIntoView({ block: "start" });
