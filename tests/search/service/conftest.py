@@ -199,11 +199,11 @@ def _wait_for() -> Any:
 
 
 @contextlib.contextmanager
-def made_server(place: Path, *, puppets: bool = False) -> Iterator[Server]:
+def made_server(place: Path, *, puppets: bool = False, root: str = "") -> Iterator[Server]:
     """A server in a folder of its own, started by the test; its searches may be puppets."""
     folder = place / "service"
     folder.mkdir()
-    made = Server(folder, *((str(PUPPETS), str(folder), "PORT") if puppets else ()))
+    made = Server(folder, *((str(PUPPETS), str(folder), "PORT", root) if puppets else ()))
     try:
         yield made
     finally:
@@ -219,6 +219,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def puppet_server(tmp_path: Path) -> Iterator[Server]:
     with made_server(tmp_path, puppets=True) as made:
+        yield made
+
+
+@pytest.fixture
+def prefixed_server(tmp_path: Path) -> Iterator[Server]:
+    """A server that shows itself below /tools/leni, where requests may come with or without it."""
+    with made_server(tmp_path, puppets=True, root="/tools/leni") as made:
         yield made
 
 

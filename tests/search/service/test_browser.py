@@ -5,8 +5,11 @@
 
 import contextlib
 import shutil
+from urllib.parse import urlsplit
 
 import pytest
+
+from search.service.home import Home
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -111,3 +114,24 @@ def test_dark_page_draws(opened, shown, tmp_path):
     page.wait_for_selector("#by-hours canvas")
     page.screenshot(path=tmp_path / "dark.png", full_page=True)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 22, 22)"
+
+
+def test_pages_work_below_a_prefix(opened, prefixed_server, wait_for, write_run):
+    prefixed_server.start()
+    search_id = prefixed_server.client.submit({"trials": 6}, name="below")["id"]
+    wait_for(lambda: prefixed_server.client.status(search_id)["state"] == "running")
+    home = Home(prefixed_server.folder / "searches" / search_id)
+    write_run(home)
+    page, asked = opened(prefixed_server), []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    page.goto("/tools/leni/")
+    page.get_by_role("link", name="below").click()
+    page.wait_for_function("document.querySelectorAll('#trials tbody tr').length === 6")
+    page.get_by_role("button", name="Trial 4").click()
+    page.wait_for_selector("#candidate:not([hidden])")
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector("#resume:not([hidden])")  # which an event has told
+    page.get_by_role("link", name="leni-search").click()
+    page.wait_for_selector("#searches")
+    assert [path for path in asked if not path.startswith("/tools/leni/")] == []
+    assert f"/tools/leni/api/v1/searches/{search_id}/events" in asked
