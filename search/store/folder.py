@@ -134,11 +134,15 @@ class RunFolder:
         """Refuse a folder in which one of our names leads elsewhere: what is written would change other files.
 
         Raises:
-            FolderError: there is such a link.
+            FolderError: there is such a link, or a pipe or device, at which reading would wait for ever.
         """
         for path in vars(self).values():
-            if isinstance(path, Path) and path.is_symlink() and not path.resolve().is_relative_to(self.path):
+            if not isinstance(path, Path):
+                continue
+            if path.is_symlink() and not path.resolve().is_relative_to(self.path):
                 raise FolderError(f"{path} is a link out of the folder: put what it leads to in its place")
+            if path.exists() and not path.is_file() and not path.is_dir():
+                raise FolderError(f"{path} is neither a file nor a folder")
 
     def facts(self) -> RunFacts:
         """What environment.json says of how the run is gone on with.

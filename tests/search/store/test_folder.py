@@ -198,3 +198,28 @@ def test_environment_names_a_package_that_is_not_installed(monkeypatch):
     versions = environment()["versions"]
     assert versions["no-such-package-here"] is None
     assert versions["optuna"]
+
+
+@pytest.mark.parametrize("name", ["trials.parquet", "study.db", "driver.lock", "checkpoints"])
+def test_pipe_in_the_place_of_a_file_is_refused(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(FolderError, match=f"{name} is neither a file nor a folder"):
+        RunFolder(tmp_path).check_links()
+
+
+def test_facts_of_a_run_are_read_and_odd_ones_are_a_sentence(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.environment.write_text('{"trials": 7, "notes": ["a", 1], "study": null}')
+    assert (folder.facts().trials, folder.facts().study, folder.facts().notes) == (7, None, ("a", "1"))
+    for text in (
+        "{",
+        "[]",
+        '{"trials": "7"}',
+        '{"trials": -1}',
+        '{"study": 3}',
+        '{"notes": {}, "trials": true}',
+        "[" * 10**5,
+    ):
+        folder.environment.write_text(text)
+        with pytest.raises(FolderError, match=r"environment\.json"):
+            folder.facts()
