@@ -59,6 +59,15 @@ LONG = (
 HEAVY = frozenset({"ray_session", "browser", "server", "puppet_server", "shown"})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def image_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Decoded images of image folders are kept in a folder of the session, also those that its processes decode."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("images")
+        patch.setenv("LENI_SEARCH_CACHE", str(folder))
+        yield folder
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=3, help="moments at which a driver is killed, in test_kill.py")
 

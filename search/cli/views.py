@@ -155,14 +155,21 @@ def spaces_command(
 
 def data_command(
     data_folder: Annotated[Path | None, typer.Option(help="Where to look for the files.")] = None,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove the decoded images of image folders, but for those in use.")
+    ] = False,
 ) -> None:
     """The data sets, and which of them are here."""
+    if clean:
+        _clean_caches()
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from search.training.data import describe, names
+    from search.training.image_cache import cache_folder, cached_folders
     from search.training.printable import printable
 
     table = Table("data", "images", "classes", "shape", "here", "where, or how to get it", box=box.SIMPLE)
@@ -179,3 +186,22 @@ def data_command(
     console.print(table)
     for note in notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
+    if caches := cached_folders():
+        size = sum(cache.bytes for cache in caches) / 2**30
+        console.print(
+            f"Decoded images of {len(caches)} image folders and sizes take {size:.2f} GiB in {cache_folder()}; "
+            "`leni-search data --clean` removes them.",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def _clean_caches() -> None:
+    """Remove decoded images, and say of each cache what became of it."""
+    from search.training.image_cache import cache_folder, clean
+
+    found = clean()
+    for cache in found:
+        what = "removed" if cache.removed else "kept, it is in use"
+        typer.echo(f"{cache.source}, {cache.bytes / 2**30:.2f} GiB: {what}")
+    if not found:
+        typer.echo(f"There are no decoded images in {cache_folder()}.")

@@ -19,6 +19,7 @@ from rich.console import Console
 import results
 from leni.errors import FolderError, SpecError, StorageError
 from search.decide.quiet import without_optunas_lines
+from search.driver.data import spec_data
 from search.driver.limits import check_limits
 from search.driver.notes import Notes, restore_sampler
 from search.driver.progress import Progress
@@ -38,7 +39,7 @@ from search.store.folder import RunFolder, environment, next_free, take_next, wr
 from search.store.trial_checks import check_trials
 from search.store.trials import NAME, StudyStore, check_database
 from search.training.cpus import usable_cpus
-from search.training.data import Data, load
+from search.training.data import Data
 from search.training.evaluator import load_function
 from spaces import Candidate, cost
 
@@ -81,7 +82,7 @@ def run(
     spec = spec or Spec(**keys)
     runs, stem = Path("runs"), _default_name(spec)
     RunFolder(spec.out or next_free(runs, stem)).check_free()
-    prepared = prepare(spec)
+    prepared = prepare(spec, console=console, quiet=quiet)
     with _terminal(quiet), started(spec.address), _sigterm_as_ctrl_c():
         at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
         folder = RunFolder(spec.out or take_next(runs, stem))
@@ -135,7 +136,7 @@ def resume(
     facts = folder.facts()
     spec = Spec.read(folder.spec, trials=facts.trials + add_trials or None, **changes)
     with _no_modules_of(folder):
-        prepared = prepare(spec)
+        prepared = prepare(spec, console=console, quiet=quiet)
     with (
         _no_modules_of(folder),
         _terminal(quiet),
@@ -175,8 +176,13 @@ class Prepared:
         return vars(cost(candidate, input_shape=shape, classes=classes))
 
 
-def prepare(spec: Spec) -> Prepared:
+def prepare(spec: Spec, *, console: Console | None = None, quiet: bool = False) -> Prepared:
     """Check and load all that a run needs, before anything is started or written.
+
+    Args:
+        spec: of the run.
+        console: where the progress of decoding images goes; None for standard error.
+        quiet: whether none is shown.
 
     Raises:
         LeniSearchError: as `run`.
@@ -195,21 +201,10 @@ def prepare(spec: Spec) -> Prepared:
     if database := spec.database_address():
         check_database(database)
     first = (*spec.only_candidates(), *enqueued, *references)
-    prepared = Prepared(gpus, None if spec.evaluator else _load(spec), first, tuple(given), here)
+    data = None if spec.evaluator else spec_data(spec, console=console, quiet=quiet)
+    prepared = Prepared(gpus, data, first, tuple(given), here)
     check_limits(spec, prepared.costs, first=first)
     return prepared
-
-
-def _load(spec: Spec) -> Data:
-    return load(
-        spec.data,
-        folder=spec.data_folder,
-        download=spec.download,
-        seed=spec.split_seed,
-        train_size=spec.train_size,
-        image_size=spec.image_size,
-        skip_broken=spec.skip_broken,
-    )
 
 
 def _store(spec: Spec, folder: RunFolder, name: str) -> StudyStore:

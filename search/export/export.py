@@ -24,13 +24,13 @@ import results
 from leni.errors import FolderError, SpecError
 from results.files import replace_file
 from results.stats.paired import mean_interval
+from search.driver.data import spec_data
 from search.export.formats import FORMATS, predictions, written
 from search.export.model_card import card_text
 from search.followup.recorded import (
     epoch_bars,
     keyed,
     recorded_candidate,
-    spec_data,
     threads,
     trained_record,
     trained_spec,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from leni.errors import EvaluationError
+from search.training.stored_images import StoredImages
 from spaces import Exported, load_exported
 from spaces.exported import to_bytes
 
@@ -39,7 +40,7 @@ class Format:
     packages: tuple[str, ...]
     run: Callable[[Path], Callable[[Tensor], Tensor] | None]
 
-    def check(self, path: Path, images: Tensor, labels: Tensor) -> int | None:
+    def check(self, path: Path, images: Tensor | StoredImages, labels: Tensor) -> int | None:
         """How many images the file gives the same label as the network; None where nothing here can run it.
 
         Raises:
@@ -82,7 +83,7 @@ def written(exported: Exported, images: Tensor, form: str) -> bytes:
 
 
 @torch.no_grad()
-def predictions(function: Callable[[Tensor], Tensor], images: Tensor, batch: int) -> Tensor:
+def predictions(function: Callable[[Tensor], Tensor], images: Tensor | StoredImages, batch: int) -> Tensor:
     """The label of each image, (N,)."""
     return torch.cat([function(part).argmax(1) for part in images.split(batch)])
 

@@ -19,7 +19,8 @@ from rich.console import Console
 import results
 from leni.errors import EvaluationError
 from leni.negative_information import SiteInformation, information
-from search.followup.recorded import epoch_bars, recorded_candidate, spec_data, threads, trained_record, trained_spec
+from search.driver.data import spec_data
+from search.followup.recorded import epoch_bars, recorded_candidate, threads, trained_record, trained_spec
 from search.spec import Spec
 from search.store.folder import RunFolder, environment
 from search.training.augment import normalise

@@ -20,7 +20,6 @@ from leni import registry
 from leni.errors import CandidateError, FolderError, SpecError
 from search.spec import Spec
 from search.store.folder import RunFolder
-from search.training.data import Data, load
 from spaces import Candidate
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "keyed",
     "recorded_candidate",
     "recorded_row",
-    "spec_data",
     "threads",
     "trained_record",
     "trained_spec",

@@ -10,9 +10,11 @@ function of the data set and the seed alone:
 To add a data set, see `search/training/datasets.py`.
 """
 
+import json
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +22,25 @@ import numpy as np
 import torch
 
 from leni.errors import DataError
+from results.files import replace_file
 from search.training.datasets import SOURCES, Source, fetch, source
+from search.training.image_cache import CacheUnavailable
 from search.training.imagefolder import describe_folder
 from search.training.memory import require_memory
 from search.training.printable import printable
 from search.training.raw import Labelled, Raw, Taken
 from search.training.splits import Indices, split, subset
+from search.training.stored_images import StoredImages
 
 _PARTS = ("train", "validation", "test")
-_CHUNK = 4096  # images whose pixels are counted at once
+_CHUNK_PIXELS = 2**22  # that are counted at once
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part: `images` uint8 (N, C, H, W), 0..255, and `labels` int64 (N,)."""
+    """One part: `images` uint8 (N, C, H, W), 0..255, in memory or on disk, and `labels` int64 (N,)."""
 
-    images: torch.Tensor
+    images: torch.Tensor | StoredImages
     labels: torch.Tensor
 
 
@@ -52,6 +57,7 @@ class Data:
         augmentation: what `search.training.augment` should do: "none", "crop" or "crop-flip".
         notes: what the user should know of the set, such as what of its folder was left out, a sentence each.
         skipped: images that could not be read and were left out.
+        origin: the arguments of `load` that give this data set on another machine.
     """
 
     name: str
@@ -65,22 +71,36 @@ class Data:
     augmentation: str
     notes: tuple[str, ...] = ()
     skipped: int = 0
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def to_arrays(self) -> dict[str, Any]:
-        """Numpy arrays that share this object's memory, and plain values; an object store holds them without a copy."""
+        """Numpy arrays that share this object's memory, and plain values; an object store holds them without a copy.
+
+        Images that are on disk stay there.
+        """
         result = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _PARTS}
         for name in _PARTS:
             part: Part = getattr(self, name)
-            result[f"{name}_images"], result[f"{name}_labels"] = part.images.numpy(), part.labels.numpy()
+            images = part.images
+            result[f"{name}_images"] = images if isinstance(images, StoredImages) else images.numpy()
+            result[f"{name}_labels"] = part.labels.numpy()
         return result
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> "Data":
-        """The data set that `to_arrays` described, in the arrays' own memory, which may be read-only."""
+        """The data set that `to_arrays` described, in the arrays' own memory, which may be read-only.
+
+        Images that are on the disk of another machine alone are read here too, once.
+
+        Raises:
+            DataError: they cannot be read here, or are others here.
+        """
         values = dict(arrays)
         for name in _PARTS:
-            values[name] = Part(_tensor(values.pop(f"{name}_images")), _tensor(values.pop(f"{name}_labels")))
-        return cls(**values)
+            images, labels = values.pop(f"{name}_images"), _tensor(values.pop(f"{name}_labels"))
+            values[name] = Part(images if isinstance(images, StoredImages) else _tensor(images), labels)
+        data = cls(**values)
+        return data if all(_is_here(getattr(data, name)) for name in _PARTS) else _read_again(data)
 
 
 @dataclass(frozen=True)
@@ -119,6 +139,7 @@ def load(
     train_size: int | None = None,
     image_size: int | None = None,
     skip_broken: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Data:
     """The data set in three parts.
 
@@ -130,11 +151,17 @@ def load(
         train_size: images of the training part to keep, stratified; None keeps all. The other parts stay as they are.
         image_size: the side in pixels to which imagefolder's images are brought.
         skip_broken: leave out images that cannot be read, and count them; else the first of them is an error.
+        progress: told while images are decoded how many are there, and how many there will be.
 
     Raises:
         DataError: the name is unknown, an option does not fit the data set, files are missing, truncated or of another
-            form, a class has too few images to be split, or the pixels would take over half of the memory.
+            form, a class has too few images to be split, or the pixels would take over half of the memory and there is
+            no room on disk for them, where they may be there.
     """
+    origin = {
+        "name": name, "folder": folder, "seed": seed, "train_size": train_size, "image_size": image_size,
+        "skip_broken": skip_broken,
+    }  # fmt: skip
     row = source(name)
     folder = folder and folder.expanduser()
     _check_options(row, folder, image_size)
@@ -151,17 +178,16 @@ def load(
         labels = labelled["train"].labels[indices["train"]]
         chosen = subset(labels, train_size, seed=seed, names=raw.classes, where=where)
         indices["train"] = indices["train"][chosen]
-    require_memory(sum(map(len, indices.values())) * int(np.prod(raw.input_shape)), where)
-    taken = {part: labelled[part].take(indices[part], skip_broken) for part in _PARTS}
+    taken, why_in_memory = _take(raw, labelled, indices, where, skip_broken=skip_broken, progress=progress)
     parts = {part: _part(labelled[part], indices[part], taken[part]) for part in _PARTS}
     broken = [sentence for part in _PARTS for sentence in taken[part].broken.values()]
     if broken:
         _require_classes(parts, raw.classes, where, broken)
-    notes = (*raw.notes, *_broken_note(broken, sum(map(len, indices.values()))))
-    mean, std = channel_statistics(parts["train"].images)
+    notes = (*raw.notes, *_broken_note(broken, sum(map(len, indices.values()))), *why_in_memory)
+    mean, std = _statistics(parts["train"].images)
     return Data(
         name, len(raw.classes), raw.input_shape, mean, std, **parts, augmentation=row.augmentation, notes=notes,
-        skipped=len(broken),
+        skipped=len(broken), origin=origin,
     )  # fmt: skip
 
 
@@ -188,14 +214,14 @@ def describe(name: str, *, folder: Path | None = None) -> DatasetInfo:
     return DatasetInfo(name, images, classes, row.input_shape, True, str(place), "", notes)
 
 
-def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(images: torch.Tensor | StoredImages) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of uint8 images (N, C, H, W), in units where 255 is 1.
 
     Exact up to float64: the 256 values are counted, so no sum grows with the number of images. A constant channel gets
     the standard deviation 1.
     """
     counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
-    for chunk in images.split(_CHUNK):
+    for chunk in images.split(max(1, _CHUNK_PIXELS // (images.shape[2] * images.shape[3]))):
         counts += torch.stack([torch.bincount(chunk[:, c].flatten(), minlength=256) for c in range(images.shape[1])])
     levels = torch.arange(256, dtype=torch.float64) / 255
     weights = counts / counts.sum(1, keepdim=True, dtype=torch.float64)
@@ -258,12 +284,74 @@ def _split(raw: Raw, seed: int, where: str) -> tuple[dict[str, Labelled], dict[s
 
 def _part(labelled: Labelled, indices: Indices, taken: Taken) -> Part:
     """The images that could be read, and their labels."""
-    images, labels = taken.images, labelled.labels[indices]
-    if taken.broken:
-        keep = np.ones(len(labels), dtype=bool)
-        keep[list(taken.broken)] = False
-        images, labels = images[keep], labels[keep]
-    return Part(torch.from_numpy(images), torch.from_numpy(labels))
+    keep = np.ones(len(indices), dtype=bool)
+    keep[list(taken.broken)] = False
+    labels = torch.from_numpy(labelled.labels[indices][keep])
+    if isinstance(taken.images, StoredImages):
+        return Part(taken.images.some(keep), labels)
+    return Part(torch.from_numpy(taken.images[keep] if taken.broken else taken.images), labels)
+
+
+def _take(
+    raw: Raw,
+    labelled: Mapping[str, Labelled],
+    indices: Mapping[str, Indices],
+    where: str,
+    *,
+    skip_broken: bool,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[dict[str, Taken], tuple[str, ...]]:
+    """The images of each part; on disk where the data set can be there and has room, else in memory, and why."""
+    count = sum(map(len, indices.values()))
+    needed, because, done = count * int(np.prod(raw.input_shape)), "", 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress is not None:
+            progress(done, count)
+
+    if raw.on_disk:
+        try:
+            return {
+                part: labelled[part].take(indices[part], skip_broken=skip_broken, advance=advance) for part in _PARTS
+            }, ()
+        except CacheUnavailable as error:
+            because = str(error)
+    require_memory(needed, where, because=because)
+    taken = {part: labelled[part].take(indices[part], skip_broken=skip_broken, in_memory=True) for part in _PARTS}
+    return taken, ((f"The images are decoded into memory: {because}.",) if because else ())
+
+
+def _statistics(images: torch.Tensor | StoredImages) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel; of stored images they are stored beside them."""
+    if not isinstance(images, StoredImages):
+        return channel_statistics(images)
+    path = images.file.with_name(f"statistics-{images.digest()}.json")
+    try:
+        mean, std = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(mean), tuple(std)
+    except (OSError, ValueError, TypeError):
+        found = channel_statistics(images)
+        with suppress(OSError):  # counted again next time
+            replace_file(path, json.dumps(found).encode())
+        return found
+
+
+def _is_here(part: Part) -> bool:
+    return not isinstance(part.images, StoredImages) or part.images.available()
+
+
+def _read_again(data: Data) -> Data:
+    """A data set whose images are on the disk of another machine, from this machine's own files."""
+    found = load(**data.origin)
+    for name in _PARTS:
+        if not torch.equal(getattr(found, name).labels, getattr(data, name).labels):
+            raise DataError(
+                f"{data.name} in {printable(data.origin['folder'])} has other images on this machine than where the "
+                "search was started, where all machines need the same files."
+            )
+    return found
 
 
 def _require_classes(parts: Mapping[str, Part], names: Sequence[str], where: str, broken: Sequence[str]) -> None:

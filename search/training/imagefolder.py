@@ -9,6 +9,7 @@ No picture is in two parts or under two classes, see `search.training.copies`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from leni.errors import DataError
 from search.training.copies import without_copies
 from search.training.decoding import decode
+from search.training.image_cache import ImageCache
 from search.training.left_out import LeftOut
 from search.training.listing import ImageList, list_images, sub_folders
 from search.training.printable import printable
@@ -93,11 +95,16 @@ def read_folder(place: Path, size: int | None) -> Raw:
         )
     lists, left_out = _lists(place)
     lists = without_copies(lists, left_out)
-    parts = {part: _labelled(images, size) for part, images in lists.items()}
+    cache = ImageCache(place, [path for images in lists.values() for path in images.paths], size)
+    parts, start = {}, 0
+    for part, images in lists.items():
+        parts[part] = _labelled(images, size, cache, start)
+        start += len(images.paths)
     notes = (left_out.sentence(),) if left_out.counts else ()
     return Raw(
-        lists["train"].classes, (3, size, size), parts["train"], parts.get("validation"), parts.get("test"), notes
-    )
+        lists["train"].classes, (3, size, size), parts["train"], parts.get("validation"), parts.get("test"), notes,
+        on_disk=True,
+    )  # fmt: skip
 
 
 def _lists(place: Path) -> tuple[dict[str, ImageList], LeftOut]:
@@ -114,8 +121,18 @@ def _lists(place: Path) -> tuple[dict[str, ImageList], LeftOut]:
     return lists, left_out
 
 
-def _labelled(images: ImageList, size: int) -> Labelled:
-    def take(indices: NDArray[np.int64], skip_broken: bool = False) -> Taken:
-        return decode([images.paths[index] for index in indices], size, skip_broken=skip_broken)
+def _labelled(images: ImageList, size: int, cache: ImageCache, start: int) -> Labelled:
+    """A part whose images begin at row `start` of the cache."""
+
+    def take(
+        indices: NDArray[np.int64],
+        *,
+        skip_broken: bool = False,
+        in_memory: bool = False,
+        advance: Callable[[int], None] | None = None,
+    ) -> Taken:
+        if in_memory:
+            return decode([images.paths[index] for index in indices], size, skip_broken=skip_broken)
+        return cache.take(indices + start, skip_broken=skip_broken, advance=advance)
 
     return Labelled(images.labels, take)

@@ -16,8 +16,13 @@ def available_memory() -> int | None:
     return min(limits, default=None)
 
 
-def require_memory(needed: int, what: str) -> None:
+def require_memory(needed: int, what: str, *, because: str = "") -> None:
     """Refuses a data set of `needed` bytes that would take over half of the memory; the rest is for the training.
+
+    Args:
+        needed: bytes.
+        what: the data set, as the start of a sentence.
+        because: why it has to be in memory, as a part of a sentence; empty where it always is.
 
     Raises:
         DataError: it would.
@@ -26,7 +31,8 @@ def require_memory(needed: int, what: str) -> None:
     if available is not None and needed > available / 2:
         raise DataError(
             f"{what} would take {needed / 2**30:.2f} GiB as pixels in memory, over half of the "
-            f"{available / 2**30:.2f} GiB available; a smaller image size or a smaller train size would fit."
+            f"{available / 2**30:.2f} GiB available{f' ({because})' if because else ''}; a smaller image size or a "
+            "smaller train size would fit."
         )
 
 

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search.training.stored_images import StoredImages
+
 
 @dataclass(frozen=True)
 class Taken:
     """Images uint8 (n, C, H, W), and what is wrong with those that could not be read, by their row, a sentence each."""
 
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8] | StoredImages
     broken: Mapping[int, str] = field(default_factory=dict)
 
 
 class Take(Protocol):
-    """Gives the images at `indices` (n,)."""
+    """Gives the images at some places of a part."""
 
-    def __call__(self, indices: NDArray[np.int64], skip_broken: bool = False) -> Taken:
-        """The images; the first that cannot be read raises a DataError, unless such images are to be skipped."""
+    def __call__(
+        self,
+        indices: NDArray[np.int64],
+        *,
+        skip_broken: bool = False,
+        in_memory: bool = False,
+        advance: Callable[[int], None] | None = None,
+    ) -> Taken:
+        """The images at `indices` (n,).
+
+        Args:
+            indices: places in the part.
+            skip_broken: whether images that cannot be read are skipped; else the first of them raises a DataError.
+            in_memory: whether the images are to be in memory where they could be on disk.
+            advance: told how many more images are there, where that takes time.
+        """
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,7 @@ class Raw:
 
     Args:
         notes: what the user should know of it, a sentence each.
+        on_disk: whether the images that are taken lie on disk, unless they are asked for in memory.
     """
 
     classes: tuple[str, ...]
@@ -47,11 +64,12 @@ class Raw:
     validation: Labelled | None = None
     test: Labelled | None = None
     notes: tuple[str, ...] = ()
+    on_disk: bool = False
 
 
 def in_memory(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Labelled:
     """Images (N, C, H, W) that have been read already, beside their labels."""
-    return Labelled(labels, lambda indices, skip_broken=False: Taken(images[indices]))
+    return Labelled(labels, lambda indices, **_: Taken(images[indices]))
 
 
 def numbered(count: int) -> tuple[str, ...]:

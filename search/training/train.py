@@ -30,6 +30,7 @@ from spaces import Candidate, build
 __all__ = ["Epoch", "Lockstep", "Resident", "Training"]
 
 EVALUATION_BATCH = 1024
+EVALUATION_PIXELS = 2**20  # of a batch, at most: larger images come in smaller batches
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ class Lockstep:
         self.chosen = torch.zeros((self.batch, self.count), dtype=torch.int64, device=self.device)
         self.total = torch.zeros(self.count, dtype=self.dtype, device=self.device)
         self.take_step = self._step
-        if self.device.type == "cuda" and recipe.cuda_graph:
+        # A graph reads the GPU's memory alone, and images that do not fit there are read from disk at every step.
+        if self.device.type == "cuda" and recipe.cuda_graph and isinstance(self.images, Tensor):
             self.take_step = CapturedStep(self._step, self.noises)
 
     def _build(self, seed: int) -> nn.Module:
@@ -243,9 +245,8 @@ class Lockstep:
         self.network.eval()
         part = part or self.resident.validation
         right = torch.zeros(self.count, dtype=torch.int64, device=self.device)
-        for images, labels in zip(
-            part.images.split(EVALUATION_BATCH), part.labels.split(EVALUATION_BATCH), strict=True
-        ):
+        batch = min(EVALUATION_BATCH, max(1, EVALUATION_PIXELS // part.images.shape[2:].numel()))
+        for images, labels in zip(part.images.split(batch), part.labels.split(batch), strict=True):
             every = images.to(self.device)[:, None].expand(-1, self.count, -1, -1, -1)
             right += (self._logits(every).argmax(2) == labels.to(self.device)[:, None]).sum(0)
         return [count / len(part.labels) for count in right.tolist()]

@@ -1,3 +1,5 @@
+import pickle
+import shutil
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import torch
 from leni.errors import DataError
 from search.training import datasets, memory
 from search.training.data import Data, channel_statistics, describe, load, names
+from search.training.image_cache import CacheUnavailable, ImageCache
 
 PARTS = ("train", "validation", "test")
 
@@ -15,7 +18,7 @@ PARTS = ("train", "validation", "test")
 def _part_bytes(data, part):
     """Each image of a part with its label, as comparable values."""
     part = getattr(data, part)
-    return [(image.numpy().tobytes(), int(label)) for image, label in zip(part.images, part.labels, strict=True)]
+    return [(image.numpy().tobytes(), int(label)) for image, label in zip(part.images[:], part.labels, strict=True)]
 
 
 def test_names_are_the_six():
@@ -149,13 +152,69 @@ def test_load_empty_part_is_named(fashion, idx_form):
         load("fashion-mnist", folder=fashion.folder)
 
 
-def test_load_refuses_more_than_half_of_the_memory(write_images, monkeypatch):
-    monkeypatch.setattr(memory, "available_memory", lambda: 10**6)
+def _without_room(monkeypatch):
+    def refuse(*_, **__):
+        raise CacheUnavailable("decoded images cannot be kept in /full (No space left on device)")
+
+    monkeypatch.setattr(ImageCache, "take", refuse)
+
+
+def test_load_images_on_disk_may_take_more_than_the_memory(write_images, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 10**5)
+    data = load("imagefolder", folder=write_images("set", {"a": 20, "b": 20}), image_size=65)
+    assert data.train.images.shape == (24, 3, 65, 65)
+    assert data.notes == ()
+
+
+def test_load_without_room_on_disk_takes_at_most_half_of_the_memory(write_images, monkeypatch):
     folder = write_images("set", {"a": 20, "b": 20})
-    assert load("imagefolder", folder=folder, image_size=64).input_shape == (3, 64, 64)  # 491,520 bytes
-    with pytest.raises(DataError, match=r"imagefolder in .* over half of"):
+    stored = load("imagefolder", folder=folder, image_size=64)
+    _without_room(monkeypatch)
+    monkeypatch.setattr(memory, "available_memory", lambda: 10**6)
+    data = load("imagefolder", folder=folder, image_size=64)  # 491,520 bytes
+    assert data.notes == (
+        "The images are decoded into memory: decoded images cannot be kept in /full (No space left on device).",
+    )
+    assert all(torch.equal(getattr(data, part).images, getattr(stored, part).images[:]) for part in PARTS)
+    with pytest.raises(DataError, match=r"imagefolder in .* over half of .* available \(decoded images cannot be kept"):
         load("imagefolder", folder=folder, image_size=65)
     assert len(load("imagefolder", folder=folder, image_size=65, train_size=20).train.labels) == 20
+
+
+def test_load_tells_how_many_images_are_decoded(write_images):
+    told, folder = [], write_images("set", {"a": 20, "b": 20})
+    load("imagefolder", folder=folder, image_size=8, train_size=4, progress=lambda *pair: told.append(pair))
+    assert told[-1] == (20, 20)
+    load("imagefolder", folder=folder, image_size=8, progress=lambda *pair: told.append(pair))
+    assert told[-1] == (40, 40)
+
+
+def test_load_statistics_of_stored_images_are_counted_once(write_images, monkeypatch):
+    folder = write_images("set", {"a": 20, "b": 20})
+    first = load("imagefolder", folder=folder, image_size=8)
+    assert (first.mean, first.std) == channel_statistics(first.train.images[:])
+    monkeypatch.setattr("search.training.data.channel_statistics", lambda images: pytest.fail("counted again"))
+    again = load("imagefolder", folder=folder, image_size=8)
+    assert (again.mean, again.std) == (first.mean, first.std)
+
+
+def test_arrays_of_stored_images_are_read_again_where_their_file_is_not(write_images):
+    data = load("imagefolder", folder=write_images("set", {"a": 8, "b": 8}), image_size=8, seed=3, train_size=6)
+    arrays = pickle.loads(pickle.dumps(data.to_arrays()))
+    assert Data.from_arrays(arrays).train.images.file == data.train.images.file
+    shutil.rmtree(data.train.images.file.parent)
+    back = Data.from_arrays(arrays)
+    assert all(_part_bytes(back, part) == _part_bytes(data, part) for part in PARTS)
+
+
+def test_arrays_of_stored_images_that_are_others_on_this_machine_are_refused(write_images):
+    folder = write_images("set", {"a": 8, "b": 8})
+    arrays = load("imagefolder", folder=folder, image_size=8).to_arrays()
+    shutil.rmtree(arrays["train_images"].file.parent)
+    for number in range(5):
+        (folder / "a" / f"{number}.png").unlink()
+    with pytest.raises(DataError, match=r"imagefolder in .*set has other images on this machine"):
+        Data.from_arrays(arrays)
 
 
 @pytest.mark.parametrize("download", [False, True])

@@ -8,7 +8,7 @@ from torch import nn
 
 from leni.errors import EvaluationError
 from search.training.augment import normalise
-from search.training.data import Data, load
+from search.training.data import Data, Part, load
 from search.training.recipe import Recipe, learning_rate, parameter_groups
 from search.training.train import Training
 from spaces import Candidate
@@ -153,3 +153,29 @@ def test_a_captured_step_gives_the_numbers_of_one_that_is_not(data):
         losses.append([loss for _, loss in curve(training)])
     assert training.take_step.graph is not None, training.take_step.reason
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.fixture
+def photos(write_images) -> Data:
+    """Images on disk."""
+    return load("imagefolder", folder=write_images("set", {"a": 40, "b": 40}), image_size=12)
+
+
+def _in_memory(data: Data) -> Data:
+    parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
+    return dataclasses.replace(data, **{name: Part(part.images[:], part.labels) for name, part in parts.items()})
+
+
+def test_training_on_images_on_disk_gives_the_numbers_of_images_in_memory(photos):
+    disk, memory = (Training(SMALL, data, RECIPE, seed=3) for data in (photos, _in_memory(photos)))
+    assert curve(disk) == curve(memory)
+    assert disk.accuracies(photos.test) == memory.accuracies(_in_memory(photos).test)
+
+
+def test_evaluation_of_large_images_comes_in_smaller_batches(photos, monkeypatch):
+    training = Training(SMALL, photos, RECIPE, seed=3)
+    whole, seen, inner = training.accuracy(), [], training._logits
+    monkeypatch.setattr("search.training.train.EVALUATION_PIXELS", 5 * 12 * 12)
+    monkeypatch.setattr(training, "_logits", lambda images: (seen.append(len(images)), inner(images))[1])
+    assert training.accuracy() == whole
+    assert seen == [5, 5, 5, 1]
