@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -22,18 +24,16 @@ def spec_data(spec: Spec, *, console: Console | None = None, quiet: bool = False
     Raises:
         DataError: it is missing or broken.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("images"))
-    task: TaskID | None = None
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console or Console(stderr=True), disable=quiet, transient=True
-    ) as bars:
+    with ExitStack() as stack:
+        bar: tuple[Progress, TaskID] | None = None
 
         def show(done: int, total: int) -> None:
-            nonlocal task
-            if task is None and done < total:  # decoded before, mostly: then there is nothing to show
-                task = bars.add_task("decoding", total=total)
-            if task is not None:
-                bars.update(task, completed=done)
+            nonlocal bar
+            if bar is None and not quiet:  # mostly, all were decoded before
+                bars = stack.enter_context(_bars(console))
+                bar = bars, bars.add_task("decoding", total=total)
+            if bar is not None:
+                bar[0].update(bar[1], completed=done)
 
         return load(
             spec.data,
@@ -45,3 +45,8 @@ def spec_data(spec: Spec, *, console: Console | None = None, quiet: bool = False
             skip_broken=spec.skip_broken,
             progress=show,
         )
+
+
+def _bars(console: Console | None) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("images"))
+    return Progress(*columns, TimeRemainingColumn(), console=console or Console(stderr=True), transient=True)

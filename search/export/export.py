@@ -112,7 +112,7 @@ def export(
     if record["state"] != "completed":
         raise FolderError(f"trial {number} of {place.path} was stopped early; export one that has completed")
     path = _path(place, number, form, out)
-    candidate, data = recorded_candidate(record), spec_data(spec)
+    candidate, data = recorded_candidate(record), spec_data(spec, console=console, quiet=quiet)
     found = _confirmed(place, spec, candidate) or _trained_again(run, record, spec, candidate, data, console, quiet)
     exported = Exported(
         candidate, in_channels=data.input_shape[0], classes=data.classes, mean=data.mean, std=data.std,

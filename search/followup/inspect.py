@@ -114,7 +114,7 @@ def inspect(folder: str | Path, number: int, *, console: Console | None = None, 
     record = trained_record(run, number)
     candidate = recorded_candidate(record)
     relu = replace(candidate, activation="relu", options=(), placement="all")
-    data = spec_data(spec)
+    data = spec_data(spec, console=console, quiet=quiet)
     recorded_device = str(record.get("device", "cpu"))
     device = "cuda" if recorded_device != "cpu" and torch.cuda.is_available() else "cpu"
     epochs = int(record.get("epochs", spec.epochs))

@@ -305,10 +305,10 @@ def _take(
     count = sum(map(len, indices.values()))
     needed, because, done = count * int(np.prod(raw.input_shape)), "", 0
 
-    def advance(more: int) -> None:
+    def advance(more: int, decoded: bool) -> None:
         nonlocal done
         done += more
-        if progress is not None:
+        if decoded and progress is not None:
             progress(done, count)
 
     if raw.on_disk:

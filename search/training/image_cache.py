@@ -88,25 +88,25 @@ class ImageCache:
         self.pixels, self.state = self.folder / "pixels", self.folder / "state"
 
     def take(
-        self, rows: NDArray[np.int64], *, skip_broken: bool = False, advance: Callable[[int], None] | None = None
+        self, rows: NDArray[np.int64], *, skip_broken: bool = False, advance: Callable[[int, bool], None] | None = None
     ) -> Taken:
         """The images at `rows` (n,), decoded where they are not yet.
 
         Args:
             rows: which of the N images.
             skip_broken: whether images that cannot be read are skipped; else the first of them is an error.
-            advance: told how many more of the n images are there.
+            advance: told how many more of the n images are there, and whether they were decoded just now.
 
         Raises:
             DataError: an image cannot be read, and is not to be skipped.
             CacheUnavailable: the disk has no room, or cannot be written.
         """
-        advance = advance or (lambda count: None)
+        advance = advance or (lambda count, decoded: None)
         try:
             with self._locked() as descriptors:
                 state = np.fromfile(self.state, dtype=np.uint8)
                 missing = rows[state[rows] == 0]
-                advance(len(rows) - len(missing))
+                advance(len(rows) - len(missing), False)
                 self._require_room(len(missing))
                 broken = self._decode(missing, *descriptors, skip_broken=skip_broken, advance=advance)
         except OSError as error:
@@ -145,7 +145,13 @@ class ImageCache:
             )
 
     def _decode(
-        self, rows: NDArray[np.int64], pixels: int, state: int, *, skip_broken: bool, advance: Callable[[int], None]
+        self,
+        rows: NDArray[np.int64],
+        pixels: int,
+        state: int,
+        *,
+        skip_broken: bool,
+        advance: Callable[[int, bool], None],
     ) -> dict[int, str]:
         """Decode the images at `rows` into the files; what is wrong with those that cannot be read, by their row."""
         broken: dict[int, str] = {}
@@ -166,7 +172,7 @@ class ImageCache:
                 _write(state, b"\1", row)
             if broken and not skip_broken:
                 raise DataError(next(iter(broken.values())))
-            advance(len(chunk))
+            advance(len(chunk), True)
         return broken
 
 

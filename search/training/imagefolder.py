@@ -129,7 +129,7 @@ def _labelled(images: ImageList, size: int, cache: ImageCache, start: int) -> La
         *,
         skip_broken: bool = False,
         in_memory: bool = False,
-        advance: Callable[[int], None] | None = None,
+        advance: Callable[[int, bool], None] | None = None,
     ) -> Taken:
         if in_memory:
             return decode([images.paths[index] for index in indices], size, skip_broken=skip_broken)

@@ -29,7 +29,7 @@ class Take(Protocol):
         *,
         skip_broken: bool = False,
         in_memory: bool = False,
-        advance: Callable[[int], None] | None = None,
+        advance: Callable[[int, bool], None] | None = None,
     ) -> Taken:
         """The images at `indices` (n,).
 
@@ -37,7 +37,7 @@ class Take(Protocol):
             indices: places in the part.
             skip_broken: whether images that cannot be read are skipped; else the first of them raises a DataError.
             in_memory: whether the images are to be in memory where they could be on disk.
-            advance: told how many more images are there, where that takes time.
+            advance: told how many more images are there, and whether they were decoded just now, where that takes time.
         """
 
 
