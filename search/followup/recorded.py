@@ -50,23 +50,6 @@ def trained_spec(place: RunFolder) -> Spec:
     return spec
 
 
-def spec_data(spec: Spec) -> Data:
-    """The data set of a spec.
-
-    Raises:
-        DataError: it is missing or broken.
-    """
-    return load(
-        spec.data,
-        folder=spec.data_folder,
-        download=spec.download,
-        seed=spec.split_seed,
-        train_size=spec.train_size,
-        image_size=spec.image_size,
-        skip_broken=spec.skip_broken,
-    )
-
-
 def recorded_row(run: results.Run, number: int) -> dict[str, Any]:
     """A trial's record, without the columns that have nothing for it.
 
