@@ -42,7 +42,18 @@ def test_bad_option_is_refused(arguments):
 def test_engine_measures_itself_and_each_way(ray_session, monkeypatch):
     monkeypatch.setattr(engine, "RECIPE", replace(engine.RECIPE, epochs=1))
     result = invoke(
-        "engine", "--trials", "20", "--candidates", "2", "--seeds", "1", "--ways", "sequential,ours", "--json"
+        "engine",
+        "--trials",
+        "20",
+        "--candidates",
+        "2",
+        "--seeds",
+        "1",
+        "--ways",
+        "sequential,ours",
+        "--workers",
+        "1",
+        "--json",
     )
     found = json.loads(result.stdout)
     assert [row["space"] for row in found["overhead"]] == ["six numbers", "full"]
