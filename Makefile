@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help search test quick exhaustive coverage lint clean
+.PHONY: help search test quick exhaustive simulation coverage lint clean
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 help:  ## Say what there is
@@ -15,10 +15,13 @@ test: .venv/installed  ## Lint, then the whole test suite
 	@$(BIN)/python tests/compile_kernels.py & $(MAKE) --no-print-directory lint && wait && $(TESTS) --durations 25
 
 quick: .venv/installed  ## The tests that need neither Ray, nor a browser, nor a server: for daily work
-	@$(TESTS) -m 'not heavy and not exhaustive'
+	@$(TESTS) -m 'not heavy and not exhaustive and not simulation'
 
 exhaustive: .venv/installed  ## Every case of what the other tests sample
 	@$(TESTS) -m exhaustive
+
+simulation: .venv/installed  ## Intervals and verdicts against simulated truths
+	@$(TESTS) -m simulation
 
 coverage: .venv/installed  ## The whole suite with its coverage, of other processes too
 	@$(TESTS) --cov --cov-report term

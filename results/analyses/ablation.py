@@ -74,10 +74,10 @@ class Ablation:
     level: float
 
     def figure(self) -> LayerChart:
-        """Effects with their intervals, see `results.ablation_figure`."""
+        """Effects with their intervals, see `results.figures.ablation.ablation_figure`."""
         from results.figures.ablation import ablation_figure  # Altair takes a while to import
 
-        return ablation_figure(self)
+        return ablation_figure(self.effects, level=self.level)
 
     def __repr__(self) -> str:
         return "\n".join(self.sentences)

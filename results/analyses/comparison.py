@@ -75,7 +75,8 @@ class Comparison:
         """Surfaces and growth, see `results.figures.comparison_figure`."""
         from results.figures.comparison import comparison_figure  # Altair takes a while to import
 
-        return comparison_figure(self)
+        repeated = bool((self.measures["over"] == "runs").any())
+        return comparison_figure(self.attainment, self.growth, objectives=self.objectives, repeated=repeated)
 
     def __repr__(self) -> str:
         return "\n".join(self.sentences)

@@ -66,10 +66,10 @@ class Compensation:
     level: float
 
     def figure(self) -> Any:
-        """Curves and ratios as an Altair chart, see `results.compensation_figure`."""
+        """Curves as an Altair chart, see `results.figures.compensation_figure`."""
         from results.figures import compensation_figure  # Altair takes a while to import
 
-        return compensation_figure(self)
+        return compensation_figure(self.curves, reference=self.reference, level=self.level)
 
     def __repr__(self) -> str:
         return "\n".join(self.sentences)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import altair as alt
 import numpy as np
+import pandas as pd
 
 from results.figures.theme import COLOURS, INK, dress, nothing, plane
-
-if TYPE_CHECKING:
-    from results.analyses.ablation import Ablation
 
 __all__ = ["ablation_figure"]
 
@@ -18,22 +14,21 @@ _ROW = 24
 _VERDICTS = {"better": COLOURS["frelu"], "worse": COLOURS["leni"], "open": COLOURS["relu"]}
 
 
-def ablation_figure(found: Ablation, *, title: str | None = None) -> alt.LayerChart:
+def ablation_figure(effects: pd.DataFrame, *, level: float = 0.95, title: str | None = None) -> alt.LayerChart:
     """A row a change: a dot at its effect, a line over its interval, zero is the base.
 
     Args:
-        found: what `results.ablation` gave.
+        effects: a row a change, as `Ablation.effects` has them.
+        level: of the intervals.
         title: None for "What each part is worth".
 
     Returns:
         An Altair chart; a sentence where there is no effect. An interval without end is drawn to the edge.
     """
     heading = title or "What each part is worth"
-    if found.effects.empty:
+    if effects.empty:
         return nothing("No cell but the base has a result.", heading, [])
-    frame = found.effects.assign(
-        change=[f"{row.factor}: {row.base} → {row.level}" for row in found.effects.itertuples()]
-    )
+    frame = effects.assign(change=[f"{row.factor}: {row.base} → {row.level}" for row in effects.itertuples()])
     ends = frame[["points", "points_low", "points_high"]].to_numpy(dtype=float)
     finite = ends[np.isfinite(ends)]
     low, high = min(0.0, float(finite.min())), max(0.0, float(finite.max()))
@@ -57,5 +52,5 @@ def ablation_figure(found: Ablation, *, title: str | None = None) -> alt.LayerCh
     told = [alt.Tooltip("change:N"), *(alt.Tooltip(f"{name}:Q", format=".3g") for name in numbers)]
     dots = drawn.mark_point(filled=True, size=70, opacity=1).encode(y, x, colour, tooltip=told)
     seeds = int(frame["n"].max())
-    notes = [f"{found.level:.0%} intervals, paired over {seeds} seeds; colours by p adjusted for all comparisons"]
+    notes = [f"{level:.0%} intervals, paired over {seeds} seeds; colours by p adjusted for all comparisons"]
     return dress(plane([zero, bars, dots], height=_ROW * len(frame)), heading, notes, effects=frame)

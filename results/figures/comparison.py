@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import altair as alt
+import pandas as pd
 
 from results.figures.attainment import attainment_layers
 from results.figures.theme import HEIGHT, WIDTH, column_title, dress, plane, series_colours
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from results.analyses.comparison import Comparison
+from results.fronts import DEFAULT_OBJECTIVES, Objectives
 
 __all__ = ["comparison_figure"]
 
 _GAP = 90  # pixels between the two lower plots: an axis and its title
-_OVER = {
-    "runs": "bands: between what 25 % and 75 % of a side's runs attain, the line is 50 %",
-    "nothing": "one run a side: no bands, since a single run cannot tell luck from merit",
-}
+_REPEATED = "bands: between what 25 % and 75 % of a side's runs attain, the line is 50 %"
+_SINGLE = "one run a side: no bands, since a single run cannot tell luck from merit"
 
 
-def comparison_figure(found: Comparison, *, title: str | None = None) -> alt.VConcatChart:
+def comparison_figure(
+    surfaces: pd.DataFrame, growth: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES,
+    repeated: bool = True, title: str | None = None,
+) -> alt.VConcatChart:  # fmt: skip
     """Attainment surfaces (of two objectives), and below them hypervolume over trials and over hours.
 
     Args:
-        found: what `results.compare` gave.
+        surfaces: name, share and the objectives, as `Comparison.attainment` has them.
+        growth: as `Comparison.growth` has it.
+        objectives: what was compared by.
+        repeated: whether each side has repeated runs, which surfaces are between.
         title: None for "Runs compared".
 
     Returns:
         An Altair chart.
     """
     rows: list[alt.LayerChart | alt.HConcatChart] = []
-    data = {"growth": found.growth}
-    if len(found.objectives) == 2:
-        layers, data["surfaces"] = attainment_layers(found.attainment, found.objectives)
+    data = {"growth": growth}
+    if len(objectives) == 2:
+        layers, data["surfaces"] = attainment_layers(surfaces, objectives)
         rows.append(plane(layers))
-    rows.append(alt.hconcat(*_growths(found.growth)))
-    over = found.measures["over"]
-    notes = [_OVER[name] for name in _OVER if (over == name).any()]
-    return dress(alt.vconcat(*rows), title or "Runs compared", notes, **data)
+    rows.append(alt.hconcat(*_growths(growth)))
+    return dress(alt.vconcat(*rows), title or "Runs compared", [_REPEATED if repeated else _SINGLE], **data)
 
 
 def _growths(growth: pd.DataFrame) -> list[alt.LayerChart]:

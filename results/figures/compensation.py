@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import altair as alt
+import pandas as pd
 
 from results.figures.theme import activation_colours, channel, cost_axis, dress, nothing, plane
-
-if TYPE_CHECKING:
-    from results.analyses.compensation import Compensation
 
 __all__ = ["compensation_figure"]
 
 
-def compensation_figure(found: Compensation, *, title: str | None = None) -> alt.LayerChart:
+def compensation_figure(
+    curves: pd.DataFrame, *, reference: str = "relu", level: float = 0.95, title: str | None = None
+) -> alt.LayerChart:
     """The curves of `results.compensation`, one colour an activation, one dash a placement.
 
     Args:
-        found: what `results.compensation` gave.
+        curves: a row a point, as `Compensation.curves` has them.
+        reference: the activation compared with.
+        level: of the bands.
         title: None for "What parameters buy".
 
     Returns:
         An Altair chart; a sentence where there is no curve.
     """
     heading = title or "What parameters buy"
-    curves = found.curves.dropna(subset=["accuracy"]).reset_index(drop=True) if len(found.curves) else found.curves
+    curves = curves.dropna(subset=["accuracy"]).reset_index(drop=True) if len(curves) else curves
     if curves.empty:
         return nothing("Too few completed trials for a curve.", heading, [])
     many = curves["backbone"].nunique() > 1
@@ -53,5 +53,5 @@ def compensation_figure(found: Compensation, *, title: str | None = None) -> alt
                      alt.Tooltip("high:Q", format=".2%")],
         ),
     ]  # fmt: skip
-    note = f"bands: {found.level:.0%}, pointwise; the reference is {found.reference}"
+    note = f"bands: {level:.0%}, pointwise; the reference is {reference}"
     return dress(plane(layers), heading, [note], curves=curves)

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from results.analyses.confirmation import Confirmation
-from results.analyses.confirmed_band import confirmed_band
 from results.figures.front import step_line
 from results.figures.theme import FAINT, INK, Axis, activation_colours, channel, cost_axis, dress, nothing, plane
 from results.figures.theme import tooltips as lines
-from results.fronts import COMPLETED
+from results.fronts import COMPLETED, DEFAULT_OBJECTIVES, Objectives
 
 __all__ = ["confirmation_figure"]
 
@@ -26,39 +25,43 @@ _CAPTION = (
 )
 
 
-def confirmation_figure(found: Confirmation, *, title: str | None = None) -> alt.LayerChart:
+def confirmation_figure(
+    rows: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES, band: pd.DataFrame | None = None,
+    title: str | None = None,
+) -> alt.LayerChart:  # fmt: skip
     """Accuracy on the test split against the first cost, beside what the search had.
 
     Args:
-        found: of `results.confirmation`.
+        rows: as `Confirmation.rows` has them.
+        objectives: of the search.
+        band: of `results.analyses.confirmed_band`, around the best that the members have at a cost; None for none.
         title: None for "The front, confirmed".
 
     Returns:
         An Altair chart; a sentence instead of points where nothing was trained again to its end, or there is no cost.
     """
     heading = title or "The front, confirmed"
-    cost = next((name for name in found.objectives if name != "accuracy"), None)
-    done = found.rows[found.rows["state"] == COMPLETED]
+    cost = next((name for name in objectives if name != "accuracy"), None)
+    done = rows[rows["state"] == COMPLETED]
     if done.empty or cost is None:
         return nothing("Nothing confirmed to draw.", heading, [])
     points = _points(done, cost)
     x = cost_axis(points, cost)
     y = _accuracy_axis(points)
-    directions = {cost: found.objectives[cost], "accuracy": "maximize"}
+    directions = {cost: objectives[cost], "accuracy": "maximize"}
     confirmed = step_line(points, x, y, directions)
-    worst = set(found.members("pessimistic")["confirmed_as"])
+    worst = set(Confirmation(rows, objectives, {}).members("pessimistic")["confirmed_as"])
     beating_none = points.assign(on_front=points["confirmed_as"].isin(worst) & points["on_front"])
     pessimistic = step_line(beating_none, x, y, directions)
-    band = confirmed_band(found.members(), objectives=found.objectives)
-    band = band.rename(columns={cost: "x"}).assign(
-        low=lambda rows: rows["low"].clip(y.low), high=lambda rows: rows["high"].clip(upper=y.high)
-    )
+    around = pd.DataFrame(columns=["x", "low", "high"], dtype=float) if band is None else pd.DataFrame(
+        {"x": band[cost], "low": band["low"].clip(lower=y.low), "high": band["high"].clip(upper=y.high)}
+    )  # fmt: skip
     members = points[points["searched_y"].notna() & (points["role"] == "front")]
     before = members.assign(y=members["searched_y"], on_front=True)[["x", "y", "on_front"]]
-    searched = step_line(before, x, y, directions) if len(found.objectives) == 2 else confirmed.iloc[:0]
+    searched = step_line(before, x, y, directions) if len(objectives) == 2 else confirmed.iloc[:0]
     chart = plane(_layers(points, x, y))
     return dress(chart, heading, list(_CAPTION), points=points, confirmed=confirmed,
-                 pessimistic=pessimistic, searched=searched, band=band)  # fmt: skip
+                 pessimistic=pessimistic, searched=searched, band=around)  # fmt: skip
 
 
 def _points(done: pd.DataFrame, cost: str) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from markupsafe import Markup, escape
 from results.analyses.compensation import Compensation, compensation
 from results.analyses.confidence import confidence, spread_known
 from results.analyses.confirmation import Confirmation, read_confirmation
+from results.analyses.confirmed_band import confirmed_band
 from results.analyses.growth import OVER
 from results.errors import ResultsError
 from results.figures.confirmation import confirmation_figure
@@ -200,7 +201,7 @@ def _front(section: Section, run: Run, confirmed: Confirmation | None, why_not: 
     names = ["number", *run.objectives, "activation", "placement", "widths", "seeds"]
     if confirmed is not None:
         section.sentences += confirmed.sentences()
-        section.figures.append(inline(confirmation_figure(confirmed), name="confirmed"))
+        section.figures.append(inline(_confirmed(confirmed), name="confirmed"))
         costs = [name for name in run.objectives if name != "accuracy"]
         tested = ("test_accuracy", "test_low", "test_high", "test_seeds_error", "test_sample_error")
         columns = ["number", *costs, "searched", "accuracy", *tested, *names[1:]]
@@ -233,6 +234,11 @@ def _front(section: Section, run: Run, confirmed: Confirmation | None, why_not: 
         section.table("The front as searched", front_columns(front, objectives=run.objectives), verbatim=True)
         return
     section.table("The front as searched", front[shown])
+
+
+def _confirmed(found: Confirmation) -> Any:
+    band = confirmed_band(found.members(), objectives=found.objectives)
+    return confirmation_figure(found.rows, objectives=found.objectives, band=band)
 
 
 def _searched(run: Run) -> Any:
