@@ -141,7 +141,12 @@ class StudySearcher(Searcher):
             self.stopper.begin(task.number, self._static(task))
         for observer in self.observers:
             observer.begun(task.number, task.asked.candidate)
-        return {"number": task.number, "candidate": task.asked.candidate.to_dict(), "seeds": list(task.seeds)}
+        return {
+            "number": task.number,
+            "candidate": task.asked.candidate.to_dict(),
+            "seeds": list(task.seeds),
+            "costs": dict(task.costs),
+        }
 
     def _new(self) -> Task | None:
         """A trial that the sampler asks for; None where there is to be no further one."""

@@ -16,6 +16,7 @@ from ray.tune import Callback
 from rich.console import Console
 
 from leni.errors import SpecError
+from search.execute.telling import telling
 from search.store.folder import RunFolder
 from search.store.secrets import masked
 
@@ -71,6 +72,9 @@ def finish(begun: Sequence[Tracker], console: Console) -> None:
         except Exception as error:  # noqa: BLE001 - as above
             reason = masked(" ".join(str(error).split()))[:300]
             console.print(f"{type(tracker).__name__} did not take the front: {reason}", markup=False, soft_wrap=True)
+        if missed := getattr(tracker.callback, "missed", []):
+            text = f"{type(tracker).__name__} could not be told of {len(missed):,} events, first: {masked(missed[0])}"
+            console.print(text, markup=False, soft_wrap=True)
 
 
 class TensorBoard:
@@ -79,7 +83,7 @@ class TensorBoard:
     def __init__(self, folder: RunFolder) -> None:
         from ray.tune.logger import TBXLoggerCallback
 
-        self.folder, self.callback = folder, TBXLoggerCallback()
+        self.folder, self.callback = folder, telling(TBXLoggerCallback)()
 
     def finish(self) -> None:
         """An image and a table in event files of their own."""
@@ -112,7 +116,7 @@ class MLflow:
         )
         self.parent = self.client.create_run(number, run_name=name).info.run_id
         tags = {"mlflow.parentRunId": self.parent}
-        self.callback = MLflowLoggerCallback(tracking_uri=address, experiment_name=name, tags=tags)
+        self.callback = telling(MLflowLoggerCallback)(tracking_uri=address, experiment_name=name, tags=tags)
 
     def finish(self) -> None:
         """The front's files as the parent's artifacts."""
@@ -128,7 +132,7 @@ class WeightsAndBiases:
         from ray.air.integrations.wandb import WandbLoggerCallback
 
         self.folder = folder
-        self.callback = WandbLoggerCallback(project="leni-search", group=folder.path.name)
+        self.callback = telling(WandbLoggerCallback)(project="leni-search", group=folder.path.name)
 
     def finish(self) -> None:
         """The front's files as files of a run of its own."""

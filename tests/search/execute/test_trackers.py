@@ -40,8 +40,27 @@ def test_mlflow_has_a_run_a_trial_below_one_with_the_front(tmp_path, monkeypatch
     assert all(each.info.status == "FINISHED" for each in found)
     last = sorted(each.data.metrics["accuracy"] for each in children)
     assert last == pytest.approx(sorted(run.trials["accuracy"].astype(float)))
+    assert sorted(each.data.metrics["params"] for each in children) == sorted(run.trials["params"])
+    assert {each.data.params["activation"] for each in children} == set(run.trials["activation"])
     path = client.download_artifacts(parents[0].info.run_id, "front.csv", str(tmp_path))
     assert pd.read_csv(path).equals(pd.read_csv(run.folder / "front.csv"))
+
+
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_has_an_evaluators_objectives_metrics_and_parameters(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    space = {"name": "own", "parameters": {"x": {"low": 0.0, "high": 1.0}, "state": ["a", "b"]}}
+    keys = {**KEYS, "evaluator": "plugin_evaluators:any_names", "space": space, "objectives": ("error:min", "size:min")}
+    run = search.run(**keys, loggers=("mlflow",), out=tmp_path / "run")
+    client = mlflow.MlflowClient(f"sqlite:///{run.folder / 'mlflow.db'}")
+    found = client.search_runs([client.get_experiment_by_name("run").experiment_id])
+    told = {float(each.data.params["x"]): each.data for each in found if "x" in each.data.params}
+    for row in run.trials.to_dict("records"):
+        data = told[row["x"]]
+        assert (data.metrics["error"], data.metrics["size"]) == (row["metric:error"], row["size"])
+        assert (data.metrics["params"], data.params["state"]) == (1.5, row["param:state"])
 
 
 def test_tracker_that_is_not_installed_is_refused(monkeypatch):
