@@ -60,6 +60,8 @@ class Spec(BaseModel):
         split_seed: of the split into training, validation and test.
         objectives: of accuracy, params, macs, latency_ms; of an evaluator, whatever it returns, as NAME:max or
             NAME:min.
+        bounds: of an objective by name, [least, greatest] value of interest: the scale on which sampler and pruner
+            judge what a trial adds; without them known-cost takes it from the trials, and accuracy counts from 0 to 1.
         min_params, max_params, min_macs, max_macs: networks outside of these are never trained.
         trials: how many to begin.
         max_hours: no further trial begins after so many hours.
@@ -118,6 +120,7 @@ class Spec(BaseModel):
     skip_broken: bool = Field(False, strict=True)
     split_seed: int = Field(0, ge=0, lt=2**32, strict=True)
     objectives: tuple[str, ...] = ("accuracy", "params")
+    bounds: dict[str, tuple[float, float]] = Field(default_factory=dict)
     min_params: int | None = Field(None, ge=1, strict=True)
     max_params: int | None = Field(None, ge=1, strict=True)
     min_macs: int | None = Field(None, ge=1, strict=True)
@@ -171,6 +174,7 @@ class Spec(BaseModel):
         if own and self.evaluator is None:
             raise SpecError("a space of parameters needs an evaluator, module:function: there is no network to train")
         self._check_objectives(own)
+        self._check_bounds()
         self.make_stopper()
         for low, high in (("min_params", "max_params"), ("min_macs", "max_macs")):
             least, most = getattr(self, low), getattr(self, high)
@@ -232,6 +236,15 @@ class Spec(BaseModel):
             if name not in OBJECTIVES and self.evaluator is None:
                 raise SpecError(f"objectives must be of {', '.join(OBJECTIVES)}, got {name!r}")
 
+    def _check_bounds(self) -> None:
+        """Bounds are of objectives, and finite."""
+        names = [name for name, _ in map(_objective, self.objectives)]
+        for name, (low, high) in self.bounds.items():
+            if name not in names:
+                raise SpecError(f"bounds must be of the objectives {', '.join(names)}, got {name!r}")
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise SpecError(f"bounds of {name} must be finite with least < greatest, got {low:g} and {high:g}")
+
     @classmethod
     def read(cls, path: str | Path | None, **flags: Any) -> Spec:
         """A spec from a TOML file, with flags over it.
@@ -252,7 +265,7 @@ class Spec(BaseModel):
             raise SpecError(f"{path}: {error.strerror}") from None
         except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise SpecError(f"{path} is not a TOML file: {error}") from None
-        for key in ("fix", "training"):
+        for key in ("fix", "training", "bounds"):
             given[key] = {**_table(table, key, path), **given.get(key, {})}
         try:
             return cls(**{**table, **given})
@@ -268,6 +281,12 @@ class Spec(BaseModel):
         found = self.space if isinstance(self.space, (SearchSpace, ParameterSpace)) else space(self.space)
         return found.fix(self.fix)
 
+    def column_bounds(self) -> dict[str, tuple[float, float]]:
+        """Bounds of objectives, by the column that records have them in."""
+        names = [name for name, _ in map(_objective, self.objectives)]
+        columns = dict(zip(names, self.directions(), strict=True))
+        return {columns[name]: limits for name, limits in self.bounds.items()}
+
     def make_sampler(self, costs: Callable[[Any], Mapping[str, float]]) -> BaseSampler:
         """The sampler, with what can be known of the space.
 
@@ -277,7 +296,9 @@ class Spec(BaseModel):
         where, names = self.search_space(), list(self.directions())
         known = [name for name in names if name in KNOWN] if isinstance(where, SearchSpace) else []
         name = self.sampler or default_sampler(known=bool(known))
-        knowledge = knowledge_of(where, names, known=known, count=costs) if name == "known-cost" else None
+        knowledge = None
+        if name == "known-cost":
+            knowledge = knowledge_of(where, names, known=known, count=costs, bounds=self.column_bounds())
         return sampler(name, seed=self.seed, knowledge=knowledge)
 
     def make_stopper(self) -> Stopper | None:
@@ -292,7 +313,7 @@ class Spec(BaseModel):
             curved = self.evaluator is None and next(iter(directions)) == "accuracy"
             name = default_stopper(self.epochs) if curved and len(directions) > 1 else "none"
         known = sum(name in KNOWN for name in directions) if isinstance(self.search_space(), SearchSpace) else 0
-        bounds = (0.0, 1.0) if "accuracy" in directions else None
+        bounds = self.bounds.get("accuracy", (0.0, 1.0)) if "accuracy" in directions else None
         made = stopper(name, epochs=self.epochs, costs=known, bounds=bounds)
         return None if self.evaluator else made
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import tomli_w
 from optuna.distributions import BaseDistribution
@@ -27,6 +27,8 @@ class WalkedSpace(ABC, Generic[Point]):
     """What every search space does, given its walk and its dimensions."""
 
     name: str
+    substitutes: ClassVar[bool] = False
+    """Whether `suggest` may give another point than the sampler's answers say, the nearest one that there is."""
 
     @abstractmethod
     def _walk(self) -> Walk[Point]:

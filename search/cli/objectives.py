@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-__all__ = ["names_of", "objectives_of"]
+__all__ = ["bounds_of", "names_of", "objectives_of"]
 
 WAYS = {"max": "maximize", "min": "minimize", "maximize": "maximize", "minimize": "minimize"}
 
@@ -31,4 +31,19 @@ def objectives_of(texts: Sequence[str] | None) -> dict[str, str]:
         if name in found:
             raise typer.BadParameter(f"--objectives has {name} twice")
         found[name] = WAYS[way]
+    return found
+
+
+def bounds_of(texts: Sequence[str] | None) -> dict[str, tuple[float, float]]:
+    """NAME=LOW:HIGH, with commas."""
+    found = {}
+    for text in names_of(texts):
+        name, equals, ends = text.partition("=")
+        low, colon, high = ends.partition(":")
+        try:
+            if not (name and equals and colon):
+                raise ValueError
+            found[name.strip()] = (float(low), float(high))
+        except ValueError:
+            raise typer.BadParameter(f"--bounds must be written NAME=LOW:HIGH, got {text!r}") from None
     return found

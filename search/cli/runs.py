@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from search.cli.objectives import bounds_of
+
 if TYPE_CHECKING:
     from results import Run
 
@@ -49,6 +51,10 @@ def run_command(
     split_seed: Annotated[int | None, typer.Option(help="Of the split into training, validation and test.")] = None,
     objectives: Annotated[
         str | None, typer.Option(help="Of accuracy,params,macs,latency_ms; an evaluator's as NAME:max,NAME:min.")
+    ] = None,
+    bounds: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=LOW:HIGH", help="Scale on which sampler and pruner judge an objective."),
     ] = None,
     min_params: Annotated[int | None, typer.Option(help="Smaller networks are never trained.")] = None,
     max_params: Annotated[int | None, typer.Option(help="Larger networks are never trained.")] = None,
@@ -118,8 +124,8 @@ def run_command(
     flags: dict[str, Any] = {
         "space": space, "fix": _pairs(fix), "data": data, "data_folder": data_folder, "download": download,
         "train_size": train_size, "image_size": image_size, "skip_broken": skip_broken,
-        "split_seed": split_seed,
-        "objectives": _names(objectives), "min_params": min_params, "max_params": max_params, "min_macs": min_macs,
+        "split_seed": split_seed, "objectives": _names(objectives), "bounds": bounds_of(bounds) or None,
+        "min_params": min_params, "max_params": max_params, "min_macs": min_macs,
         "max_macs": max_macs, "trials": trials, "max_hours": max_hours, "grace_s": grace_s,
         "max_trial_hours": max_trial_hours, "max_gpu_hours": max_gpu_hours,
         "until_stable": until_stable, "stable_threshold": stable_threshold, "epochs": epochs, "seeds": seeds,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search.cli.console import show_table
-from search.cli.objectives import names_of, objectives_of
+from search.cli.objectives import bounds_of, names_of, objectives_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,7 +85,7 @@ def simulate_command(
     read = read_table(table, parameters=roles.parameters, objectives=roles.objectives, curve=curve, time=time)
     setting = Setting(
         trials, workers, tuple(roles.known if known is None else names_of(known)),
-        tuple(roles.known if log is None else names_of(log)), _bounds(bounds),
+        tuple(roles.known if log is None else names_of(log)), bounds_of(bounds),
     )  # fmt: skip
     with _progress(max(0, repeats) * len(samplers) * len(stoppers), quiet=quiet) as done:
         found = compare(
@@ -120,21 +120,6 @@ def _check_figure(path: Path) -> None:
     check_format(path)
     if not path.absolute().parent.is_dir():
         raise typer.BadParameter(f"--figure: there is no folder {path.absolute().parent}")
-
-
-def _bounds(texts: Sequence[str] | None) -> dict[str, tuple[float, float]]:
-    """NAME=LOW:HIGH, with commas."""
-    found = {}
-    for text in names_of(texts):
-        name, equals, ends = text.partition("=")
-        low, colon, high = ends.partition(":")
-        try:
-            if not (name and equals and colon):
-                raise ValueError
-            found[name.strip()] = (float(low), float(high))
-        except ValueError:
-            raise typer.BadParameter(f"--bounds must be written NAME=LOW:HIGH, got {text!r}") from None
-    return found
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from results.indicators import observed_bounds
 from results.names import plain_name
 from results.text import readable
 from search.engine.asker import Point
-from search.store.trials import Outcome
+from search.store.outcome import Outcome
 from spaces import Configuration
 
 __all__ = ["Progress"]

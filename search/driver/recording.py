@@ -10,7 +10,8 @@ from typing import Any
 import results
 from search.engine.asker import Point
 from search.store.folder import RunFolder
-from search.store.trials import Outcome, StudyStore
+from search.store.outcome import Outcome
+from search.store.trials import StudyStore
 
 __all__ = ["RecordWriter"]
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,11 +26,12 @@ from search.driver.notes import Notes, restore_sampler
 from search.driver.progress import Progress
 from search.driver.recording import RecordWriter
 from search.engine.asker import Asker, Point
+from search.engine.core import Engine
 from search.engine.replay import replay
 from search.engine.warm_start import completed_trials, read_candidates
 from search.execute.cluster import slots, started
 from search.execute.raylet_lines import without_raylet_lines
-from search.execute.searcher import StudySearcher
+from search.execute.searcher import EngineSearcher
 from search.execute.trackers import Tracker, check_trackers, finish, trackers
 from search.execute.trial import TrialSettings
 from search.execute.tuning import tune_trials
@@ -286,22 +288,27 @@ def _search(
     writer = RecordWriter(store, folder)
     ended, writable = "interrupted", True
     try:
-        searcher = _searcher(spec, folder, store, prepared, notes, at_once=at_once, observers=[progress, writer])
-        progress.recall(searcher)
+        checkpoints = Checkpoints(spec.checkpoint_address() or str(folder.checkpoints))
+        engine = _engine(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
+        store.add_once(prepared.given)
+        replay(engine, store, known=KNOWN, moved=checkpoints.move)
+        if engine.begun:
+            restore_sampler(engine.asker, folder, notes, trials=engine.begun)
+        progress.recall(engine)
         with progress:
             for sentence in spec.ignored():
                 progress.note(sentence)
             tune_trials(
-                searcher,
-                settings=_settings(spec, folder, prepared, stops=searcher.stopper is not None),
+                EngineSearcher(engine, checkpoints=checkpoints, goes_on=prepared.data is not None, warn=notes.add),
+                settings=_settings(spec, folder, prepared, stops=engine.stopper is not None),
                 arrays=prepared.data.to_arrays() if prepared.data else None,
                 resources={"cpu": spec.cpus_per_trial, "gpu": prepared.gpus},
                 folder=folder.ray,
                 retries=spec.retries,
                 callbacks=[tracker.callback for tracker in tracked],
             )
-        if not searcher.live and not searcher.waiting and searcher.why:
-            ended = searcher.why
+        if not engine.live and not engine.waiting and engine.why:
+            ended = engine.why
     except KeyboardInterrupt:
         pass  # a second Ctrl-C, or one before Tune listens: the same end, at once
     except StorageError as error:
@@ -358,17 +365,10 @@ def _data_facts(data: Data | None) -> Mapping[str, Any]:
     return {**facts, "data_notes": list(data.notes), "images_skipped": data.skipped} if data.notes else facts
 
 
-def _searcher(
-    spec: Spec,
-    folder: RunFolder,
-    store: StudyStore,
-    prepared: Prepared,
-    notes: Notes,
-    *,
-    at_once: int,
-    observers: list[Any],
-) -> StudySearcher:
-    """The searcher, with what the study knows already replayed into it."""
+def _engine(
+    spec: Spec, folder: RunFolder, store: StudyStore, prepared: Prepared, *, at_once: int, observers: list[Any]
+) -> Engine:
+    """The engine of a run, which knows nothing of the study yet."""
 
     def check(candidate: Any) -> Mapping[str, float]:
         return spec.refuse_costs(prepared.costs(candidate))
@@ -383,8 +383,7 @@ def _searcher(
         duplicates=spec.duplicates,
         only_first=bool(spec.candidates),
     )
-    checkpoints = Checkpoints(spec.checkpoint_address() or str(folder.checkpoints))
-    searcher = StudySearcher(
+    return Engine(
         asker,
         store,
         costs=prepared.costs,
@@ -393,17 +392,10 @@ def _searcher(
         observers=observers,
         seeds=spec.first_seeds(),
         stopper=spec.make_stopper(),
-        checkpoints=checkpoints,
-        keep=folder.keep_sampler,
+        keep=lambda: folder.keep_sampler(asker.state()),
         gpus=prepared.gpus,
-        goes_on=prepared.data is not None,
-        warn=notes.add,
+        now=time.monotonic(),
     )
-    store.add_once(prepared.given)
-    replay(searcher, known=KNOWN)
-    if searcher.begun:
-        restore_sampler(asker, folder, notes, trials=searcher.begun)
-    return searcher
 
 
 def _settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: bool) -> TrialSettings:

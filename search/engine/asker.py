@@ -108,7 +108,14 @@ class Asker:
         asked = self._untried()
         return None if asked is None else self._taken(asked)
 
-    def tell(self, asked: Asked, state: str, values: Sequence[float] | None = None) -> None:
+    def tell(
+        self,
+        asked: Asked,
+        state: str,
+        values: Sequence[float] | None = None,
+        *,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> None:
         """Let the sampler know how a candidate ended.
 
         Args:
@@ -116,10 +123,15 @@ class Asker:
             state: completed, stopped or failed; a stopped one has no values, so that no reading at part of the
                 training is mistaken for a result.
             values: of the objectives, of a completed one.
+            evidence: what samplers of ours read beside the values, see `search.decide.known_cost.history`.
         """
         if state == "completed":
             self.finished.add(asked.candidate)
         if asked.trial is not None:
+            storage = self.study._storage
+            trial_id = storage.get_trial_id_from_study_id_trial_number(self.study._study_id, asked.trial)
+            for name, value in (evidence or {}).items():
+                storage.set_trial_user_attr(trial_id, name, value)
             self.study.tell(asked.trial, values, state=_STATES[state])
 
     def replay(self, trial: FrozenTrial, candidate: Point) -> Asked:
@@ -140,6 +152,7 @@ class Asker:
         if trial.params or self.space.parameters(candidate) is not None:
             copy = create_trial(
                 state=trial.state, values=trial.values, params=trial.params, distributions=trial.distributions,
+                user_attrs=trial.user_attrs.get("result", {}).get("evidence"),
                 system_attrs={name: value for name, value in attributes.items() if name != ASKED},
             )  # fmt: skip
             trial_id = storage.create_new_trial(study_id, template_trial=copy)
@@ -211,9 +224,13 @@ class Asker:
         return True
 
     def _enqueued(self, candidate: Point) -> Asked | None:
-        """A given candidate; the sampler learns of it only where the space could have given it."""
+        """A given candidate, unless it has been tried."""
         if candidate in self.tried or not self._usable(candidate):
             return None
+        return self._given(candidate)
+
+    def _given(self, candidate: Point) -> Asked:
+        """A candidate as the sampler's answer; it learns of it only where the space could have given it."""
         known = self.space.parameters(candidate)
         if known is None:
             return Asked(candidate, {}, {}, None)
@@ -221,7 +238,8 @@ class Asker:
         self.study.enqueue_trial(parameters)
         trial = _ask(self.study)
         self.space.suggest(trial)
-        return Asked(candidate, parameters, distributions, trial.number, attributes={ASKED: trial.number})
+        repeat = self.tried.get(candidate, 0) if self.duplicates == "reseed" else 0
+        return Asked(candidate, parameters, distributions, trial.number, repeat, {ASKED: trial.number})
 
     def _suggested(self) -> Asked | None:
         """The sampler's next answer, where it can be used."""
@@ -233,6 +251,9 @@ class Asker:
         if candidate is None or not self._usable(candidate):
             self.study.tell(trial, state=TrialState.FAIL)
             return None
+        if self.space.substitutes and (own := self.space.parameters(candidate)) and own[0] != trial.params:
+            self.study.tell(trial, state=TrialState.FAIL)  # the sampler learns what was tried in place of its answer
+            return self._given(candidate)
         noted = self.study._storage.get_trial(trial._trial_id).system_attrs
         attributes = {ASKED: trial.number, **{name: value for name, value in noted.items() if _is_json(value)}}
         repeat = self.tried.get(candidate, 0) if self.duplicates == "reseed" else 0

@@ -1,29 +1,37 @@
-"""What a study knows, told again to a new searcher: how a run is resumed."""
+"""What a study knows, told again to a new engine: how a run is resumed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.execute.searcher import StudySearcher, Task
-from search.store.trials import STATES, Outcome, candidate_of, curve_of
+from search.engine.core import Engine, Task
+from search.store.outcome import Outcome
+from search.store.trials import STATES, StudyStore, candidate_of, curve_of
 
 __all__ = ["replay"]
 
 
-def replay(searcher: StudySearcher, *, known: Sequence[str]) -> None:
-    """Tell the searcher, its sampler and its stopper of every trial, and let it go on with those that were running.
+def replay(
+    engine: Engine,
+    store: StudyStore,
+    *,
+    known: Sequence[str],
+    moved: Callable[[int, int], None] = lambda old, new: None,
+) -> None:
+    """Tell the engine, its sampler and its pruner of every trial, and let it go on with those that were running.
 
     Trials are told in order of number. One whose run was interrupted is taken up as a new trial, which goes on from the
     old one's state.
 
     Args:
-        searcher: new, over a study that may hold trials.
+        engine: new, with the study as its ledger.
+        store: the study, which may hold trials.
         known: names of costs that are known before training.
+        moved: told of the old and the new number of a trial that is taken up as a new one.
     """
-    store = searcher.store
     running = {trial.number: trial for trial in store.recover()}
     interrupted = {trial.number: trial for trial in store.interrupted()}
     for trial in store.ended():
@@ -32,36 +40,37 @@ def replay(searcher: StudySearcher, *, known: Sequence[str]) -> None:
         cut_off = trial.user_attrs.get("result", {}).get("interrupted", False)
         if not cut_off:  # one that was, and that another went on with, is that other
             counts = "warm_start" not in trial.user_attrs
-            searcher.recall(_task(searcher, trial, known), _outcome(trial), counts=counts)
+            engine.recall(_task(engine, trial, known), _outcome(trial), counts=counts)
     for trial in running.values():
-        searcher.waiting.append(_task(searcher, trial, known))
+        engine.waiting.append(_task(engine, trial, known))
     for trial in interrupted.values():
-        searcher.waiting.append(_continued(searcher, trial, known))
-    searcher.begun += len(searcher.waiting)
+        engine.waiting.append(_continued(engine, store, trial, known, moved))
+    engine.begun += len(engine.waiting)
 
 
-def _task(searcher: StudySearcher, trial: FrozenTrial, known: Sequence[str]) -> Task:
+def _task(engine: Engine, trial: FrozenTrial, known: Sequence[str]) -> Task:
     costs = {name: trial.user_attrs[name] for name in known if name in trial.user_attrs}
-    seeds = tuple(trial.user_attrs.get("seeds", searcher.seeds))
-    return Task(trial.number, searcher.asker.replay(trial, candidate_of(trial)), costs, seeds)
+    seeds = tuple(trial.user_attrs.get("seeds", engine.seeds))
+    return Task(trial.number, engine.asker.replay(trial, candidate_of(trial)), costs, seeds)
 
 
-def _continued(searcher: StudySearcher, old: FrozenTrial, known: Sequence[str]) -> Task:
+def _continued(
+    engine: Engine, store: StudyStore, old: FrozenTrial, known: Sequence[str], moved: Callable[[int, int], None]
+) -> Task:
     """A new trial of the study that goes on with an old one."""
     again = create_trial(
         state=TrialState.RUNNING, params=old.params, distributions=old.distributions, user_attrs=old.user_attrs
     )
-    task = _task(searcher, again, known)
+    task = _task(engine, again, known)
     facts = {"sampler": dict(task.asked.attributes), "seeds": list(task.seeds), "continues": old.number}
-    task.number = searcher.store.begin(
+    task.number = store.begin(
         task.asked.candidate,
         task.costs,
         old.params,
         old.distributions,
         **facts,
     )
-    if searcher.checkpoints is not None:
-        searcher.checkpoints.move(old.number, task.number)
+    moved(old.number, task.number)
     return task
 
 

@@ -9,7 +9,7 @@ import ray
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from search.execute.searcher import StudySearcher
+from search.execute.searcher import EngineSearcher
 
 __all__ = ["JudgingScheduler"]
 
@@ -19,7 +19,7 @@ LOOK_S = 0.25  # seconds between two looks at how long trials have run
 class JudgingScheduler(FIFOScheduler):
     """Stops a trial when the searcher, to whom every learning curve goes, says so, or when its time is over."""
 
-    def __init__(self, searcher: StudySearcher) -> None:
+    def __init__(self, searcher: EngineSearcher) -> None:
         super().__init__()
         self.searcher = searcher
         self.trials: dict[str, Trial] = {}
@@ -56,7 +56,7 @@ class JudgingScheduler(FIFOScheduler):
 
     def _end_overdue(self, tune_controller: Any, now: float) -> None:
         """End the process of every trial whose time is over; it answers no other way while a function runs."""
-        self.trials = {name: trial for name, trial in self.trials.items() if name in self.searcher.live}
+        self.trials = {name: trial for name, trial in self.trials.items() if name in self.searcher.numbers}
         running = {name for name, trial in self.trials.items() if trial.status == Trial.RUNNING}
         self.since = {name: self.since.get(name, now) for name in running}
         for name in self.searcher.overdue({name: now - since for name, since in self.since.items()}):

@@ -13,7 +13,7 @@ from ray.tune import Callback
 
 from search.execute.cluster import environment_variables
 from search.execute.scheduler import JudgingScheduler
-from search.execute.searcher import StudySearcher
+from search.execute.searcher import EngineSearcher
 from search.execute.trial import TrialActor, TrialSettings
 
 __all__ = ["tune_trials"]
@@ -28,7 +28,7 @@ SWITCHES = {
 
 
 def tune_trials(
-    searcher: StudySearcher,
+    searcher: EngineSearcher,
     *,
     settings: TrialSettings,
     arrays: Mapping[str, Any] | None,
@@ -48,7 +48,7 @@ def tune_trials(
         retries: how often a trial whose process or node died goes on elsewhere, from its last state.
         callbacks: further ones, of trackers.
     """
-    switches = {**SWITCHES, "TUNE_MAX_PENDING_TRIALS_PG": str(searcher.slots)}  # actors start side by side
+    switches = {**SWITCHES, "TUNE_MAX_PENDING_TRIALS_PG": str(searcher.engine.slots)}  # actors start side by side
     trainable = tune.with_resources(tune.with_parameters(TrialActor, settings=settings, arrays=arrays), dict(resources))
     with environment_variables(switches), _hushed("ray.tune"):
         tuner = tune.Tuner(

@@ -1,45 +1,45 @@
-"""A search over a table of recorded results, on a virtual clock: any sampler, any stopper, any number of workers.
+"""A search over a table of recorded results, on a virtual clock: any sampler, any pruner, any number of workers.
 
-Each repeat is an Optuna study in memory. A trial begins when a worker is free; its result is one of the candidate's
-seeds at random, and arrives when its epochs are over. The search is judged by the mean over the seeds of what it has
-completed: hypervolume as a share of the whole table's, every objective scaled to its bounds (0 best, 1 worst), counts
-by their logarithm where asked, reference 1.01.
+The loop is the engine's (`search.engine.core`), the one that Ray drives in a run: candidates, duplicates, early
+stopping, and what the sampler is told are the same; only a training is replaced by its recorded result, and the time it
+took by an event. A trial's result is one of the candidate's seeds at random. The search is judged by the mean over the
+seeds of what it has completed: hypervolume as a fraction of the whole table's, every objective scaled to its bounds (0
+best, 1 worst), counts by their logarithm where asked, reference 1.01.
 
-A sampler may ask for a candidate again that it has tried. As in Optuna that is a trial like any other, with a seed
-drawn anew; `distinct` says how many candidates there were. (A run of leni-search asks again instead, or trains further
-seeds.) A candidate that the table does not have is answered by the nearest one that it has.
+A candidate that the table does not have is answered by the nearest one that it has (`table_space`).
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import optuna
 from numpy.typing import NDArray
-from optuna.study import StudyDirection
-from optuna.trial import Trial, TrialState
 
 from leni.errors import SpecError
 from results.fronts import minimised
 from results.indicators import hypervolume
-from search.decide.known_cost.encoding import Encoder
-from search.decide.known_cost.history import READING, key_of
-from search.decide.known_cost.knowledge import Knowledge
+from search.decide.known_cost.history import key_of
+from search.decide.known_cost.knowledge import COUNTED, LISTED, Knowledge
 from search.decide.samplers import sampler
 from search.decide.stopping.rules import Stopper, stopper
+from search.engine.asker import Asker
+from search.engine.budget import Budget
+from search.engine.core import Engine, Task
 from search.simulation.table import Row, Table
+from search.simulation.table_space import TableSpace
+from spaces import Configuration
 
 __all__ = ["LEVELS", "REFERENCE", "Judge", "Setting", "Trace", "knowledge_of_table", "mean_of", "simulate"]
 
 Array = NDArray[np.float64]
 LEVELS = (0.90, 0.95, 0.98, 0.99)
 REFERENCE = 1.01
+DUPLICATES = ("skip", "reseed", "allow")
 DIFFERING = 0.05  # of the candidates may have a known cost that differs between their seeds, by mistakes of a table
 
 
@@ -50,9 +50,10 @@ class Setting:
     Attributes:
         trials: to begin.
         workers: at once.
-        known: objectives that the sampler and the stopper know before a trial.
+        known: objectives that the sampler and the pruner know before a trial.
         log: objectives that count by their logarithm.
-        bounds: of an objective, (least, greatest) value; None for those of the table's means.
+        bounds: of an objective, (least, greatest) value; those of the table's means where there are none.
+        duplicates: what becomes of a candidate that the sampler asks for again, as in a run: "skip", "reseed", "allow".
     """
 
     trials: int
@@ -60,6 +61,7 @@ class Setting:
     known: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    duplicates: str = "skip"
 
     def check(self, table: Table) -> None:
         """Whether it can be simulated on a table.
@@ -76,6 +78,8 @@ class Setting:
         for name, (low, high) in self.bounds.items():
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise SpecError(f"bounds of {name} must be finite with least < greatest, got {low:g}:{high:g}")
+        if self.duplicates not in DUPLICATES:
+            raise SpecError(f"duplicates must be one of {', '.join(DUPLICATES)}, got {self.duplicates!r}")
         places = {name: place for place, name in enumerate(table.objectives)}
         for name in self.log:
             least = min(float(table.means()[:, places[name]].min()), *self.bounds.get(name, (math.inf,)))
@@ -91,7 +95,7 @@ class Setting:
 
 
 class Judge:
-    """Hypervolume of completed candidates as a share of the whole table's.
+    """Hypervolume of completed candidates as a fraction of the whole table's.
 
     Args:
         table: with at least one candidate better than the reference.
@@ -167,19 +171,26 @@ class Trace:
 
 
 def knowledge_of_table(table: Table, setting: Setting) -> Knowledge:
-    """What a sampler may know: the candidates, the known objectives, and the bounds that the user gave."""
-    names = list(table.objectives)
+    """What a sampler may know of a table: what an engine's sampler knows of a space (`knowledge_of`)."""
+    space, names = TableSpace(table), list(table.objectives)
+    points = {point: (space.parameters(point) or ({}, {}))[0] for point in space.candidates()}
     costs = {
-        names.index(name): _Column({key_of(row.parameters): float(row.values[:, names.index(name)].mean())
-                                    for row in table.rows}) for name in setting.known
+        names.index(name): _Column({key_of(parameters): _cost(table, name, space.rows_of[point])
+                                    for point, parameters in points.items()}) for name in setting.known
     }  # fmt: skip
     return Knowledge(
         costs,
-        [row.parameters for row in table.rows],
-        table.distributions,
+        list(points.values()) if len(points) <= LISTED else None,
+        {name: found for name, one in space.dimensions().items() if (found := one.distribution()) is not None},
         {names.index(name): limits for name, limits in setting.bounds.items()},
-        [index for index in costs if names[index] in setting.log],
+        [index for index in costs if names[index] in setting.log] if setting.log else None,
+        COUNTED,
     )
+
+
+def _cost(table: Table, name: str, row: int) -> float:
+    """A known cost of a row: the mean over its seeds."""
+    return float(table.rows[row].values[:, list(table.objectives).index(name)].mean())
 
 
 @dataclass(frozen=True)
@@ -192,11 +203,25 @@ class _Column:
         return self.values.get(key_of(parameters), math.nan)
 
 
+class _Numbers:
+    """A ledger that numbers the trials and keeps nothing else."""
+
+    def __init__(self, objectives: Mapping[str, str]) -> None:
+        self.objectives, self.count = dict(objectives), 0
+
+    def begin(self, *_: Any, **__: Any) -> int:
+        """The next number."""
+        self.count += 1
+        return self.count - 1
+
+    def end(self, number: int, outcome: Any) -> None:
+        """Nothing to keep."""
+
+
 @dataclass
 class _Running:
     """A trial on a worker."""
 
-    trial: Trial
     row: int
     seed: int
     epoch: int = 0
@@ -217,167 +242,119 @@ def simulate(
         table: of results.
         setting: what is simulated.
         sampler_name: one of `samplers.SAMPLERS`.
-        stopper_name: one of `stopping.STOPPERS`; needs a table with curves, unless it is "none".
-        seed: of the sampler and of the seeds that it sees.
+        stopper_name: one of the pruners; needs a table with curves, unless it is "none".
+        seed: of the sampler, as `leni-search run --seed` gives it, and of the seeds that trials are answered by.
         tick: called after each trial.
 
     Raises:
-        SpecError: there is no sampler or stopper of the name, or the table has no curves to stop by.
+        SpecError: there is no sampler or pruner of the name, or the table has no curves to stop by.
     """
     return _Simulation(table, setting, sampler_name, stopper_name, seed).run(tick)
 
 
 class _Simulation:
-    """The clock, the study, and what runs."""
+    """The clock, and what runs."""
 
     def __init__(self, table: Table, setting: Setting, sampler_name: str, stopper_name: str, seed: int) -> None:
-        self.table, self.setting = table, setting
-        seeds = np.random.SeedSequence(seed).generate_state(2)
-        self.generator = np.random.default_rng(seeds[1])
-        chosen = sampler(sampler_name, seed=int(seeds[0] % 2**31), knowledge=knowledge_of_table(table, setting))
-        self.study = optuna.create_study(
-            directions=[StudyDirection[way.upper()] for way in table.objectives.values()], sampler=chosen
+        self.table, self.setting, self.space = table, setting, TableSpace(table)
+        self.generator = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+        uncertain = [name for name in table.objectives if name not in setting.known]
+        self.curve = (uncertain or list(table.objectives))[0]
+        asker = Asker(
+            self.space,
+            sampler(sampler_name, seed=seed % 2**31, knowledge=knowledge_of_table(table, setting)),
+            directions=list(table.objectives.values()),
+            seed=seed,
+            check=self._costs,
+            duplicates=setting.duplicates,
         )
-        self.stopper = self._stopper(stopper_name)
+        self.engine = Engine(
+            asker, _Numbers(table.objectives), costs=self._costs, budget=Budget(setting.trials), slots=setting.workers,
+            stopper=self._stopper(stopper_name), curve=self.curve,
+        )  # fmt: skip
         self.judge = Judge(table, setting)
-        self.rows = {key_of(row.parameters): place for place, row in enumerate(table.rows)}
-        self.nearest = _Nearest(table)
-        self.places = [list(table.objectives).index(name) for name in setting.known]
-        self.events: list[tuple[float, int, int]] = []
+        self.events: list[tuple[float, int]] = []
         self.running: dict[int, _Running] = {}
-        self.begun = self.spent = self.stopped = 0
+        self.spent = self.stopped = 0
         self.tried: set[int] = set()
         self.log: list[tuple[float, int, float]] = []
 
+    def _costs(self, candidate: Configuration) -> dict[str, float]:
+        row = self.space.rows_of[candidate]
+        return {name: _cost(self.table, name, row) for name in self.setting.known}
+
     def _stopper(self, name: str) -> Stopper | None:
-        objectives, setting = self.table.objectives, self.setting
-        uncertain = [objective for objective in objectives if objective not in setting.known]
-        judged = (uncertain or list(objectives))[0]
         made = stopper(
-            name, epochs=self.table.epochs, costs=len(setting.known), maximise=objectives[judged] == "maximize",
-            bounds=setting.bounds.get(judged),
+            name, epochs=self.table.epochs, costs=len(self.setting.known),
+            maximise=self.table.objectives[self.curve] == "maximize", bounds=self.setting.bounds.get(self.curve),
         )  # fmt: skip
         if made is not None and not self.table.rows[0].curves:
-            raise SpecError(f"stopper {name!r} needs learning curves: name their column")
+            raise SpecError(f"pruner {name!r} needs learning curves: name their column")
         return made
 
     def run(self, tick: Callable[[], None]) -> Trace:
         """To the end of the last trial."""
         now = 0.0
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # samplers warn of their own experimental parts
-            self._fill(now)
-            while self.events:
-                now, _, number = heapq.heappop(self.events)
-                if self._advance(number, now):
-                    tick()
-                    self._fill(now)
+        self._fill(now)
+        while self.events:
+            now, number = heapq.heappop(self.events)
+            if self._advance(number, now):
+                tick()
+                self._fill(now)
         shares, epochs, times = zip(*((share, spent, at) for share, spent, at in self.log), strict=True)
         return Trace(np.array(shares), np.array(epochs), np.array(times), len(self.tried), self.stopped)
 
     def _fill(self, now: float) -> None:
         """A trial for every free worker."""
-        while len(self.running) < self.setting.workers and self.begun < self.setting.trials:
-            trial, place = self._ask()
-            row = self.table.rows[place]
-            number = self.begun
-            self.begun += 1
-            self.tried.add(place)
-            self.running[number] = _Running(trial, place, int(self.generator.integers(len(row.values))))
-            if self.stopper is not None:
-                self.stopper.begin(number, [self._worse(row, column) for column in self.places])
-            self._schedule(number, now)
+        while (task := self.engine.next(now)) is not None:
+            row = self._row(task)
+            self.tried.add(row)
+            self.running[task.number] = _Running(row, int(self.generator.integers(len(self.table.rows[row].values))))
+            self._schedule(task.number, now)
 
-    def _worse(self, row: Row, column: int) -> float:
-        """A known cost as a stopper has it: larger is worse."""
-        value = float(row.values[:, column].mean())
-        return -value if list(self.table.objectives.values())[column] == "maximize" else value
-
-    def _values(self, row: Row, seed: int) -> list[float]:
-        """What a seed came to; of a known cost what is known, the mean over the seeds."""
-        values = [float(value) for value in row.values[seed]]
-        for column in self.places:
-            values[column] = float(row.values[:, column].mean())
-        return values
+    def _row(self, task: Task) -> int:
+        candidate = task.asked.candidate
+        assert isinstance(candidate, Configuration)
+        return self.space.rows_of[candidate]
 
     def _schedule(self, number: int, now: float) -> None:
-        """The next event of a trial: its next epoch where a stopper looks at it, else its end."""
+        """The next event of a trial: its next epoch where a pruner looks at it, else its end."""
         live = self.running[number]
         row = self.table.rows[live.row]
-        steps = 1 if self.stopper is not None else self.table.epochs
+        steps = 1 if self.engine.stopper is not None else self.table.epochs
         live.epoch += steps
-        heapq.heappush(self.events, (now + steps * float(row.times[live.seed]) / self.table.epochs, number, number))
-
-    def _ask(self) -> tuple[Trial, int]:
-        """A trial of the study, and the table's row that it stands for."""
-        trial = self.study.ask()
-        parameters = {name: trial._suggest(name, one) for name, one in self.table.distributions.items()}
-        place = self.rows.get(key_of(parameters))
-        if place is not None:
-            return trial, place
-        place = self.nearest(parameters)
-        wanted = self.table.rows[place].parameters
-        self.study.tell(trial, state=TrialState.FAIL)
-        self.study.enqueue_trial(dict(wanted))
-        trial = self.study.ask()
-        for name in wanted:
-            trial._suggest(name, self.table.distributions[name])
-        return trial, place
+        heapq.heappush(self.events, (now + steps * float(row.times[live.seed]) / self.table.epochs, number))
 
     def _advance(self, number: int, now: float) -> bool:
         """One event; whether it was the trial's last."""
         live = self.running[number]
-        row = self.table.rows[live.row]
-        if self.stopper is None:
+        row, last = self.table.rows[live.row], live.epoch >= self.table.epochs
+        if self.engine.stopper is None:
             self.spent += self.table.epochs
         else:
             self.spent += 1
-            reading = float(row.curves[live.seed][live.epoch - 1])
-            stops = self.stopper.report(number, live.epoch, reading) and live.epoch < self.table.epochs
-            if not stops and live.epoch < self.table.epochs:
+            point = {"epoch": live.epoch, self.curve: float(row.curves[live.seed][live.epoch - 1])}
+            stops = self.engine.report(number, [point], done=last)
+            if not stops and not last:
                 self._schedule(number, now)
                 return False
             if stops:
-                self._end_stopped(number, live, row, reading, now)
+                self.engine.stop(number, now)
+                self.stopped += 1
+                self._ended(number, now, self.judge.share)
                 return True
-        self.study.tell(live.trial, self._values(row, live.seed))
-        if self.stopper is not None:
-            self.stopper.end(number, "completed")
+        self.engine.complete(number, self._metrics(row, live.seed), now)
         self._ended(number, now, self.judge.add(live.row))
         return True
 
-    def _end_stopped(self, number: int, live: _Running, row: Row, reading: float, now: float) -> None:
-        """A stopped trial is no result; the sampler may look at its reading."""
-        assert self.stopper is not None
-        values = self._values(row, live.seed)
-        uncertain = [place for place in range(len(values)) if place not in self.places]
-        if len(uncertain) == 1 and math.isfinite(reading):
-            values[uncertain[0]] = reading
-            live.trial.set_user_attr(READING, values)
-        self.study.tell(live.trial, state=TrialState.FAIL)
-        self.stopper.end(number, "stopped")
-        self.stopped += 1
-        self._ended(number, now, self.judge.share)
+    def _metrics(self, row: Row, seed: int) -> dict[str, float]:
+        """What a seed came to, of the objectives that are not known before."""
+        names = list(self.table.objectives)
+        return {name: float(row.values[seed, names.index(name)]) for name in names if name not in self.setting.known}
 
     def _ended(self, number: int, now: float, share: float) -> None:
         del self.running[number]
         self.log.append((share, self.spent, now))
-
-
-class _Nearest:
-    """The row of a table whose parameters are nearest to others."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.encoder = Encoder(table.distributions)
-        self.columns: Array | None = None
-
-    def __call__(self, parameters: Mapping[str, Any]) -> int:
-        """Its number; the first of equals."""
-        if self.columns is None:
-            self.columns = self.encoder.encode([row.parameters for row in self.table.rows])
-        wanted = self.encoder.encode([parameters])[0]
-        return int(np.argmin(((self.columns - wanted) ** 2).sum(axis=1)))
 
 
 def mean_of(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, stdev
@@ -29,41 +28,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from leni.errors import StorageError
 from results.names import parameter_column, plain_name
+from search.store.outcome import Outcome
 from search.store.postgres import with_driver
 from search.store.secrets import masked
 from search.store.sqlite import open_storage, quicken
 from spaces import Candidate, Configuration
 
-__all__ = ["NAME", "STATES", "Outcome", "StudyStore", "candidate_of", "check_database", "curve_of"]
+__all__ = ["NAME", "STATES", "StudyStore", "candidate_of", "check_database", "curve_of"]
 
 NAME = "leni-search"
 STATES = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
 CUT_OFF: Mapping[str, Any] = {"metrics": {}, "curve": [], "error": "the run was cut off while it wrote this trial"}
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended.
-
-    Attributes:
-        state: completed, stopped or failed.
-        metrics: what was measured, by column of the records: accuracy (0..1), epochs, seeds, wall_s, device, and what
-            an evaluator adds.
-        curve: one mapping an epoch (and a seed): epoch, accuracy, loss, and seed.
-        error: why it failed; empty otherwise.
-        notes: what of an evaluator's results no record can hold, a sentence each.
-        traceback: where the exception was raised that it failed by; empty where there was none.
-        interrupted: whether it failed only because the run ended, so that a resumed run goes on with it.
-    """
-
-    state: str
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    curve: Sequence[Mapping[str, Any]] = ()
-    error: str = ""
-    notes: Sequence[str] = ()
-    traceback: str = ""
-    interrupted: bool = False
 
 
 class StudyStore:
@@ -185,6 +161,7 @@ class StudyStore:
             "curve": _finite(outcome.curve),
             "error": outcome.error,
             **({"notes": list(outcome.notes)} if outcome.notes else {}),
+            **({"evidence": dict(outcome.evidence)} if outcome.evidence else {}),
             **({"traceback": outcome.traceback} if outcome.traceback else {}),
             **({"interrupted": True} if outcome.interrupted else {}),
         }

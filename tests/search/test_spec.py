@@ -215,3 +215,21 @@ def test_gpus_of_a_cluster_are_its_own_to_count(monkeypatch):
 def test_directions_are_in_the_order_of_the_objectives():
     spec = Spec(objectives=("macs", "accuracy"))
     assert list(spec.directions().items()) == [("macs", "minimize"), ("accuracy", "maximize")]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ({"loss": [0.0, 1.0]}, "bounds must be of the objectives accuracy, params, got 'loss'"),
+        ({"accuracy": [1.0, 0.5]}, "bounds of accuracy must be finite with least < greatest"),
+    ],
+)
+def test_bounds_that_are_none_are_refused(bounds, message):
+    with pytest.raises(SpecError, match=message):
+        Spec(bounds=bounds)
+
+
+def test_bounds_reach_the_sampler_and_the_file():
+    spec = Spec(bounds={"accuracy": [0.5, 0.9]}, sampler="known-cost")
+    assert spec.make_sampler(lambda _: {"params": 1, "macs": 1}).bounds == {0: (0.5, 0.9)}
+    assert "accuracy = [" in spec.to_toml().partition("[bounds]")[2]

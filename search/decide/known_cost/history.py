@@ -65,6 +65,7 @@ class History:
         counted: (n,), which of them are results that meet their constraints.
         running: parameters of trials without a result yet.
         tried: key of every trial that has ended, however it did, in the order in which they were read.
+        over: trials that were completed or stopped, whether or not they say something.
         distributions: by name, the last that was seen.
         settled: trials from the study's first on that have all been read.
     """
@@ -75,6 +76,7 @@ class History:
     counted: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
     running: list[Mapping[str, Any]] = field(default_factory=list)
     tried: dict[Key, None] = field(default_factory=dict)
+    over: int = 0
     distributions: dict[str, BaseDistribution] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
     settled: int = 0
@@ -108,6 +110,7 @@ class History:
         made = []
         for trial in fresh:
             self.seen.add(trial.number)
+            self.over += trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
             if trial.params:
                 self.tried[key_of(trial.params)] = None
                 self.distributions.update(trial.distributions)
@@ -131,8 +134,8 @@ class History:
 
     @property
     def begun(self) -> int:
-        """Trials that have begun and said something, or may still."""
-        return len(self.observations) + len(self.running)
+        """Trials that have begun, apart from those that failed and say nothing."""
+        return max(self.over, len(self.observations)) + len(self.running)
 
 
 def _observation(trial: FrozenTrial, signs: Array) -> Observation | None:

@@ -178,7 +178,7 @@ class Models:
         scale = Scale.of(values, limit, offset=offset)
         told = np.array([np.nan if one.variance is None else one.variance[index] for one in observations])
         replicated = bool(np.isfinite(told).any())
-        measured = np.where(np.isnan(told), np.nanmedian(told), told) if replicated else np.zeros(len(told))
+        measured = _shrunk(told) if replicated else np.zeros(len(told))
         variance = scale.variance(values, measured)
         variance += np.array([0.0 if one.result else READING_NOISE for one in observations])
         standard = scale.forward(values)
@@ -223,6 +223,15 @@ class Models:
             mean, deviation = posterior.predict(pool.columns)
             value = value * ndtr((limit - mean) / deviation)
         return value
+
+
+def _shrunk(variances: Array) -> Array:
+    """Variances (n,) half way to their mean, which also stands for missing ones.
+
+    A few replicas tell little by themselves: two that agree by chance would make a candidate certain.
+    """
+    mean = float(np.nanmean(variances))
+    return np.where(np.isnan(variances), mean, (variances + mean) / 2)
 
 
 def _finite(values: Array) -> Array:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from results import hypervolume_of
 from search.driver.progress import Progress
-from search.store.trials import Outcome
+from search.store.outcome import Outcome
 from spaces import Candidate, Configuration
 
 OBJECTIVES = {"accuracy": "maximize", "params": "minimize"}

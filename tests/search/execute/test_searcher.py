@@ -4,7 +4,8 @@ from ray.tune.search import Searcher
 from search.decide.samplers import sampler
 from search.engine.asker import Asker
 from search.engine.budget import Budget
-from search.execute.searcher import StudySearcher
+from search.engine.core import Engine
+from search.execute.searcher import EngineSearcher
 from search.store.trials import StudyStore
 from spaces import SearchSpace
 
@@ -32,8 +33,10 @@ def searcher(tmp_path):
     space = SearchSpace("tiny", "resnet8", ["relu", "leni"], "all", [0.5, 1.0])
     asker = Asker(space, sampler("random", seed=0), directions=list(objectives.values()), seed=0, check=lambda _: None)
     store = StudyStore(f"sqlite:///{tmp_path / 'study.db'}", objectives)
-    yield StudySearcher(
-        asker, store, costs=lambda _: {"params": 7, "macs": 9}, budget=Budget(3), slots=2, observers=[Recorder()]
+    yield EngineSearcher(
+        Engine(
+            asker, store, costs=lambda _: {"params": 7, "macs": 9}, budget=Budget(3), slots=2, observers=[Recorder()]
+        )
     )
     store.close()
 
@@ -60,11 +63,11 @@ def test_a_completed_trial_is_in_the_study_once_with_its_curve(searcher):
     searcher.on_trial_result("a", last)
     searcher.on_trial_complete("a", last)
     searcher.on_trial_complete("a", last)
-    (record,) = searcher.store.records()
+    (record,) = searcher.engine.ledger.records()
     assert (record["state"], record["accuracy"], record["params"], record["macs"]) == ("completed", 0.5, 7, 9)
-    assert [row["epoch"] for row in searcher.store.curves()] == [1, 2]
+    assert [row["epoch"] for row in searcher.engine.ledger.curves()] == [1, 2]
     told = [("begun", 0), ("reported", 0, 1), ("reported", 0, 2), ("ended", 0, "completed")]
-    assert searcher.observers[0].told == told
+    assert searcher.engine.observers[0].told == told
 
 
 @pytest.mark.parametrize(
@@ -73,10 +76,10 @@ def test_a_completed_trial_is_in_the_study_once_with_its_curve(searcher):
 def test_a_trial_whose_process_died_has_failed_with_the_reason(searcher, said, reason):
     searcher.suggest("a")
     searcher.died("a", OSError("the first time"))
-    assert searcher.store.records() == []
+    assert searcher.engine.ledger.records() == []
     searcher.died("a", said)
     searcher.on_trial_complete("a", error=True)
-    (record,) = searcher.store.records()
+    (record,) = searcher.engine.ledger.records()
     assert record["state"] == "failed"
     assert reason in record["error"]
     assert "at home" not in record["error"]
@@ -85,7 +88,7 @@ def test_a_trial_whose_process_died_has_failed_with_the_reason(searcher, said, r
 def test_a_trial_that_was_stopped_is_no_completed_one(searcher):
     searcher.suggest("a")
     searcher.on_trial_complete("a", {"curve": [point(1)]})
-    (record,) = searcher.store.records()
+    (record,) = searcher.engine.ledger.records()
     assert (record["state"], record["epochs"]) == ("stopped", 1)
 
 
@@ -93,7 +96,7 @@ def test_the_sampler_learns_of_completed_trials_alone(searcher):
     for name, result in (("a", {"metrics": [("accuracy", 0.25)]}), ("b", {"error": "no luck"})):
         searcher.suggest(name)
         searcher.on_trial_complete(name, result)
-    values = [trial.values for trial in searcher.asker.study.trials if trial.values]
+    values = [trial.values for trial in searcher.engine.asker.study.trials if trial.values]
     assert values == [[0.25, 7.0]]
 
 
@@ -115,19 +118,19 @@ class Stopping:
 
 
 def test_stopper_is_told_of_every_epoch_once_and_stops(searcher):
-    searcher.stopper = Stopping(at=2)
+    searcher.engine.stopper = Stopping(at=2)
     searcher.suggest("a")
     assert not searcher.judge("a", {"curve": [point(1)]})
     assert searcher.judge("a", {"curve": [point(1), point(2), point(3)]})
     searcher.on_trial_complete("a", {"curve": [point(3)]})
     expected = [("begin", 0, (7,)), *(("report", 0, epoch, 0.5) for epoch in (1, 2)), ("end", 0, "stopped")]
-    assert searcher.stopper.told == expected
-    (record,) = searcher.store.records()
+    assert searcher.engine.stopper.told == expected
+    (record,) = searcher.engine.ledger.records()
     assert (record["state"], record["epochs"], record["accuracy"]) == ("stopped", 2, 0.5)
 
 
 def test_trial_that_is_done_is_not_stopped(searcher):
-    searcher.stopper = Stopping(at=1)
+    searcher.engine.stopper = Stopping(at=1)
     searcher.suggest("a")
     assert not searcher.judge("a", {"curve": [point(1)], "done": True, "metrics": [("accuracy", 0.5)]})
 
@@ -136,12 +139,12 @@ def test_trial_that_is_done_is_not_stopped(searcher):
 def test_objective_without_a_finite_value_fails_the_trial(searcher, metrics):
     searcher.suggest("a")
     searcher.on_trial_complete("a", {"metrics": metrics})
-    (record,) = searcher.store.records()
+    (record,) = searcher.engine.ledger.records()
     assert (record["state"], record["error"]) == ("failed", "there is no finite value for the objective accuracy")
 
 
 def test_trial_out_of_memory_is_tried_once_more_alone_at_the_end(searcher):
-    searcher.gpus = 0.5
+    searcher.engine.gpus = 0.5
     full = {"error": "OutOfMemoryError: CUDA out of memory"}
     searcher.suggest("a"), searcher.suggest("b")
     searcher.on_trial_complete("a", full)
@@ -153,15 +156,15 @@ def test_trial_out_of_memory_is_tried_once_more_alone_at_the_end(searcher):
     assert searcher.suggest("e") is None
     searcher.on_trial_complete("d", full)
     assert searcher.suggest("e") == Searcher.FINISHED
-    assert [record["state"] for record in searcher.store.records()] == ["failed", "completed", "completed"]
+    assert [record["state"] for record in searcher.engine.ledger.records()] == ["failed", "completed", "completed"]
 
 
 def test_candidate_that_is_asked_for_again_gets_the_seeds_that_follow(searcher):
-    searcher.seeds, searcher.asker.duplicates = (5, 6), "reseed"
+    searcher.engine.seeds, searcher.engine.asker.duplicates = (5, 6), "reseed"
     first = searcher.suggest("a")
     assert first["seeds"] == [5, 6]
     searcher.on_trial_complete("a", {"metrics": [("accuracy", 0.5)]})
-    searcher.budget = Budget(50)
+    searcher.engine.budget = Budget(50)
     for name in range(40):
         again = searcher.suggest(str(name))
         searcher.on_trial_complete(str(name), {"metrics": [("accuracy", 0.5)]})

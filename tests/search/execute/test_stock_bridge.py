@@ -10,8 +10,9 @@ from ray.tune.search.optuna import OptunaSearch
 from search.decide.samplers import sampler
 from search.engine.asker import Asker
 from search.engine.budget import Budget
+from search.engine.core import Engine
 from search.engine.replay import replay
-from search.execute.searcher import StudySearcher
+from search.execute.searcher import EngineSearcher
 from search.store.trials import StudyStore
 from spaces import space
 
@@ -41,12 +42,12 @@ def stock(tmp_path) -> OptunaSearch:
     )  # fmt: skip
 
 
-def ours(tmp_path) -> StudySearcher:
+def ours(tmp_path) -> EngineSearcher:
     store = StudyStore(f"sqlite:///{tmp_path / 'study.db'}", OBJECTIVES)
     asker = Asker(SPACE, sampler("random", seed=0), directions=list(OBJECTIVES.values()), seed=0, check=lambda _: None)
-    searcher = StudySearcher(asker, store, costs=lambda _: {}, budget=Budget(9), slots=9, observers=[])
-    replay(searcher, known=())
-    return searcher
+    engine = Engine(asker, store, costs=lambda _: {}, budget=Budget(9), slots=9)
+    replay(engine, store, known=())
+    return EngineSearcher(engine)
 
 
 def states(tmp_path) -> list[TrialState]:
@@ -62,7 +63,7 @@ def test_nan_leaves_a_trial_running_for_ever_there_and_fails_it_here(tmp_path):
     searcher.suggest("a")
     searcher.on_trial_complete("a", {"metrics": [("gain", math.nan), ("cost", 1.0)]})
     assert states(tmp_path) == [TrialState.FAIL]
-    assert searcher.store.records()[0]["error"] == "there is no finite value for the objective gain"
+    assert searcher.engine.ledger.records()[0]["error"] == "there is no finite value for the objective gain"
 
 
 def test_stopped_trial_is_a_complete_one_there_and_none_here(tmp_path):
@@ -75,7 +76,7 @@ def test_stopped_trial_is_a_complete_one_there_and_none_here(tmp_path):
     searcher.suggest("a")
     searcher.on_trial_complete("a", {"curve": [{"epoch": 1, "accuracy": 0.1}], "done": True})
     assert states(tmp_path) == [TrialState.PRUNED]
-    assert searcher.asker.study.best_trials == []
+    assert searcher.engine.asker.study.best_trials == []
 
 
 def test_trials_of_a_killed_driver_stay_running_there_and_go_on_here(tmp_path):

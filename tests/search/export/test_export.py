@@ -17,7 +17,8 @@ from search.followup.retrain import FRESH, fixed_spec
 from search.spec import Spec
 from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder, environment, write_environment, write_text
-from search.store.trials import Outcome, StudyStore
+from search.store.outcome import Outcome
+from search.store.trials import StudyStore
 from search.training.augment import normalise
 from search.training.data import load
 from search.training.replicas import Replicas

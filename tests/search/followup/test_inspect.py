@@ -18,7 +18,8 @@ from results.errors import RunUnreadable
 from search.followup.inspect import Inspection, inspect
 from search.spec import Spec
 from search.store.folder import RunFolder, environment, write_environment, write_text
-from search.store.trials import Outcome, StudyStore
+from search.store.outcome import Outcome
+from search.store.trials import StudyStore
 from search.training.augment import normalise
 from search.training.data import load
 from search.training.train import Epoch, Training

@@ -9,7 +9,8 @@ from search.cli import app
 from search.followup.trial_facts import trial_facts
 from search.spec import Spec
 from search.store.folder import RunFolder, environment, write_environment, write_text
-from search.store.trials import Outcome, StudyStore
+from search.store.outcome import Outcome
+from search.store.trials import StudyStore
 from spaces import Candidate, Configuration
 
 TRACE = 'Traceback (most recent call last):\n  File "ev.py", line 3, in f\nValueError: bad \x1b[31mthing [/b]'

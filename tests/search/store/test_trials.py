@@ -14,7 +14,8 @@ from sqlalchemy.exc import OperationalError
 
 import results
 from leni.errors import StorageError
-from search.store.trials import Outcome, StudyStore
+from search.store.outcome import Outcome
+from search.store.trials import StudyStore
 from spaces import Candidate, SearchSpace
 
 OBJECTIVES = {"accuracy": "maximize", "params": "minimize"}

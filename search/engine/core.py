@@ -1,0 +1,324 @@
+"""The loop of every search: ask, begin, report and perhaps stop, end, tell.
+
+It decides nothing itself and knows neither Ray nor a clock nor files: candidates come from the asker, early stopping
+from the pruner, trials are kept by a ledger, and the moment is an argument. Ray Tune drives it in `search.execute`, a
+virtual clock over a table of recorded results in `search.simulation`; so a simulation says what the engine does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import variance
+from typing import Any, Protocol
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+
+from results import minimised
+from search.decide.known_cost.history import READING, VARIANCE
+from search.decide.stopping.rules import Stopper
+from search.engine.asker import Asked, Asker, Point
+from search.engine.budget import Budget
+from search.store.outcome import Outcome
+
+__all__ = ["Engine", "Ledger", "Observer", "Task"]
+
+
+class Ledger(Protocol):
+    """Where trials are kept: Optuna's storage in a run, numbers in a simulation."""
+
+    objectives: dict[str, str]
+
+    def begin(
+        self,
+        candidate: Point,
+        costs: Mapping[str, float],
+        parameters: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        **facts: Any,
+    ) -> int:
+        """Keep a trial that begins; its number."""
+
+    def end(self, number: int, outcome: Outcome) -> None:
+        """Keep how a trial ended."""
+
+
+class Observer(Protocol):
+    """Who watches a search: progress on a terminal, records on disk."""
+
+    def begun(self, number: int, candidate: Point) -> None:
+        """A trial begins."""
+
+    def reported(self, number: int, epoch: Mapping[str, Any]) -> None:
+        """A trial has come one epoch further."""
+
+    def ended(self, number: int, candidate: Point, costs: Mapping[str, float], outcome: Outcome) -> None:
+        """A trial is over."""
+
+
+@dataclass
+class Task:
+    """A trial that is running, or waits for a slot to go on in.
+
+    Attributes:
+        number: in the ledger.
+        asked: the sampler's answer.
+        costs: what is known of it before training.
+        seeds: that it is trained with.
+        curve: one item per epoch, means over the seeds.
+        rows: one item per epoch and seed, as records have them.
+        alone: whether it ran out of memory beside others, and is to be tried once more with nothing beside it.
+        stopped: whether its stop has been decided.
+        since: when it began.
+    """
+
+    number: int
+    asked: Asked
+    costs: Mapping[str, float]
+    seeds: tuple[int, ...]
+    curve: list[Mapping[str, Any]] = field(default_factory=list)
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    alone: bool = False
+    stopped: bool = False
+    since: float = 0.0
+
+
+class Engine:
+    """Gives the trials that `asker` asks for, and keeps each in `ledger` as it begins and as it ends.
+
+    Args:
+        asker: decides what is tried.
+        ledger: keeps the trials.
+        costs: of a candidate, known before it is trained.
+        budget: how far to go.
+        slots: how many run at once; no candidate is asked for before there is a slot to train it.
+        observers: who is told.
+        seeds: of a candidate that is new; one that is asked for again gets as many that follow.
+        stopper: may end a trial early.
+        curve: the objective that trials report over their epochs.
+        keep: called after every answer of the sampler.
+        gpus: of one trial.
+        now: when the search, or its resumption, begins; of the same clock as every later `now`, in seconds.
+    """
+
+    def __init__(
+        self,
+        asker: Asker,
+        ledger: Ledger,
+        *,
+        costs: Callable[[Any], Mapping[str, float]],
+        budget: Budget,
+        slots: int,
+        observers: Sequence[Observer] = (),
+        seeds: Sequence[int] = (0,),
+        stopper: Stopper | None = None,
+        curve: str = "accuracy",
+        keep: Callable[[], None] | None = None,
+        gpus: float = 0.0,
+        now: float = 0.0,
+    ) -> None:
+        self.asker, self.ledger, self.costs, self.budget = asker, ledger, costs, budget
+        self.slots, self.observers, self.seeds, self.gpus = slots, list(observers), tuple(seeds), gpus
+        self.stopper, self.curve, self.keep = stopper, curve, keep
+        self.waiting, self.later = list[Task](), list[Task]()
+        self.live: dict[int, Task] = {}
+        self.begun, self.gpu_s, self.started = 0, 0.0, now
+        self.completed: list[Mapping[str, float]] = []
+        self.why = ""  # no further trial begins: what the budget says, or "exhausted"
+
+    @property
+    def finished(self) -> bool:
+        """Whether no further trial begins, whatever comes of those that run."""
+        again = self.gpus > 0 and self.live  # one that runs out of memory begins once more
+        return bool(self.why) and not (self.waiting or self.later or again)
+
+    def recall(self, task: Task, outcome: Outcome, *, counts: bool = True) -> None:
+        """Take note of a trial that was over before this search, or this resumption of it, began.
+
+        Args:
+            task: the trial, replayed by the asker.
+            outcome: how it ended.
+            counts: whether it is one of the budget's trials.
+        """
+        self.begun += counts
+        if self.stopper is not None:
+            self.stopper.begin(task.number, self._static(task))
+            for point in outcome.curve:
+                self.stopper.report(task.number, point["epoch"], _number(point.get(self.curve)))
+        self._note(task, outcome, seconds=float(outcome.metrics.get("wall_s") or 0.0))
+
+    def next(self, now: float) -> Task | None:
+        """The trial that begins now; None while every slot is taken, and where there is none (see `finished`)."""
+        if len(self.live) >= self.slots or any(task.alone for task in self.live.values()):
+            return None
+        task = self.waiting.pop(0) if self.waiting else self._new(now)
+        if task is None and self.later and not self.live:
+            task = self.later.pop(0)
+        if task is None:
+            return None
+        task.since = now
+        self.live[task.number] = task
+        if self.stopper is not None and not task.alone:
+            self.stopper.begin(task.number, self._static(task))
+        for observer in self.observers:
+            observer.begun(task.number, task.asked.candidate)
+        return task
+
+    def _new(self, now: float) -> Task | None:
+        """A trial that the sampler asks for; None where there is to be no further one."""
+        self.why = self.why or self._spent(now)
+        asked = None if self.why else self.asker.ask()
+        if asked is None:
+            self.why = self.why or "exhausted"
+            return None
+        costs = self.costs(asked.candidate)
+        seeds = tuple(seed + asked.repeat * len(self.seeds) for seed in self.seeds)
+        facts = {"sampler": dict(asked.attributes), "seeds": list(seeds)}
+        number = self.ledger.begin(asked.candidate, costs, asked.parameters, asked.distributions, **facts)
+        if self.keep is not None:
+            self.keep()
+        self.begun += 1
+        return Task(number, asked, costs, seeds)
+
+    def _static(self, task: Task) -> tuple[float, ...]:
+        """The objectives that are known before training; larger is worse."""
+        known = {name: way for name, way in self.ledger.objectives.items() if name in task.costs}
+        if not known:
+            return ()
+        return tuple(float(one) for one in minimised(np.array([[task.costs[name] for name in known]]), known)[0])
+
+    def _spent(self, now: float) -> str:
+        running = sum(now - task.since for task in self.live.values())
+        return self.budget.spent(
+            begun=self.begun, elapsed_s=now - self.started, gpu_s=self.gpu_s + self.gpus * running,
+            completed=self.completed, objectives=self.ledger.objectives,
+        )  # fmt: skip
+
+    def report(self, number: int, points: Sequence[Mapping[str, Any]], *, done: bool = False) -> bool:
+        """Take the new part of a learning curve; whether the trial is to stop.
+
+        Args:
+            number: of a trial that runs.
+            points: in order of "epoch"; those that have been told before are passed over.
+            done: whether the training is over, so that there is nothing to stop.
+        """
+        task = self.live[number]
+        for point in points:
+            if task.stopped or (task.curve and point["epoch"] <= task.curve[-1]["epoch"]):
+                continue  # a last result arrives twice, and a trial that goes on tells its curve again
+            task.curve.append(point)
+            task.rows += _rows(point)
+            for observer in self.observers:
+                observer.reported(number, point)
+            stops = self.stopper is not None and self.stopper.report(
+                number, point["epoch"], _number(point.get(self.curve))
+            )
+            if stops and not done:  # what a slow report says beyond would make a run depend on the clock
+                task.stopped = True
+                return True
+        return False
+
+    def complete(self, number: int, metrics: Mapping[str, Any], now: float, *, notes: Sequence[str] = ()) -> Outcome:
+        """A training has come to its end: completed, if there is a finite value for every objective."""
+        task = self.live[number]
+        known = {**task.costs, **metrics}
+        missing = [name for name in self.ledger.objectives if not math.isfinite(_number(known.get(name)))]
+        if missing:
+            why = f"there is no finite value for the objective {missing[0]}"
+            return self._end(number, Outcome("failed", {}, task.rows, why), now)
+        evidence = _measured(self.ledger.objectives, task.costs, metrics)
+        return self._end(number, Outcome("completed", dict(metrics), task.rows, evidence=evidence, notes=notes), now)
+
+    def stop(self, number: int, now: float) -> Outcome:
+        """A training was stopped early: what it had reached is evidence, no result."""
+        task = self.live[number]
+        last = task.curve[-1].get(self.curve) if task.curve else None
+        reached = {self.curve: last} if last is not None else {}
+        known = {**task.costs, **reached}
+        values = [_number(known.get(name)) for name in self.ledger.objectives]
+        evidence = {READING: values} if all(map(math.isfinite, values)) else {}
+        metrics = {"epochs": len(task.curve), "seeds": len(task.seeds), **reached}
+        return self._end(number, Outcome("stopped", metrics, task.rows, evidence=evidence), now)
+
+    def fail(self, number: int, error: str, now: float, *, traceback: str = "", interrupted: bool = False) -> Outcome:
+        """A training has failed, for a reason in one sentence.
+
+        Args:
+            number: of a trial that runs.
+            error: the reason.
+            now: the moment.
+            traceback: where it was raised.
+            interrupted: whether a resumed search goes on with it.
+        """
+        task = self.live[number]
+        metrics = {"epochs": len(task.curve), "seeds": len(task.seeds)}
+        found = Outcome("failed", metrics, task.rows, error, traceback=traceback, interrupted=interrupted)
+        return self._end(number, found, now)
+
+    def overdue(self, number: int, *, running_s: float, now: float) -> str:
+        """Why a trial has run for too long, or the search has; empty where neither has.
+
+        Args:
+            number: of a trial that runs.
+            running_s: seconds that it has run; 0 for one that waits for its process.
+            now: the moment.
+        """
+        if number not in self.live or not self.budget.limits_trials:
+            return ""
+        return self.budget.overdue(running_s=running_s, elapsed_s=now - self.started)
+
+    def postpone(self, number: int) -> None:
+        """Try a trial once more at the end of the search, with nothing beside it."""
+        task = self.live.pop(number)
+        if self.stopper is not None:
+            self.stopper.end(number, "failed")
+        task.alone, task.curve, task.rows = True, [], []
+        self.later.append(task)
+
+    def _end(self, number: int, outcome: Outcome, now: float) -> Outcome:
+        task = self.live.pop(number)
+        self.ledger.end(number, outcome)
+        values = None
+        if outcome.state == "completed":
+            known = {**task.costs, **outcome.metrics}
+            values = [float(known[name]) for name in self.ledger.objectives]
+        self.asker.tell(task.asked, outcome.state, values, evidence=outcome.evidence)
+        self._note(task, outcome, seconds=now - task.since)
+        for observer in self.observers:
+            observer.ended(number, task.asked.candidate, task.costs, outcome)
+        return outcome
+
+    def _note(self, task: Task, outcome: Outcome, *, seconds: float) -> None:
+        """What the budget and the pruner go by."""
+        self.gpu_s += self.gpus * seconds
+        if outcome.state == "completed":
+            known = {**task.costs, **outcome.metrics}
+            self.completed.append({name: float(known[name]) for name in self.ledger.objectives})
+        if self.stopper is not None and not task.alone:
+            self.stopper.end(task.number, outcome.state)
+
+
+def _measured(
+    objectives: Mapping[str, str], costs: Mapping[str, float], metrics: Mapping[str, Any]
+) -> dict[str, list[float]]:
+    """The variance of each objective's value as the seeds tell it; nothing where they tell of another one alone."""
+    values = metrics.get("accuracies")
+    uncertain = [name for name in objectives if name not in costs]
+    if uncertain != ["accuracy"] or not isinstance(values, Sequence) or len(values) < 2:
+        return {}
+    mean = variance(map(float, values)) / len(values)
+    return {VARIANCE: [mean if name == "accuracy" else 0.0 for name in objectives]}
+
+
+def _rows(point: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row per seed of an epoch; of an evaluator that knows of no seeds, one row of seed 0."""
+    own = {"epoch": point["epoch"], "accuracy": point.get("accuracy"), "loss": point.get("loss")}
+    seeds = point.get("seeds") or [{"seed": 0, **own}]
+    return [{**own, **row} for row in seeds]
+
+
+def _number(value: Any) -> float:
+    """A measured value; NaN where there is none."""
+    return math.nan if value is None else float(value)
