@@ -85,7 +85,7 @@ def run(
     runs, stem = Path("runs"), _default_name(spec)
     RunFolder(spec.out or next_free(runs, stem)).check_free()
     prepared = prepare(spec, console=console, quiet=quiet)
-    with _terminal(quiet), started(spec.address), _sigterm_as_ctrl_c():
+    with _terminal(quiet), started(spec.address, quiet=quiet), _sigterm_as_ctrl_c():
         at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
         folder = RunFolder(spec.out or take_next(runs, stem))
         new = spec.out is None or folder.create()
@@ -142,7 +142,7 @@ def resume(
     with (
         _no_modules_of(folder),
         _terminal(quiet),
-        started(spec.address),
+        started(spec.address, quiet=quiet),
         _sigterm_as_ctrl_c(),
         folder.driven(lock=spec.lock),
     ):

@@ -24,9 +24,11 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as Ray will have it, and without the warning that it will
 }
 
+SILENT = {"RAY_BACKEND_LOG_LEVEL": "fatal"}
+
 
 @contextmanager
-def started(address: str | None) -> Iterator[None]:
+def started(address: str | None, *, quiet: bool = False) -> Iterator[None]:
     """Ray for the length of a block.
 
     A Ray that runs in this process already is used and left running. Otherwise one is started on this machine, for the
@@ -35,6 +37,7 @@ def started(address: str | None) -> Iterator[None]:
 
     Args:
         address: of a cluster, "auto" or "ray://host:port" or "host:port"; None for this machine.
+        quiet: whether Ray's native part writes nothing to the terminal, where it reports what it recovers from.
 
     Raises:
         SpecError: there is no cluster at this address.
@@ -42,7 +45,10 @@ def started(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with environment_variables(QUIET), scratch() if address is None else nullcontext() as folder:
+    with (
+        environment_variables({**QUIET, **(SILENT if quiet else {})}),
+        scratch() if address is None else nullcontext() as folder,
+    ):
         try:
             with _workers_spared():
                 ray.init(

@@ -52,3 +52,16 @@ def test_workers_do_not_find_the_commands_folder_first(monkeypatch, tmp_path):
     assert (Path.cwd(), os.environ["PYTHONPATH"]) == (tmp_path, f"{tmp_path}:/elsewhere::.")
     with cluster._workers_spared():
         assert Path.cwd() == Path(sys.prefix)
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_rays_native_part_is_silent_where_the_terminal_is_to_stay_quiet(monkeypatch, quiet):
+    monkeypatch.delenv("RAY_BACKEND_LOG_LEVEL", raising=False)
+    seen = []
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", lambda **_: seen.append(os.environ.get("RAY_BACKEND_LOG_LEVEL")))
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    with started(None, quiet=quiet):
+        pass
+    assert seen == ["fatal" if quiet else None]
+    assert "RAY_BACKEND_LOG_LEVEL" not in os.environ
