@@ -50,7 +50,7 @@ class Spec(BaseModel):
     Attributes:
         space: name of a preset, path of a TOML file, or a table (`spaces.SearchSpace`).
         fix: dimensions held constant, by name: {"lr_factor": 1.0}.
-        data: name of a data set.
+        data: name of a data set, or module:function of a user that returns a torch dataset, or several.
         data_folder: where its files are; digits needs none.
         download: whether files that are missing may be fetched; nothing is otherwise.
         train_size: stratified part of the training images, a count; None for all.

@@ -40,7 +40,7 @@ def run_command(
     fix: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Hold a dimension constant; may be repeated.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="A data set (see `data`).")] = None,
+    data: Annotated[str | None, typer.Option(help="A data set (see `data`), or module:function returning one.")] = None,
     data_folder: Annotated[Path | None, typer.Option(help="Where the data set's files are.")] = None,
     download: Annotated[bool | None, typer.Option("--download", help="Fetch missing files into that folder.")] = None,
     train_size: Annotated[int | None, typer.Option(help="Training images to use, stratified.")] = None,

@@ -15,6 +15,7 @@ from leni.errors import SpecError
 from search.service.settings import Settings
 from search.spec import Spec
 from search.training.data import describe, load
+from search.training.own_dataset import names_function
 from spaces import PRESETS, SearchSpace
 
 __all__ = ["OURS", "accept"]
@@ -56,6 +57,8 @@ def accept(keys: Mapping[str, Any], settings: Settings) -> Spec:
             raise SpecError(f"{name} cannot be set in a submitted spec: {reason}")
     _check_space(given.get("space"))
     _check_evaluator(given.get("evaluator"), settings)
+    if isinstance(data := given.get("data"), str) and names_function(data):
+        raise SpecError(f"data {data[:200]!r} is not allowed on this service: a submitted spec names no function")
     if (folder := given.get("data_folder")) is not None:
         given["data_folder"] = _allowed_folder(folder, settings)
     loggers = given.get("loggers", ())

@@ -27,6 +27,7 @@ from search.training.datasets import SOURCES, Source, fetch, source
 from search.training.image_cache import CacheUnavailable
 from search.training.imagefolder import describe_folder
 from search.training.memory import require_memory
+from search.training.own_dataset import names_function
 from search.training.printable import printable
 from search.training.raw import Labelled, Raw, Taken
 from search.training.splits import Indices, split, subset
@@ -144,7 +145,7 @@ def load(
     """The data set in three parts.
 
     Args:
-        name: as in `names()`.
+        name: as in `names()`, or module:function of a user (`search.training.own_dataset`).
         folder: where its files lie; fashion-mnist is found without, where Debian's package puts it.
         download: fetch what is not there into `folder`; nothing is fetched otherwise.
         seed: of the split, 0..2**32-1.
@@ -185,8 +186,9 @@ def load(
         _require_classes(parts, raw.classes, where, broken)
     notes = (*raw.notes, *_broken_note(broken, sum(map(len, indices.values()))), *why_in_memory)
     mean, std = _statistics(parts["train"].images)
+    augmentation = raw.augmentation or row.augmentation
     return Data(
-        name, len(raw.classes), raw.input_shape, mean, std, **parts, augmentation=row.augmentation, notes=notes,
+        name, len(raw.classes), raw.input_shape, mean, std, **parts, augmentation=augmentation, notes=notes,
         skipped=len(broken), origin=origin,
     )  # fmt: skip
 
@@ -234,7 +236,9 @@ def channel_statistics(images: torch.Tensor | StoredImages) -> tuple[tuple[float
 def _check_options(row: Source, folder: Path | None, image_size: int | None) -> None:
     if row.name == "digits" and folder is not None:
         raise DataError(f"digits comes with scikit-learn and takes no folder, but {folder} was named.")
-    if row.name != "imagefolder" and image_size is not None:
+    if names_function(row.name) and folder is not None:
+        raise DataError(f"{row.name} knows where its files are and takes no folder, but {printable(folder)} was named.")
+    if row.name != "imagefolder" and not names_function(row.name) and image_size is not None:
         raise DataError(f"an image size of {image_size} was asked for, but only imagefolder takes one, not {row.name}.")
     if image_size is not None and image_size < 1:
         raise DataError(f"an image size of {image_size} was asked for, where 1 pixel is the least.")

@@ -18,6 +18,7 @@ from leni.errors import DataError
 from search.training.cifar import CIFAR10, CIFAR100
 from search.training.idx import find_idx, read_idx
 from search.training.imagefolder import find_folder, read_folder
+from search.training.own_dataset import names_function, read_own
 from search.training.raw import Labelled, Raw, in_memory, numbered
 from search.training.svhn import find_svhn, read_svhn
 
@@ -55,7 +56,18 @@ class Source:
 
 
 def source(name: str) -> Source:
-    """The row of that name; DataError with the nearest names for any other."""
+    """The row of that name, or of a user's module:function; DataError with the nearest names for any other."""
+    if names_function(name):
+        return Source(
+            name=name,
+            images=None,
+            classes=None,
+            input_shape=None,
+            augmentation="none",
+            find=lambda folder: Path.cwd(),
+            read=lambda place, size: read_own(name, place, size),
+            hint="",
+        )
     if name not in SOURCES:
         near = get_close_matches(name.lower(), SOURCES, n=3, cutoff=0.4) or SOURCES
         raise DataError(f"there is no data set '{name}'; the nearest are {', '.join(near)}.")

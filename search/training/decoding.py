@@ -34,7 +34,7 @@ from search.training.raw import Taken
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["CHUNK", "decode", "decode_into", "looks_like_image"]
+__all__ = ["CHUNK", "decode", "decode_into", "looks_like_image", "network_image"]
 
 CHUNK = 512  # images that are decoded between two looks at what failed
 _LONG = 16  # longer images are cut before they are resized, so that a strip of 1 x 1,000,000 stays small
@@ -138,6 +138,20 @@ def _decode_one(path: Path, size: int) -> NDArray[np.uint8]:
     except _FAILURES as error:
         raise DataError(f"cannot be decoded ({error}): it is truncated or corrupt") from error
     return np.asarray(_square(image, size)).transpose(2, 0, 1)
+
+
+def network_image(image: Image, size: int | None) -> NDArray[np.uint8]:
+    """An image in memory as (C, H, W) bytes: one channel if it is grey and opaque, else red, green, blue.
+
+    Args:
+        image: in any mode, turned as its EXIF data say.
+        size: side of the square that it is cut to; None for all of it.
+    """
+    orientation = _orientation(image)
+    grey = image.mode in ("1", "L") and "transparency" not in image.info
+    upright = _upright(image.convert("L") if grey else _red_green_blue(image), orientation)
+    pixels = np.asarray(upright if size is None else _square(upright, size))
+    return pixels[None] if grey else pixels.transpose(2, 0, 1)
 
 
 def _beginning(path: Path) -> str:

@@ -13,7 +13,7 @@ is known of it. RReLU and dropout in it may use torch's global generator: it is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -21,14 +21,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from leni.errors import EvaluationError, SpecError
-from leni.user_modules import hidden_file, import_user_module
-from results.text import readable
+from leni.errors import EvaluationError
 from search.training.data import Data
 from search.training.metrics import COUNTS, Returned, number_of, read_metrics
 from search.training.recipe import Recipe
 from search.training.replicas import ReplicaEpoch, Replicas, deviation
 from search.training.surroundings import Surroundings
+from search.training.user_functions import failure_sentence, load_function
 from spaces import Candidate, Configuration
 
 __all__ = [
@@ -296,37 +295,3 @@ def _mean_curve(curves: Mapping[int, Sequence[float]]) -> list[Point]:
         accuracy = fmean(reported.values())
         points.append({"epoch": epoch + 1, "accuracy": accuracy, "loss": None, "seeds": rows})
     return points
-
-
-def failure_sentence(failure: BaseException) -> str:
-    """What was raised, in one line: its type and its message."""
-    try:
-        text = " ".join(readable(str(failure), 2000).split()) or "no message"
-    except Exception as error:  # noqa: BLE001 - whatever a user's __str__ raises
-        text = f"its message raises {type(error).__name__}"
-    return readable(f"{type(failure).__name__}: {text}", 500)
-
-
-def load_function(path: str) -> Callable[..., Any]:
-    """The function behind `module:function`.
-
-    Raises:
-        SpecError: the text is of another form, the module cannot be imported, or has no such function.
-    """
-    module, colon, name = path.partition(":")
-    if not (module and colon and name) or module.startswith("."):
-        raise SpecError(f"evaluator must be written module:function, got {path!r}")
-    try:
-        imported = import_user_module(module)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module does while it is imported
-        why = str(error) if isinstance(error, (ImportError, SyntaxError)) else failure_sentence(error)
-        hidden = hidden_file(error.name) if isinstance(error, ImportError) and error.name else None
-        hint = f"; an installed module hides {hidden}, which another name would mend" if hidden else ""
-        why = readable(" ".join(why.split()), 500)
-        raise SpecError(f"evaluator {path!r}: cannot import {module}: {why}{hint}") from None
-    function = getattr(imported, name, None)
-    if function is None:
-        raise SpecError(f"evaluator {path!r}: module {module} has no function {name}")
-    if not callable(function):
-        raise SpecError(f"evaluator {path!r}: {name} is not a function")
-    return function

@@ -55,6 +55,7 @@ class Raw:
 
     Args:
         notes: what the user should know of it, a sentence each.
+        augmentation: what `search.training.augment` should do; None for what the kind of data set says.
         on_disk: whether the images that are taken lie on disk, unless they are asked for in memory.
     """
 
@@ -65,6 +66,7 @@ class Raw:
     test: Labelled | None = None
     notes: tuple[str, ...] = ()
     on_disk: bool = False
+    augmentation: str | None = None
 
 
 def in_memory(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Labelled:

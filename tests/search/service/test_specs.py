@@ -52,6 +52,11 @@ def test_evaluator_that_is_not_on_the_list_is_refused_unimported(allowed, evalua
     assert "is not allowed" in refusal({"evaluator": evaluator}, allowed)
 
 
+def test_data_of_a_function_is_refused_unimported(allowed):
+    for data in ("os:system", "plugin_evaluators:known", ":"):
+        assert "a submitted spec names no function" in refusal({"data": data}, allowed)
+
+
 def test_evaluator_on_the_list_is_taken(allowed):
     assert accept({"evaluator": "plugin_evaluators:known"}, allowed).evaluator == "plugin_evaluators:known"
 
