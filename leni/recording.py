@@ -181,7 +181,7 @@ class Recorder(TorchFunctionMode):
         if next(tensors_in(result), None) is None:
             return
         scope = path if module is None else next((name for name, _, _ in reversed(self._running)), "")
-        self.trace.steps.append(Step(target, module, scope, args, kwargs, result))
+        self.trace.steps.append(Step(target, module, scope, _snapshot(args), _snapshot(kwargs), _snapshot(result)))
         inputs = self._inputs(args, kwargs, adopt=kind is not None)
         if inputs:
             self._record(target, module, kind, path, inputs, result, args)
@@ -330,6 +330,15 @@ def _channel_dim(target: Any, module: nn.Module | None, source: fx.Node, result:
         swapped = {args[1] % rank: args[2] % rank, args[2] % rank: args[1] % rank}
         return swapped.get(before, before)
     return before if len(source.meta["shape"]) == rank else None
+
+
+def _snapshot(value: Any) -> Any:
+    """Lists as they are now: a network goes on appending to what it concatenates."""
+    if isinstance(value, list):
+        return [_snapshot(item) for item in value]
+    if type(value) is tuple:
+        return tuple(_snapshot(item) for item in value)
+    return {name: _snapshot(item) for name, item in value.items()} if type(value) is dict else value
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

@@ -25,6 +25,7 @@ __all__ = [
     "PUT_BY_SWAP",
     "Call",
     "Step",
+    "Stopped",
     "Trace",
     "function_kind",
     "is_leaf",
@@ -35,17 +36,18 @@ __all__ = [
 ]
 
 
-def trace(model: nn.Module, example_input: Tensor) -> Trace:
+def trace(model: nn.Module, example_input: Tensor, *, training: bool = False) -> Trace:
     """Run a network once and record it.
 
     Args:
         model: any network of one input; neither its tensors nor its training flag are changed.
         example_input: (N, C, H, W), or whatever the network takes; only its shape and dtype matter, but for networks
             that cannot run without values.
+        training: run the copy in training mode, on two samples, since batch norm refuses a single value.
 
     Returns:
-        The record of the pass, in evaluation mode, without data. Where that stops (control flow on values), of a real
-        pass, provided that activations are modules there, each called once.
+        The record of the pass, in evaluation mode if not told otherwise, without data. Where that stops (control flow
+        on values), of a real pass, provided that activations are modules there, each called once.
 
     Raises:
         NetworkError: the network cannot be copied, the pass fails, or it needs values and calls activations otherwise;
@@ -57,29 +59,39 @@ def trace(model: nn.Module, example_input: Tensor) -> Trace:
             "a network of several inputs in a module of one"
         )
     example = example_input[:1].detach()
+    if training:
+        example = example.repeat(2, *[1] * (example.dim() - 1))
     on_meta = stopped = None
     try:
-        on_meta = _record(model, meta_copy(model), torch.empty_like(example, device="meta"))
-    except _Stopped as error:
+        on_meta = _record(model, meta_copy(model), torch.empty_like(example, device="meta"), training)
+    except Stopped as error:
         stopped = error
     if on_meta is not None and not on_meta.asked_device:
         return on_meta
-    with contextlib.suppress(_Stopped):
-        return _fake_record(model, example)
+    with contextlib.suppress(Stopped):
+        return _fake_record(model, example, training)
     if on_meta is not None:
         return on_meta
-    record = _record(model, real_copy(model), example)
+    record = _record(model, real_copy(model), example, training)
     _refuse_uncertain(record, stopped)
     return record
 
 
-class _Stopped(NetworkError):
-    """A pass that did not come to its end."""
+class Stopped(NetworkError):
+    """A pass that did not come to its end.
+
+    Attributes:
+        record: what it did until then.
+    """
+
+    def __init__(self, message: str, record: Trace) -> None:
+        super().__init__(message)
+        self.record = record
 
 
-def _record(model: nn.Module, twin: nn.Module, example: Tensor) -> Trace:
+def _record(model: nn.Module, twin: nn.Module, example: Tensor, training: bool) -> Trace:
     """The record of `twin`, a copy of `model`, run on `example`."""
-    twin.eval()
+    twin.train(training)
     recorder = Recorder(twin, example)
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad(), torch.device(example.device), recorder:
@@ -88,11 +100,12 @@ def _record(model: nn.Module, twin: nn.Module, example: Tensor) -> Trace:
         reason = reason_of(error)
         if isinstance(error, TypeError) and "required positional argument" in reason:
             reason += "; wrap a network of several inputs in a module of one"
-        raise _Stopped(f"cannot trace {type(model).__name__}: stopped in {recorder.where()}: {reason}") from error
+        sentence = f"cannot trace {type(model).__name__}: stopped in {recorder.where()}: {reason}"
+        raise Stopped(sentence, recorder.trace) from error
     return recorder.trace
 
 
-def _fake_record(model: nn.Module, example: Tensor) -> Trace:
+def _fake_record(model: nn.Module, example: Tensor, training: bool) -> Trace:
     """The record of a pass with fake tensors."""
     from torch._subclasses.fake_tensor import FakeTensorMode  # its import is slow, and few networks need it
 
@@ -102,7 +115,7 @@ def _fake_record(model: nn.Module, example: Tensor) -> Trace:
     disabled, log.disabled = log.disabled, True  # what stops the pass is said in our sentence, not logged
     try:
         with mode:
-            return _record(model, twin, mode.from_tensor(example))
+            return _record(model, twin, mode.from_tensor(example), training)
     finally:
         log.disabled = disabled
 

@@ -91,18 +91,27 @@ def test_narrow_refuses_what_it_cannot_do() -> None:
             narrow(resnet(), ratio, example_input=EXAMPLE)
     with pytest.raises(NetworkError, match=r"no stage 9; it has 0, 1, 2, 3, 4"):
         narrow(resnet(), 0.5, stages={9}, example_input=EXAMPLE)
-    with pytest.raises(NetworkError, match="Torch-Pruning cannot narrow ShuffleNetV2"):
-        narrow(torchvision.models.shufflenet_v2_x0_5(), 0.5, example_input=EXAMPLE)
+    with pytest.raises(NetworkError, match="nothing of Linear can be narrowed: : it is an output of the network"):
+        narrow(nn.Linear(32, 8), 0.5, example_input=EXAMPLE)
     swapped, _ = swap(resnet(), "leni", example_input=EXAMPLE)
     with pytest.raises(NetworkError, match="narrow the network first, then swap"):
         narrow(swapped, 0.5, example_input=EXAMPLE)
 
 
-def test_narrow_refuses_heads_that_only_training_has() -> None:
-    network = torchvision.models.googlenet(init_weights=False)
+def test_narrow_takes_heads_along_that_only_training_has() -> None:
+    network = torchvision.models.googlenet(init_weights=False, num_classes=7)
 
-    with pytest.raises(NetworkError, match="does not run in training mode"):
-        narrow(network, 0.5, example_input=torch.empty(1, 3, 64, 64))
+    narrower = narrow(network, 0.5, example_input=torch.empty(1, 3, 64, 64))
+
+    assert narrower.aux1.conv.conv.out_channels == 64
+    assert [tensor.shape for tensor in narrower.train()(torch.randn(2, 3, 64, 64))] == [(2, 7)] * 3
+
+
+def test_narrow_of_shuffled_and_split_channels_keeps_halves_equal() -> None:
+    narrower = narrow(torchvision.models.shufflenet_v2_x0_5(num_classes=7), 0.5, example_input=EXAMPLE)
+
+    assert narrower.stage2[0].branch1[2].out_channels == narrower.stage2[0].branch2[5].out_channels == 12
+    assert narrower(torch.randn(2, 3, 32, 32)).shape == (2, 7)
 
 
 class Heads(nn.Module):
