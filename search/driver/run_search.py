@@ -147,9 +147,13 @@ def resume(
         folder.driven(lock=spec.lock),
     ):
         at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
-        write_text(folder.spec, spec.to_toml())
         store = _store(spec, folder, facts.study or NAME)
-        check_trials(store)
+        try:
+            check_trials(store)
+        except StorageError:
+            store.close()
+            raise
+        write_text(folder.spec, spec.to_toml())
         tracked = trackers(spec.loggers, folder)
         progress = _progress(spec, console, quiet=quiet, verbose=verbose)
         _search(spec, folder, store, prepared, tracked, progress, at_once=at_once, earlier=facts.notes)

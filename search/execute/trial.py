@@ -150,7 +150,10 @@ class TrialActor(tune.Trainable):
         except FolderError as error:
             self.warning = f"{error}: it starts anew"
             return None
-        return state if isinstance(state, Mapping) else None
+        if state is not None and not isinstance(state, Mapping):
+            self.warning = f"its state cannot be used ({type(state).__name__} in place of an object): it starts anew"
+            return None
+        return state
 
     def step(self) -> dict[str, Any]:
         """Evaluate for a while, or to the end.

@@ -8,22 +8,22 @@ import re
 import sys
 import time
 
+from search.store import secrets
+
 __all__ = ["log_json", "masked"]
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-_SECRETS = (
+_OURS = (
     (re.compile(r"\b(leni_[0-9a-f]{1,16}_)[A-Za-z0-9_-]+"), r"\1***"),  # a token of ours: its id stays
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^/\s]*@", re.IGNORECASE), r"\1***@"),
     (re.compile(r"\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]+", re.IGNORECASE), r"\1***"),
-    (re.compile(r"\b((?:password|token|secret|api_?key|leni_search)\s*[=:]\s*)[^\s&,;'\"]+", re.IGNORECASE), r"\1***"),
-)  # fmt: skip
+)
 
 
 def masked(text: str) -> str:
     """A text without the tokens, the passwords of addresses and the like that may stand in it."""
-    for pattern, instead in _SECRETS:
+    for pattern, instead in _OURS:
         text = pattern.sub(instead, text)
-    return text
+    return secrets.masked(text)
 
 
 class _JsonLines(logging.Formatter):
