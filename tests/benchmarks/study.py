@@ -10,11 +10,14 @@ import argparse
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 import results
+from search.spec import Spec
+from spaces import Candidate
 
 DOCS = Path(__file__).parents[2] / "docs" / "studies"
 TABLES = """# Study: {name}
@@ -72,12 +75,22 @@ def base(run: Path) -> int:
     return int(trials.sort_values("accuracy").iloc[-1]["number"])
 
 
+def references(spec: Path) -> list[Candidate]:
+    """ReLU at full width at every learning rate of the space: claims against it need it at the others' rates."""
+    space = Spec.read(spec).search_space()
+    relu = space.references()[0]
+    rates = space.lr_factor.values() or (relu.lr_factor,)
+    return [replace(relu, lr_factor=rate) for rate in rates if rate != relu.lr_factor]
+
+
 def study(name: str, out: Path) -> None:
     """Run all of it; what was run before is not run again."""
     run, docs, spec = out / "run", DOCS / name, DOCS / f"{name}.toml"
     docs.mkdir(parents=True, exist_ok=True)
     if not (run / "trials.parquet").exists():
-        command("run", spec, "--out", run)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "references.jsonl").write_text("\n".join(each.to_json() for each in references(spec)) + "\n")
+        command("run", spec, "--out", run, "--enqueue", out / "references.jsonl")
     if not (run / "confirmed.csv").exists():
         command("confirm", run, "--seeds", CONFIRMED[name])
     if not (run / "ablation" / "ablation.md").exists():
@@ -88,6 +101,8 @@ def study(name: str, out: Path) -> None:
         command("front", run, "--figure", docs / "front.svg"),
         command("compensation", run, "--figure", docs / "compensation.svg"),
     ]
+    said[1] += "\nFrom fresh seeds, the front's members and the reference at their rates:\n\n"
+    said[1] += command("compensation", run / "confirm")
     confirmed = pd.read_csv(run / "confirmed.csv")[list(COLUMNS)].round(4)
     rows = [COLUMNS.values(), ["---"] * len(COLUMNS), *confirmed.astype(str).to_numpy()]
     said.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
