@@ -7,8 +7,8 @@
 Accuracy as a function of parameters is a monotone spline in log(parameters) for each activation and placement, at its
 own best recipe (`results.analyses.accuracy_curves`). Its uncertainty is that of the candidates' deviations from their
 curves: they hold the seeds' noise and what else tells candidates apart, so that resampling seeds too would count the
-same noise twice. Intervals are pointwise; a verdict is of all rows of a table together, so that at most one in twenty
-tables has a false one.
+same noise twice. Intervals are pointwise; a verdict is of all rows of both tables together, so that at most one in
+twenty analyses has a false one.
 
 "Not inferior" is tested candidate by candidate, see `results.analyses.noninferiority`.
 """
@@ -235,11 +235,14 @@ def _gains(family: Family, level: float) -> pd.DataFrame:
 def _joint_tail(lows: list[Floats], highs: list[Floats], level: float) -> float:
     """The share of draws beyond each end of each row's interval at which all rows together have the level.
 
+    Ratios and gains each have half of what may be false, so that the level is that of both tables.
+
     Args:
         lows: (b, m) draws whose low quantiles are lower ends, a table each, all from the same draws.
         highs: (b, m) likewise for upper ends.
-        level: of all rows together.
+        level: of both tables together.
     """
+    level = 1.0 - (1.0 - level) / 2
     low, high = (np.concatenate(each, axis=1) if each else np.empty((1, 0)) for each in (lows, highs))
     if not low.shape[1] or np.isnan(low).any():
         return (1 - level) / 2
