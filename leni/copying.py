@@ -56,7 +56,8 @@ def copied(model: nn.Module) -> nn.Module:
         if isinstance(module, DistributedDataParallel):
             raise NetworkError(
                 f"{_named(path, module)} synchronizes the parameters that it was built with, so a changed copy would "
-                "train wrongly; pass the network inside it (its attribute `module`), and wrap the result"
+                "train wrongly; pass the network inside it (its attribute `module`), and wrap the result",
+                code="LS-NETWORK-COPY",
             )
     return _deepcopy(model, {})
 
@@ -118,17 +119,20 @@ def refuse_unreadable(model: nn.Module) -> None:
         if isinstance(module, torch.jit.ScriptModule):
             raise NetworkError(
                 f"{_named(path, module)} is compiled by torch.jit and can be neither traced nor changed; pass the "
-                "network from before torch.jit.script or torch.jit.trace"
+                "network from before torch.jit.script or torch.jit.trace",
+                code="LS-NETWORK-COPY",
             )
         if any(kind.__module__.startswith(SHARDED) for kind in type(module).__mro__):
             raise NetworkError(
                 f"{_named(path, module)} shards its parameters (torch.distributed.fsdp); pass the network from before "
-                "it was sharded, and shard the result"
+                "it was sharded, and shard the result",
+                code="LS-NETWORK-COPY",
             )
         if any(is_lazy(value) for value in (*module._parameters.values(), *module._buffers.values())):
             raise NetworkError(
                 f"{_named(path, module)} is lazy and its parameters have no shape yet; run the network once on an "
-                "example input, then pass it"
+                "example input, then pass it",
+                code="LS-NETWORK-COPY",
             )
 
 
@@ -154,7 +158,8 @@ def _deepcopy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
     except Exception as error:
         _refuse_attributes(model, kept)
         raise NetworkError(
-            f"cannot copy {type(model).__name__}: {reason_of(error)}; give the class a __deepcopy__ that works"
+            f"cannot copy {type(model).__name__}: {reason_of(error)}; give the class a __deepcopy__ that works",
+            code="LS-NETWORK-COPY",
         ) from error
 
 
@@ -167,7 +172,8 @@ def _refuse_attributes(model: nn.Module, memo: Mapping[int, Any]) -> None:
             except Exception as reason:
                 where = f"{path}.{name}" if path else name
                 raise NetworkError(
-                    f"cannot copy {type(model).__name__}: {_remedy(where, module, value, reason)}"
+                    f"cannot copy {type(model).__name__}: {_remedy(where, module, value, reason)}",
+                    code="LS-NETWORK-COPY",
                 ) from reason
 
 

@@ -125,7 +125,7 @@ def _parse(name: str) -> tuple[str, str]:
     source, colon, rest = name.partition(":")
     if not colon or not source or not rest:
         near = _nearest(name, (f"torchvision:{known}" for known in _torchvision_names()))
-        raise NetworkError(f"a network is named {FORMS}, got {name!r}{near}")
+        raise NetworkError(f"a network is named {FORMS}, got {name!r}{near}", code="LS-NETWORK-UNKNOWN")
     return source, rest
 
 
@@ -136,7 +136,9 @@ def _factory(
     if source == "torchvision":
         known = _torchvision_names()
         if rest not in known:
-            raise NetworkError(f"torchvision has no classification network {rest!r}{_nearest(rest, known)}")
+            raise NetworkError(
+                f"torchvision has no classification network {rest!r}{_nearest(rest, known)}", code="LS-NETWORK-UNKNOWN"
+            )
         if rest in SLOW_STARTS:
             options.setdefault("init_weights", True)  # said outright, or torchvision warns of a change to come
         builder = importlib.import_module("torchvision.models").get_model_builder(rest)
@@ -144,13 +146,15 @@ def _factory(
     if source == "timm":
         timm = _import("timm", f"{name} needs timm: pip install 'leni-search[timm]'", load=importlib.import_module)
         if not timm.is_model(rest):
-            raise NetworkError(f"timm has no network {rest!r}{_nearest(rest, timm.list_models())}")
+            raise NetworkError(
+                f"timm has no network {rest!r}{_nearest(rest, timm.list_models())}", code="LS-NETWORK-UNKNOWN"
+            )
         return timm.model_entrypoint(rest), options
     module = _import(source, f"{name}: there is no module {source!r} to import")
     factory = getattr(module, rest, None)
     if not callable(factory):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise NetworkError(f"{source} has no factory {rest!r}{_nearest(rest, public)}")
+        raise NetworkError(f"{source} has no factory {rest!r}{_nearest(rest, public)}", code="LS-NETWORK-UNKNOWN")
     return factory, options
 
 
@@ -162,7 +166,7 @@ def _import(module: str, sentence: str, *, load: Callable[[str], Any] = import_u
     except ModuleNotFoundError as error:
         if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
             raise
-        raise NetworkError(sentence) from error
+        raise NetworkError(sentence, code="LS-NETWORK-UNKNOWN") from error
 
 
 def _torchvision_names() -> list[str]:

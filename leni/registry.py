@@ -248,7 +248,10 @@ def get(name: str) -> Activation:
     """
     _load()
     if name not in _ROWS:
-        raise ActivationError(f"no activation is called {name!r}{_nearest(name, _ROWS)}; known are {', '.join(_ROWS)}")
+        raise ActivationError(
+            f"no activation is called {name!r}{_nearest(name, _ROWS)}; known are {', '.join(_ROWS)}",
+            code="LS-ACTIVATION-UNKNOWN",
+        )
     return _ROWS[name]
 
 

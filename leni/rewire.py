@@ -185,7 +185,9 @@ def _trace(scope: nn.Module, training: bool, inlined: Collection[nn.Module], inp
     except NetworkError:
         raise
     except (AssertionError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError) as error:
-        raise NetworkError(f"torch.fx cannot trace the forward of {_class(scope)}: {reason_of(error)}") from error
+        raise NetworkError(
+            f"torch.fx cannot trace the forward of {_class(scope)}: {reason_of(error)}", code="LS-NETWORK-TRACE"
+        ) from error
     finally:
         for module, flag in zip(entered, flags, strict=True):
             module.training = flag

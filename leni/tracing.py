@@ -128,5 +128,6 @@ def _refuse_uncertain(record: Trace, stopped: NetworkError | None) -> None:
             raise NetworkError(
                 f"{stopped}; without a trace only modules called once can be found, but the network "
                 f"{what} {call.path or 'its own forward'}; call a module (nn.ReLU) for each activation there, or "
-                "compute nothing in Python from a tensor's values"
+                "compute nothing in Python from a tensor's values",
+                code="LS-NETWORK-TRACE",
             ) from stopped

@@ -298,7 +298,10 @@ def load(folder: str | Path) -> Run:
     """
     place = Path(folder)
     if not place.is_dir():
-        raise RunUnreadable(f"{place} is not a folder: it should be the folder of a run, with trials.parquet in it")
+        raise RunUnreadable(
+            f"{place} is not a folder: it should be the folder of a run, with trials.parquet in it",
+            code="LS-RUN-NO-RESULTS",
+        )
     return Run(
         folder=place,
         trials=_read(place / "trials.parquet", SCHEMA).sort_values("number", ignore_index=True),
@@ -358,7 +361,10 @@ def _to_frame(rows: Iterable[Mapping[str, Any]], schema: tuple[Column, ...], req
     frame = pd.DataFrame(columns)
     for name in required:
         if frame[name].isna().any():
-            raise RecordError(f"{name} is missing in row {int(frame[name].isna().argmax())}; every row must have it")
+            raise RecordError(
+                f"{name} is missing in row {int(frame[name].isna().argmax())}; every row must have it",
+                code="LS-RUN-NO-RESULTS",
+            )
     return frame
 
 
@@ -367,9 +373,13 @@ def _missing(path: Path) -> RunUnreadable:
     if (path.parent / "spec.toml").is_file():
         return RunUnreadable(
             f"{path.parent} has no {path.name} yet: a run writes it when its first trial has ended, and "
-            f"`leni-search resume` goes on with one that was cut off before"
+            f"`leni-search resume` goes on with one that was cut off before",
+            code="LS-RUN-NO-RESULTS",
         )
-    return RunUnreadable(f"{path} is missing: a run folder has trials.parquet, curves.parquet and environment.json")
+    return RunUnreadable(
+        f"{path} is missing: a run folder has trials.parquet, curves.parquet and environment.json",
+        code="LS-RUN-NO-RESULTS",
+    )
 
 
 def _read(path: Path, schema: tuple[Column, ...]) -> pd.DataFrame:
@@ -387,14 +397,17 @@ def _read(path: Path, schema: tuple[Column, ...]) -> pd.DataFrame:
     older = version.isdecimal() and 0 < int(version) < schema_version
     if version != str(schema_version) and not older:
         raise RunUnreadable(
-            f"{path} has schema version {version}, this program reads version {schema_version} and older ones"
+            f"{path} has schema version {version}, this program reads version {schema_version} and older ones",
+            code="LS-RUN-SCHEMA",
         )
     missing = [column.name for column in schema if column.name not in frame.columns]
     if older:  # columns that came later are missing values, but for what every row must have
         frame = frame.assign(**{name: pd.Series([pd.NA] * len(frame), dtype=object) for name in missing})
         missing = [name for name in missing if name in _REQUIRED]
     if missing:
-        raise RunUnreadable(f"{path} lacks {', '.join(missing)}, columns of schema version {schema_version}")
+        raise RunUnreadable(
+            f"{path} lacks {', '.join(missing)}, columns of schema version {schema_version}", code="LS-RUN-SCHEMA"
+        )
     own = "backbone" in frame.columns and frame["backbone"].isna().all()
     other = {name for name in _RELAXED if own and name in frame.columns and frame[name].dtype == "Float64"}
     try:

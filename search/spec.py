@@ -163,7 +163,7 @@ class Spec(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise SpecError(_sentence(error)) from None
+            raise SpecError(_sentence(error), code=_code(error)) from None
 
     @model_validator(mode="after")
     def _check(self) -> Spec:
@@ -219,29 +219,46 @@ class Spec(BaseModel):
         if self.evaluator is None and (len(set(names)) != len(names) or "accuracy" not in names):
             near = next((name for name in names if name not in OBJECTIVES), None)
             if near is not None:
-                raise SpecError(f"objectives must be of {', '.join(OBJECTIVES)}, got {near!r}")
-            raise SpecError(f"objectives must hold accuracy, and each once, got {', '.join(self.objectives)}")
+                raise SpecError(
+                    f"objectives must be of {', '.join(OBJECTIVES)}, got {near!r}", code="LS-SPEC-OBJECTIVES"
+                )
+            raise SpecError(
+                f"objectives must hold accuracy, and each once, got {', '.join(self.objectives)}",
+                code="LS-SPEC-OBJECTIVES",
+            )
         if len(set(names)) != len(names) or not all(names) or not names:
-            raise SpecError(f"objectives must be there, each once, got {', '.join(self.objectives)}")
+            raise SpecError(
+                f"objectives must be there, each once, got {', '.join(self.objectives)}", code="LS-SPEC-OBJECTIVES"
+            )
         for text, (name, direction) in zip(self.objectives, pairs, strict=True):
             check_name(name, "an objective's name")
             if direction and direction not in DIRECTIONS:
-                raise SpecError(f"objective {name} must be NAME:max or NAME:min, got {text!r}")
+                raise SpecError(
+                    f"objective {name} must be NAME:max or NAME:min, got {text!r}", code="LS-SPEC-OBJECTIVES"
+                )
             if not direction and name not in OBJECTIVES:
                 if self.evaluator is None:
-                    raise SpecError(f"objectives must be of {', '.join(OBJECTIVES)}, got {name!r}")
-                raise SpecError(f"objective {name} needs a direction: {name}:max or {name}:min")
+                    raise SpecError(
+                        f"objectives must be of {', '.join(OBJECTIVES)}, got {name!r}", code="LS-SPEC-OBJECTIVES"
+                    )
+                raise SpecError(
+                    f"objective {name} needs a direction: {name}:max or {name}:min", code="LS-SPEC-OBJECTIVES"
+                )
             if name in OBJECTIVES and direction and DIRECTIONS[direction] != OBJECTIVES[name] and not own:
-                raise SpecError(f"objective {name} is to {OBJECTIVES[name]}, got {text!r}")
+                raise SpecError(f"objective {name} is to {OBJECTIVES[name]}, got {text!r}", code="LS-SPEC-OBJECTIVES")
             if name not in OBJECTIVES and self.evaluator is None:
-                raise SpecError(f"objectives must be of {', '.join(OBJECTIVES)}, got {name!r}")
+                raise SpecError(
+                    f"objectives must be of {', '.join(OBJECTIVES)}, got {name!r}", code="LS-SPEC-OBJECTIVES"
+                )
 
     def _check_bounds(self) -> None:
         """Bounds are of objectives, and finite."""
         names = [name for name, _ in map(_objective, self.objectives)]
         for name, (low, high) in self.bounds.items():
             if name not in names:
-                raise SpecError(f"bounds must be of the objectives {', '.join(names)}, got {name!r}")
+                raise SpecError(
+                    f"bounds must be of the objectives {', '.join(names)}, got {name!r}", code="LS-SPEC-OBJECTIVES"
+                )
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise SpecError(f"bounds of {name} must be finite with least < greatest, got {low:g} and {high:g}")
 
@@ -262,15 +279,15 @@ class Spec(BaseModel):
         try:
             table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
-            raise SpecError(f"{path}: {error.strerror}") from None
+            raise SpecError(f"{path}: {error.strerror}", code="LS-SPEC-FILE") from None
         except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-            raise SpecError(f"{path} is not a TOML file: {error}") from None
+            raise SpecError(f"{path} is not a TOML file: {error}", code="LS-SPEC-FILE") from None
         for key in ("fix", "training", "bounds"):
             given[key] = {**_table(table, key, path), **given.get(key, {})}
         try:
             return cls(**{**table, **given})
         except LeniSearchError as error:
-            raise SpecError(f"{path}: {error}") from None
+            raise SpecError(f"{path}: {error}", code=error.code) from None
 
     def search_space(self) -> SearchSpace | ParameterSpace:
         """The space, with what is fixed in it.
@@ -326,7 +343,7 @@ class Spec(BaseModel):
         keys = [item.name for item in fields(Recipe) if item.name != "epochs"]
         for key in self.training:
             if key not in keys:
-                raise SpecError(f"[training] has no key {key!r}; {_near(key, keys)}")
+                raise SpecError(f"[training] has no key {key!r}; {_near(key, keys)}", code="LS-SPEC-KEY")
         return Recipe(epochs=self.epochs, **{**RECIPES.get(self.data, {}), **self.training})
 
     def directions(self) -> dict[str, str]:
@@ -393,7 +410,9 @@ class Spec(BaseModel):
         if self.gpus_per_trial is None:
             return 1.0 if here and self.address is None else 0.0
         if self.address is None and self.gpus_per_trial > here:
-            raise SpecError(f"gpus_per_trial is {self.gpus_per_trial:g}, but this machine has {here} GPUs")
+            raise SpecError(
+                f"gpus_per_trial is {self.gpus_per_trial:g}, but this machine has {here} GPUs", code="LS-RESOURCES"
+            )
         return self.gpus_per_trial
 
     def database_address(self) -> str | None:
@@ -462,6 +481,14 @@ def _table(table: Mapping[str, Any], key: str, path: str | Path) -> Mapping[str,
 def _near(key: str, keys: list[str]) -> str:
     near = difflib.get_close_matches(key, keys, n=1)
     return f"did you mean {near[0]!r}?" if near else f"keys are {', '.join(keys)}"
+
+
+def _code(error: ValidationError) -> str | None:
+    """The code of the first of pydantic's complaints, where it is one of our own errors."""
+    first = error.errors()[0]
+    if first["type"] == "extra_forbidden":
+        return "LS-SPEC-KEY"
+    return getattr(first.get("ctx", {}).get("error"), "code", None)
 
 
 def _sentence(error: ValidationError) -> str:

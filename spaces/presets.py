@@ -131,7 +131,10 @@ def space(name: str | Mapping[str, Any]) -> SearchSpace | ParameterSpace:
     if name.endswith(".toml"):
         return _from_file(Path(name))
     near = difflib.get_close_matches(name, PRESETS, n=2, cutoff=0.3) or list(PRESETS)
-    raise SpaceError(f"there is no search space {name!r}; near names are {', '.join(near)}, or give a .toml file")
+    raise SpaceError(
+        f"there is no search space {name!r}; near names are {', '.join(near)}, or give a .toml file",
+        code="LS-SPACE-UNKNOWN",
+    )
 
 
 def _from_file(path: Path) -> SearchSpace | ParameterSpace:

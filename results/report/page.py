@@ -105,7 +105,7 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     try:
         replace_file(target, page.encode(errors="backslashreplace"))
     except OSError as error:
-        raise ResultsError(f"{target} cannot be written: {error.strerror}") from None
+        raise ResultsError(f"{target} cannot be written: {error.strerror}", code="LS-FOLDER-WRITE") from None
     return target
 
 

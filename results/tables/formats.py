@@ -184,7 +184,7 @@ def save_table(frame: pd.DataFrame, path: str | Path) -> None:
     try:
         replace_file(path, content)
     except OSError as error:
-        raise ResultsError(f"{path} cannot be written: {error.strerror}") from None
+        raise ResultsError(f"{path} cannot be written: {error.strerror}", code="LS-FOLDER-WRITE") from None
 
 
 def _escaped(text: str) -> str:

@@ -51,7 +51,7 @@ def bench_block(
     """
     cuda = device.startswith("cuda")
     if cuda and not torch.cuda.is_available():
-        raise SpecError(f"device {device!r}: torch finds no GPU here")
+        raise SpecError(f"device {device!r}: torch finds no GPU here", code="LS-RESOURCES")
     chosen = shapes or (CUDA_GRID if cuda else CPU_GRID)
     layouts = ("channels_last",) if cuda and shapes is None else ("contiguous", "channels_last")
     with torch_threads(threads) as used:

@@ -48,7 +48,7 @@ def bench_network(
         SpecError: a GPU where there is none, or nothing to compare.
     """
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise SpecError(f"device {device!r}: torch finds no GPU here")
+        raise SpecError(f"device {device!r}: torch finds no GPU here", code="LS-RESOURCES")
     if len(set(activations)) < 2:
         raise SpecError(f"activations must be two or more, to compare, got {', '.join(activations) or 'none'}")
     with torch_threads(threads) as used:

@@ -38,7 +38,7 @@ def syne_tune(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: 
         from syne_tune.config_space import choice
         from syne_tune.optimizer.baselines import RandomSearch
     except ImportError:
-        raise SpecError("the way syne-tune needs Syne Tune: pip install syne-tune") from None
+        raise SpecError("the way syne-tune needs Syne Tune: pip install syne-tune", code="LS-PACKAGE-MISSING") from None
     configs = [{"index": index} for index in range(len(candidates))]
     listed = folder / "candidates.json"
     listed.write_text(json.dumps({"candidates": [each.to_dict() for each in candidates], "seeds": seeds}))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import analysis, bench, network, remote, runs, simulate, studies, views
+from search.cli import analysis, bench, errors, network, remote, runs, simulate, studies, views
 from search.cli.command_folder import search_last
 from search.cli.process import complete_process
 
@@ -38,6 +38,7 @@ app.command("confirm")(studies.confirm_command)
 app.command("ablate")(studies.ablate_command)
 app.command("export")(studies.export_command)
 app.command("report")(studies.report_command)
+app.command("errors")(errors.errors_command)
 app.add_typer(bench.bench_app, name="bench")
 app.command("serve")(remote.serve_command)
 app.add_typer(remote.token_app, name="token")
@@ -73,9 +74,9 @@ def main() -> None:
     except ValueError as error:
         if not _is_ours(error):
             raise
-        sys.exit(_refuse(str(error)))
+        sys.exit(_refuse(str(error), getattr(error, "code", "LS-ERROR")))
     except typer.TyperException as error:
-        sys.exit(_refuse(error.format_message()))
+        sys.exit(_refuse(error.format_message(), getattr(error, "code", "LS-USAGE")))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except OSError as error:
@@ -91,7 +92,7 @@ def _file_error(error: OSError) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):  # the reader of our output, such as head, has left
         return 141
-    return _refuse(f"{error.filename or 'the output'}: {error.strerror or error}")
+    return _refuse(f"{error.filename or 'the output'}: {error.strerror or error}", "LS-FILE")
 
 
 def _is_ours(error: ValueError) -> bool:
@@ -102,10 +103,11 @@ def _is_ours(error: ValueError) -> bool:
     return isinstance(error, (LeniSearchError, ResultsError))
 
 
-def _refuse(sentence: str) -> int:
+def _refuse(sentence: str, code: str) -> int:
+    """Print one sentence with its code; the exit code."""
     if not sentence.isprintable():
         from results.text import readable
 
         sentence = readable(sentence)
-    print(f"leni-search: {sentence}", file=sys.stderr)  # noqa: T201
+    print(f"leni-search: {sentence} [{code}]", file=sys.stderr)  # noqa: T201
     return 2

@@ -49,6 +49,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 HERE = "http://127.0.0.1:8080"
 SEARCHES = Path("searches")
 
+
+class PackageMissing(typer.BadParameter):
+    """A command whose optional packages are not installed."""
+
+    code = "LS-PACKAGE-MISSING"
+
+
 token_app = typer.Typer(help="Tokens of the service: who may do what.", no_args_is_help=True)
 
 
@@ -105,7 +112,8 @@ def serve_command(
                 if not Tokens(store).some_valid():
                     raise SpecError(
                         f"{host if not host_name else host_name[0]} can be reached by others and there is no token: "
-                        "make one with `leni-search token create NAME --role admin`, or serve 127.0.0.1"
+                        "make one with `leni-search token create NAME --role admin`, or serve 127.0.0.1",
+                        code="LS-SERVICE-TOKEN",
                     )
         log_json()
         serve(create_app(settings), settings)
@@ -169,7 +177,9 @@ def revoke_token(
         from search.service.tokens import Tokens
 
         if not Tokens(store).revoke(token_id):
-            raise SpecError(f"there is no token {token_id!r}; `leni-search token list` has them")
+            raise SpecError(
+                f"there is no token {token_id!r}; `leni-search token list` has them", code="LS-SERVICE-TOKEN"
+            )
 
 
 def _submit(
@@ -294,9 +304,9 @@ def _read(path: Path | None) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SpecError(f"{path}: {error.strerror}") from None
+        raise SpecError(f"{path}: {error.strerror}", code="LS-SPEC-FILE") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpecError(f"{path} is not a TOML file: {error}") from None
+        raise SpecError(f"{path} is not a TOML file: {error}", code="LS-SPEC-FILE") from None
 
 
 @contextmanager
@@ -305,7 +315,7 @@ def _packages() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise typer.BadParameter(f"{EXTRA} ({error.name} is missing)") from None
+        raise PackageMissing(f"{EXTRA} ({error.name} is missing)") from None
 
 
 @contextmanager
@@ -343,7 +353,7 @@ def _alone(folder: Path) -> Iterator[None]:
         except LocksMissing as error:
             raise LocksMissing(f"{error}, which the service needs; give another --folder") from None
         if not free:
-            raise FolderError(f"another service is at work in {folder}; give another --folder")
+            raise FolderError(f"another service is at work in {folder}; give another --folder", code="LS-FOLDER-BUSY")
         yield
 
 
@@ -353,7 +363,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise FolderError(f"{folder} cannot be made: {error.strerror}") from None
+        raise FolderError(f"{folder} cannot be made: {error.strerror}", code="LS-FOLDER-WRITE") from None
 
 
 def _trials(row: dict[str, Any]) -> str:

@@ -80,7 +80,9 @@ def sampler(name: str, *, seed: int, knowledge: Knowledge | None = None) -> Base
     if name not in SAMPLERS:
         near = difflib.get_close_matches(name, SAMPLERS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise SpecError(f"there is no sampler {name!r}; {hint}samplers are {', '.join(SAMPLERS)}")
+        raise SpecError(
+            f"there is no sampler {name!r}; {hint}samplers are {', '.join(SAMPLERS)}", code="LS-SAMPLER-UNKNOWN"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return SAMPLERS[name](seed, knowledge or Knowledge())

@@ -63,7 +63,8 @@ def check_limits(spec: Spec, count: Callable[[Any], Costs], *, first: Sequence[A
         )
         raise SpecError(
             f"no network of the space {space.name!r} is within {given} at once; the nearest has "
-            f"{counted.nearest(limits)}: loosen a limit, or give the space further widths"
+            f"{counted.nearest(limits)}: loosen a limit, or give the space further widths",
+            code="LS-SPEC-LIMITS",
         )
 
 
@@ -135,7 +136,7 @@ class _Counted:
             each.append(reduce(best, own, {**answers, "activation": activation}))
         built = self.built(best(min(each, key=value), "backbone"))
         if built is None:
-            raise SpecError(f"the space {self.space.name!r} has no network that can be built")
+            raise SpecError(f"the space {self.space.name!r} has no network that can be built", code="LS-SPEC-LIMITS")
         return Extreme(name, built[1][name], built[0])
 
     def _start(self, dimensions: Mapping[str, Dimension], sign: int) -> dict[str, Any]:
@@ -186,7 +187,8 @@ def _refusal(key: str, limit: int, end: str, found: Extreme, change: str, bound:
     return SpecError(
         f"{key} is {limit:,}, but the {end} network of the space has {found.value:,} {WORDS[found.name]} "
         f"({candidate.backbone}, widths {'-'.join(map(str, candidate.widths))}, {candidate.activation}{where}): "
-        f"{change} {flag} to {found.value:,} at {bound}, or give the space other widths"
+        f"{change} {flag} to {found.value:,} at {bound}, or give the space other widths",
+        code="LS-SPEC-LIMITS",
     )
 
 

@@ -95,7 +95,8 @@ def run(
                 store = _store(spec, folder, NAME if spec.storage is None else folder.path.name)
                 if store.ended() or store.recover():
                     raise StorageError(
-                        f"the database already holds a study {store.name!r}; give another folder with --out"
+                        f"the database already holds a study {store.name!r}; give another folder with --out",
+                        code="LS-STORAGE-TAKEN",
                     )
                 tracked = trackers(spec.loggers, folder)
             progress = _progress(spec, console, quiet=quiet, verbose=verbose)
@@ -324,7 +325,8 @@ def _search(
         writable = False
         raise FolderError(
             f"{folder.path} cannot be written: {error.strerror}; what is finished is kept, "
-            f"`leni-search resume {folder.path}` goes on"
+            f"`leni-search resume {folder.path}` goes on",
+            code="LS-FOLDER-WRITE",
         ) from None
     finally:
         if writable:

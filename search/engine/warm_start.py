@@ -40,7 +40,10 @@ def completed_trials(path: str | Path, spec: Spec) -> list[FrozenTrial]:
     pairs |= {name: (value, getattr(spec.recipe(), name)) for name, value in vars(other.recipe()).items()}
     pairs["objectives"] = (other.directions(), spec.directions())
     if differing := [f"{name} {was!r} there, {now!r} here" for name, (was, now) in pairs.items() if was != now]:
-        raise SpecError(f"a warm start from {path} needs the same data and recipe; different: {'; '.join(differing)}")
+        raise SpecError(
+            f"a warm start from {path} needs the same data and recipe; different: {'; '.join(differing)}",
+            code="LS-WARM-START",
+        )
     store = StudyStore(
         other.database_address() or folder.study,
         other.directions(),
@@ -81,15 +84,15 @@ def read_candidates(path: str | Path, space: SearchSpace | ParameterSpace) -> tu
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise SpecError(f"{path} cannot be read: {reason}") from None
+        raise SpecError(f"{path} cannot be read: {reason}", code="LS-CANDIDATES-FILE") from None
     found = []
     for place, values in _objects(text, path):
         try:
             found.append(_candidate(values, space))
         except LeniSearchError as error:
-            raise SpecError(f"{path}, {place}: {error}") from None
+            raise SpecError(f"{path}, {place}: {error}", code=error.code) from None
     if not found:
-        raise SpecError(f"{path} holds no candidate: it should have one JSON object a line")
+        raise SpecError(f"{path} holds no candidate: it should have one JSON object a line", code="LS-CANDIDATES-FILE")
     return tuple(found)
 
 
@@ -107,7 +110,7 @@ def _json(text: str, path: str | Path, place: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise SpecError(f"{path}, {place} is not JSON: {error}") from None
+        raise SpecError(f"{path}, {place} is not JSON: {error}", code="LS-CANDIDATES-FILE") from None
 
 
 def _candidate(values: Any, space: SearchSpace | ParameterSpace) -> Candidate | Configuration:

@@ -63,7 +63,7 @@ def started(address: str | None, *, quiet: bool = False) -> Iterator[None]:
             lines = str(error).splitlines() or ["no answer"]
             hint = "" if "RAY_AUTH_MODE" in os.environ else " (if it asks for a token, set RAY_AUTH_MODE=token)"
             raise SpecError(
-                f"cannot join the Ray cluster at {masked(str(address))}: {masked(lines[0])}{hint}"
+                f"cannot join the Ray cluster at {masked(str(address))}: {masked(lines[0])}{hint}", code="LS-RAY-JOIN"
             ) from None
         try:
             yield
@@ -123,7 +123,8 @@ def slots(cpus_per_trial: float, gpus_per_trial: float, *, workers: int | None =
         if wanted > 0:
             if has.get(name, 0) < wanted:
                 raise SpecError(
-                    f"{name.lower()}s_per_trial is {wanted:g}, but Ray has {has.get(name, 0):g} {name}s in all"
+                    f"{name.lower()}s_per_trial is {wanted:g}, but Ray has {has.get(name, 0):g} {name}s in all",
+                    code="LS-RESOURCES",
                 )
             fit = min(fit, int(has[name] / wanted + 1e-9))
     return fit

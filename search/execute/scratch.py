@@ -33,7 +33,7 @@ def scratch() -> Iterator[str]:
     try:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     except OSError as error:
-        raise FolderError(f"{place} cannot hold Ray's temporary files: {error.strerror}") from None
+        raise FolderError(f"{place} cannot hold Ray's temporary files: {error.strerror}", code="LS-SCRATCH") from None
     draft = folder / f"{LOCK}.part"
     try:
         with draft.open("w") as stream:
@@ -61,7 +61,8 @@ def _place() -> Path:
                 return place
     raise FolderError(
         f"Ray needs {LEAST_FREE >> 20} MiB for its sockets and logs, and none of {', '.join(map(str, places))} has "
-        f"them: free some space, or set TMPDIR to a folder whose path is at most {LONGEST_PLACE} bytes long"
+        f"them: free some space, or set TMPDIR to a folder whose path is at most {LONGEST_PLACE} bytes long",
+        code="LS-SCRATCH",
     )
 
 

@@ -42,7 +42,10 @@ def check_trackers(names: Sequence[str]) -> None:
     """
     for name in names:
         if importlib.util.find_spec(PACKAGES[name]) is None:
-            raise SpecError(f"the logger {name} needs {PACKAGES[name]}: pip install 'leni-search[trackers]'")
+            raise SpecError(
+                f"the logger {name} needs {PACKAGES[name]}: pip install 'leni-search[trackers]'",
+                code="LS-PACKAGE-MISSING",
+            )
 
 
 def trackers(names: Sequence[str], folder: RunFolder) -> list[Tracker]:
@@ -60,7 +63,9 @@ def trackers(names: Sequence[str], folder: RunFolder) -> list[Tracker]:
         try:
             begun.append(_KINDS[name](folder))
         except Exception as error:  # noqa: BLE001 - a tracker raises whatever its server and its login make it raise
-            raise SpecError(f"the logger {name} cannot begin: {masked(' '.join(str(error).split()))[:300]}") from None
+            raise SpecError(
+                f"the logger {name} cannot begin: {masked(' '.join(str(error).split()))[:300]}", code="LS-TRACKER"
+            ) from None
     return begun
 
 

@@ -110,7 +110,9 @@ def export(
     run = results.load(place.path)
     record = trained_record(run, number)
     if record["state"] != "completed":
-        raise FolderError(f"trial {number} of {place.path} was stopped early; export one that has completed")
+        raise FolderError(
+            f"trial {number} of {place.path} was stopped early; export one that has completed", code="LS-TRIAL"
+        )
     path = _path(place, number, form, out)
     candidate, data = recorded_candidate(record), spec_data(spec, console=console, quiet=quiet)
     found = _confirmed(place, spec, candidate) or _trained_again(run, record, spec, candidate, data, console, quiet)
@@ -133,7 +135,7 @@ def export(
         write_text(cards[0], json.dumps(card, indent=2) + "\n")
         write_text(cards[1], card_text(card))
     except OSError as error:
-        raise FolderError(f"{path.parent} cannot be written: {error.strerror}") from None
+        raise FolderError(f"{path.parent} cannot be written: {error.strerror}", code="LS-FOLDER-WRITE") from None
     return Export(path, card, (path, *cards))
 
 
@@ -142,7 +144,10 @@ def _check(form: str) -> None:
     if form not in FORMATS:
         raise SpecError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
     if missing := [name for name in FORMATS[form].packages if importlib.util.find_spec(name) is None]:
-        raise SpecError(f"the format {form} needs {' and '.join(missing)}: pip install 'leni-search[onnx]'")
+        raise SpecError(
+            f"the format {form} needs {' and '.join(missing)}: pip install 'leni-search[onnx]'",
+            code="LS-PACKAGE-MISSING",
+        )
 
 
 def _path(place: RunFolder, number: int, form: str, out: str | Path | None) -> Path:

@@ -96,7 +96,7 @@ def base_of(source: str | Path, *, trial: int | None = None, out: Path | None = 
         except (OSError, UnicodeDecodeError) as error:
             raise CandidateError(f"{place} cannot be read: {' '.join(str(error).split())}") from None
         except CandidateError as error:
-            raise CandidateError(f"{place}: {error}") from None
+            raise CandidateError(f"{place}: {error}", code=error.code) from None
     space = spec.search_space()
     if isinstance(space, ParameterSpace) or spec.evaluator:
         raise SpecError(f"{place}: an ablation is of a network that is trained here, and this spec has none")
@@ -134,7 +134,7 @@ def _of_run(place: RunFolder, trial: int | None, out: Path | None, given: Mappin
     if trial is None:
         front = run.front_records()
         if front.empty:
-            raise FolderError(f"{place.path} has no completed trial to start from")
+            raise FolderError(f"{place.path} has no completed trial to start from", code="LS-TRIAL")
         order = front.sort_values("accuracy", ascending=False, kind="stable")
         parts = order[order["activation"] != "relu"]
         trial = int((parts if len(parts) else order)["number"].iloc[0])
@@ -291,7 +291,9 @@ def ablate(planned: Study, *, quiet: bool = False, console: Console | None = Non
     try:
         _write(settled, found)
     except OSError as error:
-        raise FolderError(f"{planned.base.folder} cannot be written: {error.strerror}") from None
+        raise FolderError(
+            f"{planned.base.folder} cannot be written: {error.strerror}", code="LS-FOLDER-WRITE"
+        ) from None
     return found
 
 

@@ -88,7 +88,7 @@ def _chosen(run: results.Run, spec: Spec) -> pd.DataFrame:
     """The front's records, then those of the references that are not on it; each candidate once."""
     front = run.front_records()
     if front.empty:
-        raise FolderError(f"{run.folder} has no completed trial, so there is no front to confirm")
+        raise FolderError(f"{run.folder} has no completed trial, so there is no front to confirm", code="LS-TRIAL")
     front = keyed(front).drop_duplicates("candidate").assign(role=FRONT)
     members = [Candidate.from_json(text) for text in front["candidate"]]
     own = [candidate for candidate in spec.search_space().references() if isinstance(candidate, Candidate)]

@@ -41,7 +41,7 @@ def trained_spec(place: RunFolder) -> Spec:
         SpecError: trials are calls of a user's function.
     """
     if not place.spec.is_file():
-        raise FolderError(f"{place.path} has no spec.toml, which every run's folder has")
+        raise FolderError(f"{place.path} has no spec.toml, which every run's folder has", code="LS-FOLDER-NO-RUN")
     spec = Spec.read(place.spec)
     if spec.evaluator:
         raise SpecError(
@@ -60,7 +60,7 @@ def recorded_row(run: results.Run, number: int) -> dict[str, Any]:
     if rows.empty:
         numbers = run.trials["number"]
         known = f"its trials are {numbers.min()} to {numbers.max()}" if len(numbers) else "it has none"
-        raise FolderError(f"{run.folder} has no trial {number}; {known}")
+        raise FolderError(f"{run.folder} has no trial {number}; {known}", code="LS-TRIAL")
     return {str(name): value for name, value in rows.iloc[0].items() if not pd.isna(value)}
 
 
@@ -75,7 +75,8 @@ def trained_record(run: results.Run, number: int) -> dict[str, Any]:
         reason = f" ({record['error']})" if record.get("error") else ""
         raise FolderError(
             f"trial {number} of {run.folder} is {record['state']}{reason}, so there is no network of it; "
-            "take a completed one"
+            "take a completed one",
+            code="LS-TRIAL",
         )
     return record
 

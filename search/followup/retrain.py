@@ -105,5 +105,6 @@ def _check_same(before: Spec, now: Spec, folder: RunFolder) -> None:
     if differing := [f"{name} {was!r} there, {new!r} now" for name, (was, new) in pairs.items() if was != new]:
         raise FolderError(
             f"{folder.path} holds trainings that do not compare with these: {'; '.join(differing)}; "
-            "ask for the same, or move the folder away"
+            "ask for the same, or move the folder away",
+            code="LS-RUN-MIXED",
         )

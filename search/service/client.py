@@ -31,6 +31,8 @@ CHUNK = 1 << 20
 class ServiceError(LeniSearchError):
     """A service that refuses, in its own sentence, or that does not answer."""
 
+    code = "LS-SERVICE"
+
 
 class Client:
     """One service.
@@ -157,7 +159,7 @@ class Client:
                 return
             if response.status_code != 200:
                 response.read()
-                raise ServiceError(_detail(response))
+                raise ServiceError(_detail(response), code=_code(response))
             event: dict[str, str] = {}
             for line in response.iter_lines():
                 name, _, value = line.partition(":")
@@ -183,7 +185,7 @@ class Client:
         """
         place = Path(folder)
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise ServiceError(f"{place} is not an empty folder; give a new one")
+            raise ServiceError(f"{place} is not an empty folder; give a new one", code="LS-FOLDER-TAKEN")
         where = f"searches/{quote(search_id, safe='')}/files"
         names = [str(item["name"]) for item in self._ask("GET", where)["items"]]
         if not names:
@@ -204,13 +206,13 @@ class Client:
             with self._http.stream("GET", where) as response, path.open("wb") as stream:
                 if response.status_code != 200:
                     response.read()
-                    raise ServiceError(_detail(response))
+                    raise ServiceError(_detail(response), code=_code(response))
                 for part in response.iter_bytes(CHUNK):
                     stream.write(part)
         except httpx.TransportError as error:
-            raise ServiceError(f"{self.server} does not answer: {error}") from None
+            raise ServiceError(f"{self.server} does not answer: {error}", code="LS-SERVICE-SILENT") from None
         except OSError as error:
-            raise ServiceError(f"{path} cannot be written: {error.strerror}") from None
+            raise ServiceError(f"{path} cannot be written: {error.strerror}", code="LS-FOLDER-WRITE") from None
 
     def _ask(self, method: str, where: str, *, body: Any = None, key: str | None = None) -> Any:
         """One answer; again where there was none or the service is busy, if that changes nothing twice."""
@@ -221,16 +223,24 @@ class Client:
                 response = self._http.request(method, where, json=body, headers=headers)
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 if not again:
-                    raise ServiceError(f"{self.server} does not answer: {error}") from None
+                    raise ServiceError(f"{self.server} does not answer: {error}", code="LS-SERVICE-SILENT") from None
             except (TypeError, ValueError) as error:
                 raise ServiceError(f"the spec cannot be sent as JSON: {error}") from None
             else:
                 if response.is_success:
                     return response.json() if response.content else None
                 if response.status_code not in (429, 503) or not again:
-                    raise ServiceError(_detail(response))
+                    raise ServiceError(_detail(response), code=_code(response))
             time.sleep(PAUSE_S * 2**attempt)
-        raise ServiceError(f"{self.server} does not answer")
+        raise ServiceError(f"{self.server} does not answer", code="LS-SERVICE-SILENT")
+
+
+def _code(response: httpx.Response) -> str | None:
+    """The code of the service's own error; None where it names none."""
+    try:
+        return str(response.json()["code"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _detail(response: httpx.Response) -> str:

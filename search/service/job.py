@@ -80,7 +80,7 @@ def _drive(home: Home, job: dict[str, Any]) -> dict[str, Any]:
     try:
         return _ended(home, job)
     except (LeniSearchError, ResultsError) as error:
-        print(f"leni-search: {error}", file=sys.stderr)  # noqa: T201
+        print(f"leni-search: {error} [{error.code}]", file=sys.stderr)  # noqa: T201
         return {"code": 2, "ended": "failed", "sentence": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever it is, the log has it and the service must be told
         traceback.print_exc()

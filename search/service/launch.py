@@ -148,7 +148,7 @@ def launcher(address: str | None) -> Launcher:
     except (ImportError, RuntimeError, ConnectionError, ValueError) as error:
         reason = _first_line(error)
         raise SpecError(
-            f"jobs cannot be submitted to the Ray dashboard at {masked(address)}: {masked(reason)}"
+            f"jobs cannot be submitted to the Ray dashboard at {masked(address)}: {masked(reason)}", code="LS-RAY-JOIN"
         ) from None
 
 

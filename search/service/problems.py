@@ -53,12 +53,13 @@ _BODY: dict[str, Any] = {
         "application/problem+json": {
             "schema": {
                 "type": "object",
-                "required": ["type", "title", "status", "detail"],
+                "required": ["type", "title", "status", "detail", "code"],
                 "properties": {
                     "type": {"type": "string"},
                     "title": {"type": "string"},
                     "status": {"type": "integer"},
                     "detail": {"type": "string", "description": "one sentence"},
+                    "code": {"type": "string", "description": "stable; docs/faq.md explains each"},
                 },
             }
         }
@@ -74,10 +75,16 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 """What any of the addresses may answer instead, for the OpenAPI document."""
 
 
-def answer(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """A problem as a response."""
+def answer(status: int, detail: str, headers: dict[str, str] | None = None, *, code: str | None = None) -> Response:
+    """A problem as a response; its code is that of the error, or of the status."""
     detail = readable(detail, 2000)
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code or f"LS-HTTP-{status}",
+    }
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
@@ -91,15 +98,18 @@ def install(app: FastAPI, page: Any, routes: Iterable[BaseRoute]) -> None:
     """
     known = tuple(routes)
 
-    def tell(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    def tell(
+        request: Request, status: int, detail: str, headers: dict[str, str] | None = None, *, code: str | None = None
+    ) -> Response:
         if path_of(request).startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
-            return answer(status, detail, headers)
+            return answer(status, detail, headers, code=code)
         response: Response = page(request, status, readable(detail, 2000))
         response.headers.update(headers or {})
         return response
 
     def refused(request: Request, error: Exception) -> Response:
-        return tell(request, 503 if isinstance(error, StorageError) else 422, str(error))
+        code = getattr(error, "code", None)
+        return tell(request, 503 if isinstance(error, StorageError) else 422, str(error), code=code)
 
     def problem(request: Request, error: Exception) -> Response:
         if not isinstance(error, Problem):

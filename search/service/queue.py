@@ -113,7 +113,10 @@ class Queue:
                 raise Conflict(f"search {search.id} is complete: extend it by some trials")
             trials = search.trials + add_trials
             if trials > self.settings.trials:
-                raise SpecError(f"trials must be at most {self.settings.trials:,} on this service, got {trials:,}")
+                raise SpecError(
+                    f"trials must be at most {self.settings.trials:,} on this service, got {trials:,}",
+                    code="LS-SERVICE-NOT-ALLOWED",
+                )
             return {
                 "state": "queued", "outcome": "", "note": "", "trials": trials, "cancel": False, "losses": 0,
                 "ended_at": None,

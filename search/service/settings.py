@@ -86,7 +86,7 @@ class Settings:
         object.__setattr__(self, "data_folders", folders)
         for name in self.evaluators:
             if not all(name.partition(":")) or name.count(":") != 1:
-                raise SpecError(f"--allow-evaluator must be written module:function, got {name!r}")
+                raise SpecError(f"--allow-evaluator must be written module:function, got {name!r}", code="LS-EVALUATOR")
         if self.at_once < 1:
             raise SpecError(f"--at-once must be at least 1, got {self.at_once}")
         own = (self.host,) if self.host not in ("0.0.0.0", "::") and self.socket is None else ()

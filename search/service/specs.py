@@ -54,22 +54,31 @@ def accept(keys: Mapping[str, Any], settings: Settings) -> Spec:
     _check_form(given)
     for name, reason in OURS.items():
         if name in given:
-            raise SpecError(f"{name} cannot be set in a submitted spec: {reason}")
+            raise SpecError(f"{name} cannot be set in a submitted spec: {reason}", code="LS-SERVICE-NOT-ALLOWED")
     _check_space(given.get("space"))
     _check_evaluator(given.get("evaluator"), settings)
     if isinstance(data := given.get("data"), str) and names_function(data):
-        raise SpecError(f"data {data[:200]!r} is not allowed on this service: a submitted spec names no function")
+        raise SpecError(
+            f"data {data[:200]!r} is not allowed on this service: a submitted spec names no function",
+            code="LS-SERVICE-NOT-ALLOWED",
+        )
     if (folder := given.get("data_folder")) is not None:
         given["data_folder"] = _allowed_folder(folder, settings)
     loggers = given.get("loggers", ())
     if isinstance(loggers, (list, tuple)) and any(name not in LOGGERS for name in loggers):
-        raise SpecError(f"loggers of a submitted spec must be of {', '.join(LOGGERS)}, got {loggers[0]!r}")
+        raise SpecError(
+            f"loggers of a submitted spec must be of {', '.join(LOGGERS)}, got {loggers[0]!r}",
+            code="LS-SERVICE-NOT-ALLOWED",
+        )
     try:
         spec = Spec(**given)
     except (OverflowError, RecursionError):
         raise SpecError("a number of the spec is too large, or its tables are too deep") from None
     if spec.trials > settings.trials:
-        raise SpecError(f"trials must be at most {settings.trials:,} on this service, got {spec.trials:,}")
+        raise SpecError(
+            f"trials must be at most {settings.trials:,} on this service, got {spec.trials:,}",
+            code="LS-SERVICE-NOT-ALLOWED",
+        )
     if settings.address is None:
         spec.gpus()
     if spec.evaluator is None:
@@ -104,14 +113,18 @@ def _depth(value: Any) -> int:
 def _check_space(named: Any) -> None:
     if isinstance(named, str) and named not in PRESETS and (named.endswith(".toml") or "/" in named):
         raise SpecError(
-            f"space must be one of {', '.join(PRESETS)}, or a table of its own: a submitted spec names no file"
+            f"space must be one of {', '.join(PRESETS)}, or a table of its own: a submitted spec names no file",
+            code="LS-SERVICE-NOT-ALLOWED",
         )
 
 
 def _check_evaluator(named: Any, settings: Settings) -> None:
     if named is not None and named not in settings.evaluators:
         known = f"one of {', '.join(settings.evaluators)}" if settings.evaluators else "none, as it was started"
-        raise SpecError(f"evaluator {str(named)[:200]!r} is not allowed on this service; it takes {known}")
+        raise SpecError(
+            f"evaluator {str(named)[:200]!r} is not allowed on this service; it takes {known}",
+            code="LS-SERVICE-NOT-ALLOWED",
+        )
 
 
 def _allowed_folder(named: Any, settings: Settings) -> str:
@@ -122,7 +135,10 @@ def _allowed_folder(named: Any, settings: Settings) -> str:
         folder = Path("/")
     if not any(folder == allowed or allowed in folder.parents for allowed in settings.data_folders):
         known = ", ".join(map(str, settings.data_folders)) or "none, as it was started"
-        raise SpecError(f"data_folder {str(named)[:200]!r} is not allowed on this service; it takes {known}")
+        raise SpecError(
+            f"data_folder {str(named)[:200]!r} is not allowed on this service; it takes {known}",
+            code="LS-SERVICE-NOT-ALLOWED",
+        )
     return str(folder)
 
 

@@ -138,7 +138,7 @@ class Store:
             found = self.fact("schema_version", SCHEMA_VERSION)
         except (SQLAlchemyError, ImportError) as error:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise StorageError(f"the service's database cannot be opened: {reason}") from None
+            raise StorageError(f"the service's database cannot be opened: {reason}", code="LS-STORAGE-OPEN") from None
         if found != SCHEMA_VERSION:
             raise StorageError(f"the service's database has version {found}, this leni-search knows {SCHEMA_VERSION}")
 
@@ -290,7 +290,8 @@ def open_engine(url: str | URL) -> Engine:
         engine = create_engine(url, connect_args={"timeout": 20}, json_serializer=_json)
     except ArgumentError:
         raise StorageError(
-            f"--database must be an address such as postgresql://user@host/name, got {masked(str(url))!r}"
+            f"--database must be an address such as postgresql://user@host/name, got {masked(str(url))!r}",
+            code="LS-STORAGE-OPEN",
         ) from None
 
     @event.listens_for(engine, "connect")

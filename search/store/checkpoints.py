@@ -47,7 +47,9 @@ class Checkpoints:
             else:  # fsspec would read "::" and "~" in the path of a folder
                 self.files, self.root = fsspec.filesystem("file"), absolute_folder(address)
         except (ImportError, ValueError) as error:
-            raise FolderError(f"{masked(address)} cannot be used for checkpoints: {masked(str(error))}") from None
+            raise FolderError(
+                f"{masked(address)} cannot be used for checkpoints: {masked(str(error))}", code="LS-CHECKPOINTS"
+            ) from None
         self.local = "file" in self.files.protocol
 
     def check(self) -> None:
@@ -65,7 +67,8 @@ class Checkpoints:
             if not isinstance(error, (OSError, ValueError)) and not _of_a_service(error):
                 raise
             raise FolderError(
-                f"checkpoints cannot be written to {masked(self.address)}: {masked(_line(error))}"
+                f"checkpoints cannot be written to {masked(self.address)}: {masked(_line(error))}",
+                code="LS-CHECKPOINTS",
             ) from None
 
     def _path(self, number: int) -> str:
@@ -109,13 +112,13 @@ class Checkpoints:
                 return None
             content = self.files.cat_file(path)
         except OSError as error:
-            raise FolderError(f"{path} cannot be read: {_line(error)}") from None
+            raise FolderError(f"{path} cannot be read: {_line(error)}", code="LS-CHECKPOINTS") from None
         try:
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError, LookupError, TypeError) as error:
             unsafe = "weights_only" in str(error) or "Unsupported" in str(error)
             why = "it holds more than tensors, numbers and texts" if unsafe else "it is truncated or broken"
-            raise FolderError(f"{path} cannot be read: {why}") from None
+            raise FolderError(f"{path} cannot be read: {why}", code="LS-CHECKPOINTS") from None
 
     def remove(self, number: int) -> None:
         """Forget a trial's state, if there is one."""

@@ -101,19 +101,23 @@ class RunFolder:
         try:
             parent = self._nearest()
         except OSError as error:  # a name that is too long, or a folder above that may not be entered
-            raise FolderError(f"{self.path} cannot be looked at: {error.strerror}") from None
+            raise FolderError(f"{self.path} cannot be looked at: {error.strerror}", code="LS-FOLDER-WRITE") from None
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise FolderError(f"{self.path} cannot be made: {parent} is not a folder that can be written")
+            raise FolderError(
+                f"{self.path} cannot be made: {parent} is not a folder that can be written", code="LS-FOLDER-WRITE"
+            )
 
     def _nearest(self) -> Path:
         """The folder itself where it is there and empty, else the nearest above it that is there."""
         if self.path.is_dir():
             if self.study.exists() or self.spec.exists():
-                raise FolderError(f"{self.path} already holds a run; give another folder with --out")
+                raise FolderError(
+                    f"{self.path} already holds a run; give another folder with --out", code="LS-FOLDER-TAKEN"
+                )
             if any(self.path.iterdir()):
-                raise FolderError(f"{self.path} is not empty; give a new folder with --out")
+                raise FolderError(f"{self.path} is not empty; give a new folder with --out", code="LS-FOLDER-TAKEN")
         elif self.path.exists():
-            raise FolderError(f"{self.path} is a file; give a folder with --out")
+            raise FolderError(f"{self.path} is a file; give a folder with --out", code="LS-FOLDER-TAKEN")
         return next(part for part in (self.path, *self.path.parents) if part.exists())
 
     def check_run(self) -> None:
@@ -123,11 +127,14 @@ class RunFolder:
             FolderError: it is missing, holds no spec, or cannot be written.
         """
         if not self.path.is_dir():
-            raise FolderError(f"{self.path} is not a folder: give the folder of a run")
+            raise FolderError(f"{self.path} is not a folder: give the folder of a run", code="LS-FOLDER-NO-RUN")
         if not self.spec.is_file() or not self.environment.is_file():
-            raise FolderError(f"{self.path} holds no run: it has no spec.toml with an environment.json beside it")
+            raise FolderError(
+                f"{self.path} holds no run: it has no spec.toml with an environment.json beside it",
+                code="LS-FOLDER-NO-RUN",
+            )
         if not os.access(self.path, os.W_OK | os.X_OK):
-            raise FolderError(f"{self.path} cannot be written")
+            raise FolderError(f"{self.path} cannot be written", code="LS-FOLDER-WRITE")
         self.check_links()
 
     def check_links(self) -> None:
@@ -140,9 +147,11 @@ class RunFolder:
             if not isinstance(path, Path):
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(self.path):
-                raise FolderError(f"{path} is a link out of the folder: put what it leads to in its place")
+                raise FolderError(
+                    f"{path} is a link out of the folder: put what it leads to in its place", code="LS-FOLDER-LINK"
+                )
             if path.exists() and not path.is_file() and not path.is_dir():
-                raise FolderError(f"{path} is neither a file nor a folder")
+                raise FolderError(f"{path} is neither a file nor a folder", code="LS-FOLDER-DAMAGED")
 
     def facts(self) -> RunFacts:
         """What environment.json says of how the run is gone on with.
@@ -153,11 +162,14 @@ class RunFolder:
         try:
             found = json.loads(self.environment.read_bytes())
         except (OSError, ValueError, RecursionError) as error:
-            raise FolderError(f"{self.environment} cannot be read: {error}") from None
+            raise FolderError(f"{self.environment} cannot be read: {error}", code="LS-FOLDER-DAMAGED") from None
         found = found if isinstance(found, dict) else {"trials": None}
         trials, study, notes = found.get("trials", 0), found.get("study"), found.get("notes") or []
         if type(trials) is not int or trials < 0 or not isinstance(study, str | None) or not isinstance(notes, list):
-            raise FolderError(f"{self.environment} is not what a run writes: trials is a count, study a text")
+            raise FolderError(
+                f"{self.environment} is not what a run writes: trials is a count, study a text",
+                code="LS-FOLDER-DAMAGED",
+            )
         return RunFacts(trials, study, tuple(map(str, notes)))
 
     @contextmanager
@@ -184,7 +196,9 @@ class RunFolder:
             if not free:
                 stream.seek(0)
                 who = stream.read().strip() or "another process"
-                raise FolderError(f"{self.path} is being driven by {who}; wait for its end, or stop it")
+                raise FolderError(
+                    f"{self.path} is being driven by {who}; wait for its end, or stop it", code="LS-FOLDER-BUSY"
+                )
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             stream.flush()
@@ -224,7 +238,7 @@ class RunFolder:
         except FileExistsError:
             return False
         except OSError as error:
-            raise FolderError(f"{self.path} cannot be made: {error.strerror}") from None
+            raise FolderError(f"{self.path} cannot be made: {error.strerror}", code="LS-FOLDER-WRITE") from None
         return True
 
     @contextmanager
@@ -238,7 +252,9 @@ class RunFolder:
             FolderError: another process has begun a run here since `create`.
         """
         if self.study.exists() or self.spec.exists():
-            raise FolderError(f"{self.path} already holds a run; give another folder with --out")
+            raise FolderError(
+                f"{self.path} already holds a run; give another folder with --out", code="LS-FOLDER-TAKEN"
+            )
         try:
             yield
         except BaseException:
@@ -269,7 +285,9 @@ def take_next(parent: Path, stem: str) -> Path:
                 path.mkdir()
                 return path
     except OSError as error:
-        raise FolderError(f"{parent.absolute()} cannot hold a new folder: {error.strerror}") from None
+        raise FolderError(
+            f"{parent.absolute()} cannot hold a new folder: {error.strerror}", code="LS-FOLDER-WRITE"
+        ) from None
     raise AssertionError("numbers do not end")
 
 

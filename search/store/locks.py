@@ -17,6 +17,8 @@ HELD = frozenset((errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES))
 class LocksMissing(FolderError):
     """A file system that has no locks, as some network file systems are mounted."""
 
+    code = "LS-FOLDER-NO-LOCKS"
+
 
 def try_lock(stream: IO[Any], *, shared: bool = False) -> bool:
     """Lock an open file, without waiting, for as long as it is open.
@@ -39,5 +41,5 @@ def try_lock(stream: IO[Any], *, shared: bool = False) -> bool:
             return False
         if error.errno in MISSING:
             raise LocksMissing(f"{stream.name} is on a file system without locks ({error.strerror})") from None
-        raise FolderError(f"{stream.name} cannot be locked: {error.strerror}") from None
+        raise FolderError(f"{stream.name} cannot be locked: {error.strerror}", code="LS-FOLDER-WRITE") from None
     return True

@@ -73,7 +73,9 @@ def with_secrets(address: str) -> str:
     def value(found: re.Match[str]) -> str:
         name = found[0].strip("${}")
         if name not in os.environ:
-            raise SpecError(f"{masked(address)} names the environment variable {name}, which is not set")
+            raise SpecError(
+                f"{masked(address)} names the environment variable {name}, which is not set", code="LS-SECRET"
+            )
         return os.environ[name] if plain else quote(os.environ[name], safe="")
 
     if scheme.startswith("postgres"):
@@ -81,6 +83,7 @@ def with_secrets(address: str) -> str:
     if MASK in rest:
         raise SpecError(
             f"the secret of {address} is not kept in spec.toml: write it there as $NAME, "
-            "the name of an environment variable that holds it"
+            "the name of an environment variable that holds it",
+            code="LS-SECRET",
         )
     return scheme + re.sub(rf"(?:(?<=://)|(?<=[:=])){VARIABLE}(?=[:@&;#]|$)", value, f"://{rest}")

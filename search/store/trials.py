@@ -70,7 +70,9 @@ class StudyStore:
             self.storage = _open(database, lock=lock)
             self.study_id = self._study_id()
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-            raise StorageError(f"the study's database cannot be opened: {_reason(error)}") from None
+            raise StorageError(
+                f"the study's database cannot be opened: {_reason(error)}", code="LS-STORAGE-OPEN"
+            ) from None
         self._ids: dict[int, int] = {}
 
     def _study_id(self) -> int:
@@ -78,7 +80,9 @@ class StudyStore:
         for study in self.storage.get_all_studies():
             if study.study_name == self.name:
                 if study.directions != directions:
-                    raise StorageError(f"the database holds a study {self.name!r} of other objectives")
+                    raise StorageError(
+                        f"the database holds a study {self.name!r} of other objectives", code="LS-STORAGE-TAKEN"
+                    )
                 return study._study_id
         study_id = self.storage.create_new_study(directions, self.name)
         names = [plain_name(column) for column in self.objectives]
@@ -99,7 +103,8 @@ class StudyStore:
             except (SQLAlchemyError, StorageInternalError) as error:
                 if time.monotonic() >= end:
                     raise StorageError(
-                        f"the study's database has not answered for {self.patience_s:g} s: {_reason(error)}"
+                        f"the study's database has not answered for {self.patience_s:g} s: {_reason(error)}",
+                        code="LS-STORAGE-SILENT",
                     ) from None
             self.storage.remove_session()
             time.sleep(pause)
@@ -260,7 +265,7 @@ def check_database(url: str) -> None:
         storage = _open(url)
         storage.get_all_studies()
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-        raise StorageError(f"the study's database cannot be opened: {_reason(error)}") from None
+        raise StorageError(f"the study's database cannot be opened: {_reason(error)}", code="LS-STORAGE-OPEN") from None
     if isinstance(engine := getattr(storage, "engine", None), Engine):
         engine.dispose()
 

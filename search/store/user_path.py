@@ -20,9 +20,9 @@ def user_path(path: str | Path) -> Path:
         text = os.fspath(path)  # as Path, "./~" would be "~"
         return (Path(text).expanduser() if text.startswith("~") else Path(text)).resolve()
     except FileNotFoundError:  # of the current folder
-        raise FolderError(f"{path} is meant from the current folder, which has been removed") from None
+        raise FolderError(f"{path} is meant from the current folder, which has been removed", code="LS-PATH") from None
     except (RuntimeError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
-        raise FolderError(f"{path} is no path: {reason}") from None
+        raise FolderError(f"{path} is no path: {reason}", code="LS-PATH") from None
     except ValueError:
-        raise FolderError(f"{str(path)!r} is no path: it holds a null character") from None
+        raise FolderError(f"{str(path)!r} is no path: it holds a null character", code="LS-PATH") from None

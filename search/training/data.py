@@ -171,7 +171,7 @@ def load(
         fetch(row, folder)
         place = _find(row, folder)
     if place is None:
-        raise DataError(_missing(row, folder))
+        raise DataError(_missing(row, folder), code="LS-DATA-MISSING")
     raw = row.read(place, image_size)
     where = f"{name} in {printable(place)}"
     labelled, indices = _split(raw, seed, where)

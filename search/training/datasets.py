@@ -70,7 +70,7 @@ def source(name: str) -> Source:
         )
     if name not in SOURCES:
         near = get_close_matches(name.lower(), SOURCES, n=3, cutoff=0.4) or SOURCES
-        raise DataError(f"there is no data set '{name}'; the nearest are {', '.join(near)}.")
+        raise DataError(f"there is no data set '{name}'; the nearest are {', '.join(near)}.", code="LS-DATA-UNKNOWN")
     return SOURCES[name]
 
 
@@ -81,9 +81,9 @@ def fetch(row: Source, folder: Path | None) -> None:
         DataError: the set cannot be downloaded, no folder was named, or the download failed.
     """
     if row.download is None:
-        raise DataError(f"{row.name} cannot be downloaded: {row.hint}.")
+        raise DataError(f"{row.name} cannot be downloaded: {row.hint}.", code="LS-DATA-DOWNLOAD")
     if folder is None:
-        raise DataError(f"a folder must be named for {row.name} to be downloaded to.")
+        raise DataError(f"a folder must be named for {row.name} to be downloaded to.", code="LS-DATA-DOWNLOAD")
     from torchvision import datasets
 
     root = folder.parent if folder.name == row.download.makes else folder
@@ -92,7 +92,9 @@ def fetch(row: Source, folder: Path | None) -> None:
             getattr(datasets, row.download.kind)(root=root, download=True, **arguments)
         # No network, a full disk, a wrong checksum, an archive cut off.
         except (OSError, RuntimeError, TarError, EOFError, zlib.error) as error:
-            raise DataError(f"{row.name} could not be downloaded to {root}: {error}.") from error
+            raise DataError(
+                f"{row.name} could not be downloaded to {root}: {error}.", code="LS-DATA-DOWNLOAD"
+            ) from error
 
 
 def _find_digits(folder: Path | None) -> Path | None:

@@ -62,7 +62,7 @@ def decode(paths: Sequence[Path], size: int, *, skip_broken: bool = False) -> Ta
             if failure is not None:
                 broken[start + row] = f"{printable(chunk[row])} {failure}."
         if broken and not skip_broken:
-            raise DataError(next(iter(broken.values())))
+            raise DataError(next(iter(broken.values())), code="LS-DATA-IMAGE")
     return Taken(images, broken)
 
 
@@ -124,19 +124,19 @@ def _decode_one(path: Path, size: int) -> NDArray[np.uint8]:
             opened.load()
             image = _upright(_red_green_blue(opened), _orientation(opened))
     except Image.UnidentifiedImageError:
-        raise DataError(f"is not an image that Pillow reads: {_beginning(path)}") from None
+        raise DataError(f"is not an image that Pillow reads: {_beginning(path)}", code="LS-DATA-IMAGE") from None
     except Image.DecompressionBombError as error:
-        raise DataError(f"is too large to be decoded ({error})") from None
+        raise DataError(f"is too large to be decoded ({error})", code="LS-DATA-IMAGE") from None
     except MemoryError:
-        raise DataError("is too large for the memory") from None
+        raise DataError("is too large for the memory", code="LS-DATA-IMAGE") from None
     except OSError as error:
         if error.errno is not None:  # the file system's, not the decoder's
-            raise DataError(f"cannot be read ({error.strerror})") from error
-        raise DataError(f"cannot be decoded ({error}): it is truncated or corrupt") from error
+            raise DataError(f"cannot be read ({error.strerror})", code="LS-DATA-IMAGE") from error
+        raise DataError(f"cannot be decoded ({error}): it is truncated or corrupt", code="LS-DATA-IMAGE") from error
     except DataError:
         raise
     except _FAILURES as error:
-        raise DataError(f"cannot be decoded ({error}): it is truncated or corrupt") from error
+        raise DataError(f"cannot be decoded ({error}): it is truncated or corrupt", code="LS-DATA-IMAGE") from error
     return np.asarray(_square(image, size)).transpose(2, 0, 1)
 
 
@@ -201,7 +201,7 @@ def _white(image: Image, values: NDArray[np.float64]) -> float:
         if -_ROUNDING * limit <= low and high <= (1 + _ROUNDING) * limit:
             return limit
     ranges = " or ".join(f"0 to {limit:g}" for limit in limits)
-    raise DataError(f"has values from {low:g} to {high:g}, where {ranges} are read")
+    raise DataError(f"has values from {low:g} to {high:g}, where {ranges} are read", code="LS-DATA-IMAGE")
 
 
 def _upright(image: Image, orientation: object) -> Image:

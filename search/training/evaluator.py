@@ -265,7 +265,10 @@ def _mean_metrics(found: Sequence[Returned], counts: Sequence[str], path: str) -
     for name in counts:
         if len({call.values.get(name) for call in found}) > 1:
             shown = ", ".join(str(call.values.get(name)) for call in found)
-            raise EvaluationError(f"{path} must return the same metrics and counts with each seed, got {name} {shown}")
+            raise EvaluationError(
+                f"{path} must return the same metrics and counts with each seed, got {name} {shown}",
+                code="LS-EVALUATION-METRICS",
+            )
     names = dict.fromkeys(name for call in found for name in call.values)
     metrics: dict[str, Any] = {name: _mean([call.values.get(name) for call in found]) for name in names}
     metrics |= {"seeds": len(found), **{name: value for name, value in found[0].ours.items() if name == "epochs"}}

@@ -32,7 +32,8 @@ def require_memory(needed: int, what: str, *, because: str = "") -> None:
         raise DataError(
             f"{what} would take {needed / 2**30:.2f} GiB as pixels in memory, over half of the "
             f"{available / 2**30:.2f} GiB available{f' ({because})' if because else ''}; a smaller image size or a "
-            "smaller train size would fit."
+            "smaller train size would fit.",
+            code="LS-DATA-MEMORY",
         )
 
 

@@ -88,7 +88,9 @@ def read_metrics(
     wanted = {plain_name(column): column for column in objectives}
     for name, column in wanted.items():
         if name not in found:
-            raise EvaluationError(f"{path} must return a mapping with {name!r}, got {_shown(returned)}")
+            raise EvaluationError(
+                f"{path} must return a mapping with {name!r}, got {_shown(returned)}", code="LS-EVALUATION-METRICS"
+            )
         kept.values[column] = _objective(found[name], column, path, network)
     others = [name for name in found if name not in wanted]
     for name in others[:MOST]:
@@ -103,11 +105,15 @@ def _objective(value: Any, column: str, path: str, network: bool) -> int | float
     """An objective's value, checked."""
     number, name = number_of(value), plain_name(column)
     if number is None or not math.isfinite(number) or (isinstance(number, bool) and column == "accuracy"):
-        raise EvaluationError(f"{path} must return finite numbers, got {name}={_shown(value)}")
+        raise EvaluationError(
+            f"{path} must return finite numbers, got {name}={_shown(value)}", code="LS-EVALUATION-METRICS"
+        )
     if network and column == "accuracy" and not 0 <= number <= 1:
-        raise EvaluationError(f"{path} must return an accuracy in 0..1, got {number}")
+        raise EvaluationError(f"{path} must return an accuracy in 0..1, got {number}", code="LS-EVALUATION-METRICS")
     if network and column in COUNTS and not _is_count(number):
-        raise EvaluationError(f"{path} must return a whole number of at least 1 as {name}, got {number}")
+        raise EvaluationError(
+            f"{path} must return a whole number of at least 1 as {name}, got {number}", code="LS-EVALUATION-METRICS"
+        )
     return float(number) if isinstance(number, bool) else number
 
 

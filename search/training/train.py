@@ -165,7 +165,10 @@ class Lockstep:
         self.epochs += 1
         for seed, loss in zip(self.seeds, losses, strict=True):
             if not math.isfinite(loss):
-                raise EvaluationError(f"the training loss became {loss} in epoch {self.epochs} (seed {seed})")
+                raise EvaluationError(
+                    f"the training loss became {loss} in epoch {self.epochs} (seed {seed})",
+                    code="LS-EVALUATION-DIVERGED",
+                )
         return losses
 
     def step(self, rows: Tensor, step: int) -> None:

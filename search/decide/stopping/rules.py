@@ -115,7 +115,9 @@ def stopper(
     if name not in STOPPERS:
         near = difflib.get_close_matches(name, STOPPERS, n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        raise SpecError(f"there is no stopper {name!r}; {hint}stoppers are {', '.join(STOPPERS)}")
+        raise SpecError(
+            f"there is no stopper {name!r}; {hint}stoppers are {', '.join(STOPPERS)}", code="LS-STOPPER-UNKNOWN"
+        )
     if epochs < 1 or costs < 0:
         raise SpecError(f"a stopper needs at least 1 epoch and no negative number of costs, got {epochs} and {costs}")
     if bounds is not None and not (math.isfinite(bounds[0]) and math.isfinite(bounds[1]) and bounds[0] < bounds[1]):
