@@ -20,7 +20,7 @@ def shell(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_output_that_cannot_be_written_is_one_sentence_and_a_reader_that_leaves_is_none(tmp_path):
     full = shell(f"{COMMAND} --version >/dev/full", tmp_path)
-    assert (full.returncode, full.stderr) == (2, "leni-search: the output: No space left on device\n")
+    assert (full.returncode, full.stderr) == (2, "leni-search: the output: No space left on device [LS-FILE]\n")
     left = shell(f"{COMMAND} spaces full | true; echo ${{PIPESTATUS[0]}}", tmp_path)
     assert left.stdout in ("141\n", "0\n")  # the reader may be slower
     assert left.stderr == ""

@@ -1,7 +1,5 @@
 """A run, its continuation, its use and its report, in a folder whose name means something everywhere else."""
 
-import os
-
 import pytest
 
 import results
@@ -24,7 +22,7 @@ def test_run_in_an_odd_folder_goes_on_and_is_used_like_any_other(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     first = run(spec(out=NAME, checkpoints="states?"), quiet=True)
     assert first.folder == tmp_path / NAME
-    assert set(os.listdir(tmp_path)) == {"why?", "elsewhere", "states?"}
+    assert {path.name for path in tmp_path.iterdir()} == {"why?", "elsewhere", "states?"}
     monkeypatch.chdir(tmp_path / "elsewhere")
     again = resume(first.folder, add_trials=1, quiet=True)
     assert list(again.trials["state"]) == ["completed"] * 3

@@ -36,6 +36,7 @@ def test_mistake_is_a_problem_with_the_sentence_of_the_command(client):
         "title": HTTPStatus(422).phrase,
         "status": 422,
         "detail": "there is no key 'trails'; did you mean 'trials'?",
+        "code": "LS-SPEC-KEY",
     }
 
 
