@@ -119,6 +119,8 @@ _ROWS = (
               "Remove or replace the file that the message names."),
     ErrorCode("LS-DATA-MEMORY", "The data set would take more than half of the memory.", "Images are kept in memory "
               "at their full size; a container's limit counts.", "Give a smaller --image-size or --train-size."),
+    ErrorCode("LS-DATA-CACHE", "The cache of decoded images cannot be used.", "Its folder cannot be written, or the "
+              "disk is full.", "Free some space, or name another folder for the cache."),
     # Run folders
     ErrorCode("LS-FOLDER", "A run's folder cannot be used as asked.", "The folder is no place for what was asked.",
               "Give the folder or file that the message describes."),

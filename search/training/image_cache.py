@@ -54,6 +54,8 @@ _SPARE_BYTES = 2**26  # that stay free on the disk
 class CacheUnavailable(DataError):
     """A disk without the room for decoded images, or a folder for them that cannot be written."""
 
+    code = "LS-DATA-CACHE"
+
 
 @dataclass(frozen=True)
 class CachedFolder:

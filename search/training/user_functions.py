@@ -24,7 +24,7 @@ def load_function(path: str, *, what: str = "evaluator") -> Callable[..., Any]:
     """
     module, colon, name = path.partition(":")
     if not (module and colon and name) or module.startswith("."):
-        raise SpecError(f"{what} must be written module:function, got {path!r}")
+        raise SpecError(f"{what} must be written module:function, got {path!r}", code="LS-EVALUATOR")
     try:
         imported = import_user_module(module)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module does while it is imported
@@ -32,12 +32,12 @@ def load_function(path: str, *, what: str = "evaluator") -> Callable[..., Any]:
         hidden = hidden_file(error.name) if isinstance(error, ImportError) and error.name else None
         hint = f"; an installed module hides {hidden}, which another name would mend" if hidden else ""
         why = readable(" ".join(why.split()), 500)
-        raise SpecError(f"{what} {path!r}: cannot import {module}: {why}{hint}") from None
+        raise SpecError(f"{what} {path!r}: cannot import {module}: {why}{hint}", code="LS-EVALUATOR") from None
     function = getattr(imported, name, None)
     if function is None:
-        raise SpecError(f"{what} {path!r}: module {module} has no function {name}")
+        raise SpecError(f"{what} {path!r}: module {module} has no function {name}", code="LS-EVALUATOR")
     if not callable(function):
-        raise SpecError(f"{what} {path!r}: {name} is not a function")
+        raise SpecError(f"{what} {path!r}: {name} is not a function", code="LS-EVALUATOR")
     return function
 
 
