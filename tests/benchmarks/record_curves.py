@@ -1,12 +1,12 @@
-"""Recorded learning curves, a table for the simulator: python tests/benchmarks/record_curves.py digits
+"""Recorded learning curves, a table for the simulator: python tests/benchmarks/record_curves.py NAME
 
-Trains distinct random candidates of the preset channel-compensation without Ray and writes one row a candidate: its
-parameters as an Optuna study of the preset would hold them, params, macs, accuracy (of the last epoch, 0..1) and curve
-(accuracy on validation images after each epoch). The two tables under tests/data were made by
+Trains distinct random candidates of a preset without Ray and writes one row per candidate: its parameters as an Optuna
+study of the preset would hold them, params, macs, accuracy (of the last epoch, 0..1) and curve (accuracy on validation
+images after each epoch). The tables tests/data/curves-NAME.parquet were made by
 
-    nice -n 15 python tests/benchmarks/record_curves.py digits
-    nice -n 15 python tests/benchmarks/record_curves.py fashion-mnist
+    nice -n 15 python tests/benchmarks/record_curves.py NAME
 
+with each NAME of SETTINGS; digits was interrupted after 150 trainings.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Setting:
     Attributes:
         candidates: how many are drawn.
         recipe: of every training.
+        data: name of the data set.
+        preset: name of the search space.
         fixed: dimensions of the preset that are narrowed.
         train_size: images of the training part, None for all.
         validate: every which image of the validation part is measured.
@@ -46,33 +48,52 @@ class Setting:
 
     candidates: int
     recipe: Recipe
+    data: str = "digits"
+    preset: str = "channel-compensation"
     fixed: dict[str, Any] = field(default_factory=dict)
     train_size: int | None = None
     validate: int = 1
 
 
+DIGITS = Recipe(epochs=12, batch_size=32, lr=0.05)
+FASHION = Setting(
+    60,
+    Recipe(epochs=16, batch_size=128, lr=0.1),
+    data="fashion-mnist",
+    fixed={"width": [0.1875, 0.25, 0.375, 0.5]},
+    train_size=6000,
+    validate=3,
+)
 SETTINGS = {
-    "digits": Setting(200, Recipe(epochs=27, batch_size=32, lr=0.05)),
-    "fashion-mnist": Setting(
+    "digits": Setting(200, replace(DIGITS, epochs=27)),
+    "digits-activations": Setting(60, DIGITS, preset="activations"),
+    "digits-full": Setting(60, DIGITS, preset="full", fixed={"backbone": ["resnet8", "resnet20"]}),
+    "digits-vgg": Setting(
         60,
-        Recipe(epochs=16, batch_size=128, lr=0.1),
-        fixed={"width": [0.1875, 0.25, 0.375, 0.5]},
-        train_size=6000,
-        validate=3,
+        replace(DIGITS, epochs=16),
+        fixed={
+            "placement": ["all", "inner", "stem"],
+            "backbone": "vgg16_bn",
+            "width": [0.0625, 0.09375, 0.125, 0.1875, 0.25],
+        },
     ),
+    "fashion-mnist": FASHION,
+    "fashion-mnist-activations": replace(FASHION, recipe=DIGITS, preset="activations", train_size=1000, validate=6),
 }
+
+SHAPE = (1, 8, 8)  # of an image; whether a candidate can be built depends on its channels alone
 
 _worker: tuple[Data, Recipe]
 
 
 def candidates(setting: Setting, *, seed: int) -> list[Asked]:
-    """Distinct candidates, each dimension drawn uniformly."""
+    """Distinct candidates that can be built, each dimension drawn uniformly."""
     asker = Asker(
-        space("channel-compensation").fix(setting.fixed),
+        space(setting.preset).fix(setting.fixed),
         sampler("random", seed=seed),
         directions=["maximize"],
         seed=seed,
-        check=lambda _: None,
+        check=lambda candidate: cost(candidate, input_shape=SHAPE, classes=10),
     )
     asked = (asker.ask() for _ in range(setting.candidates))
     return [answer for answer in asked if answer is not None]
@@ -83,7 +104,7 @@ def prepare(name: str) -> None:
     global _worker
     torch.set_num_threads(1)
     setting = SETTINGS[name]
-    data = load(name, train_size=setting.train_size)
+    data = load(setting.data, train_size=setting.train_size)
     part = data.validation
     shown = Part(part.images[:: setting.validate], part.labels[:: setting.validate])
     _worker = replace(data, validation=shown), setting.recipe
