@@ -67,7 +67,6 @@ FASHION = Setting(
 SETTINGS = {
     "digits": Setting(200, replace(DIGITS, epochs=27)),
     "digits-activations": Setting(60, DIGITS, preset="activations"),
-    "digits-full": Setting(60, DIGITS, preset="full", fixed={"backbone": ["resnet8", "resnet20"]}),
     "digits-vgg": Setting(
         60,
         replace(DIGITS, epochs=16),

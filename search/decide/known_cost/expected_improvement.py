@@ -23,11 +23,11 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import gamma, ndtr, stdtr
 
 from results.fronts import is_non_dominated
 
-__all__ = ["Factor", "Known", "LogNormal", "Normal", "boxes", "expected_improvement"]
+__all__ = ["Factor", "Known", "LogNormal", "Normal", "Student", "boxes", "expected_improvement", "expected_over"]
 
 Array = NDArray[np.float64]
 TINY = 1e-12
@@ -68,6 +68,26 @@ class Normal:
 
 
 @dataclass(frozen=True)
+class Student:
+    """An objective with Student's distribution: mean and scale, (n,) each, and more than 1 degree of freedom.
+
+    Source: Tracey and Wolpert 2018 (1801.06147), equation 18.
+    """
+
+    mean: Array
+    scale: Array
+    freedom: float
+
+    def below(self, limits: Array, rows: slice = slice(None)) -> Array:
+        """See `Factor`."""
+        scale, nu = np.maximum(self.scale[rows, None], TINY), self.freedom
+        score = (limits[None, :] - self.mean[rows, None]) / scale
+        height = gamma((nu + 1) / 2) / (gamma(nu / 2) * np.sqrt(nu * np.pi))
+        density = height * (1 + score**2 / nu) ** (-(nu + 1) / 2)
+        return np.maximum(scale * (score * stdtr(nu, score) + (nu + score**2) / (nu - 1) * density), 0.0)
+
+
+@dataclass(frozen=True)
 class LogNormal:
     """An objective that is `floor` plus the exponential of a normally distributed one, whose parameters are given."""
 
@@ -96,7 +116,21 @@ def expected_improvement(factors: Sequence[Factor], front: Array, reference: Arr
     Returns:
         (n,), never negative.
     """
-    lower, upper = boxes(front, reference)
+    return expected_over(factors, *boxes(front, reference), count)
+
+
+def expected_over(factors: Sequence[Factor], lower: Array, upper: Array, count: int) -> Array:
+    """As `expected_improvement`, over boxes that are known already.
+
+    Args:
+        factors: one for each of the m objectives, of `count` candidates each.
+        lower: corners of the boxes as `boxes` gives them, (b, m).
+        upper: likewise.
+        count: candidates, n.
+
+    Returns:
+        (n,), never negative.
+    """
     sides = [_side(factor, lower[:, k], upper[:, k]) for k, factor in enumerate(factors)]
     step = max(1, CHUNK // max(1, len(lower)))
     result = np.zeros(count)
