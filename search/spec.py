@@ -20,7 +20,9 @@ from leni.errors import CandidateError, LeniSearchError, SpecError
 from results.names import metric_column, parameter_column
 from search.decide.known_cost.knowledge import knowledge_of
 from search.decide.samplers import default_sampler, sampler
-from search.decide.stopping.rules import Stopper, default_stopper, stopper
+from search.decide.stopping.learned import KEEP
+from search.decide.stopping.roles import Roles
+from search.decide.stopping.rules import ALIASES, Pruner, default_pruner, pruner
 from search.engine.budget import Budget
 from search.store.checkpoints import absolute_folder
 from search.store.secrets import masked, with_secrets
@@ -81,7 +83,9 @@ class Spec(BaseModel):
         sampler: known-cost, tpe, nsga2, nsga3, gp, qmc or random; None for known-cost where an objective is known
             before training, else tpe.
         seed: of the sampler and of every training.
-        stopper: improvement, halving, asha or none; None for improvement where trainings have more than 8 epochs.
+        pruner: learned, halving, asha or none; None for learned where trainings have more than 8 epochs. The key's
+            older name `stopper` is accepted.
+        keep: fraction of the hypervolume that the pruner learned is to keep, by its own estimate.
         references: whether ReLU and LENI everywhere at full width are tried first.
         enqueue: file of candidates to try first, JSON lines or a list.
         candidates: JSON of the only ones to train, a text each; the sampler is then never asked, and `trials` is their
@@ -138,7 +142,8 @@ class Spec(BaseModel):
     training: dict[str, Any] = Field(default_factory=dict)
     sampler: str | None = None
     seed: int = Field(0, ge=0, lt=2**31, strict=True)
-    stopper: str | None = None
+    pruner: str | None = None
+    keep: float = Field(KEEP, gt=0, le=1, strict=True, allow_inf_nan=False)
     references: bool = Field(True, strict=True)
     enqueue: UserPath | None = None
     candidates: tuple[str, ...] = ()
@@ -165,6 +170,12 @@ class Spec(BaseModel):
         except ValidationError as error:
             raise SpecError(_sentence(error), code=_code(error)) from None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _older_names(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """`stopper` is what `pruner` was called."""
+        return _renamed(values)
+
     @model_validator(mode="after")
     def _check(self) -> Spec:
         """What pydantic's types do not say; each of these raises an error that names what is wrong."""
@@ -175,7 +186,7 @@ class Spec(BaseModel):
             raise SpecError("a space of parameters needs an evaluator, module:function: there is no network to train")
         self._check_objectives(own)
         self._check_bounds()
-        self.make_stopper()
+        self.make_pruner()
         for low, high in (("min_params", "max_params"), ("min_macs", "max_macs")):
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
@@ -284,6 +295,7 @@ class Spec(BaseModel):
             raise SpecError(f"{path} is not a TOML file: {error}", code="LS-SPEC-FILE") from None
         for key in ("fix", "training", "bounds"):
             given[key] = {**_table(table, key, path), **given.get(key, {})}
+        table = _renamed(table)
         try:
             return cls(**{**table, **given})
         except LeniSearchError as error:
@@ -318,21 +330,32 @@ class Spec(BaseModel):
             knowledge = knowledge_of(where, names, known=known, count=costs, bounds=self.column_bounds())
         return sampler(name, seed=self.seed, knowledge=knowledge)
 
-    def make_stopper(self) -> Stopper | None:
-        """The stopper by name; None where no training is to be stopped, or where an evaluator could not be (`ignored`).
+    def make_pruner(self) -> Pruner | None:
+        """The pruner by name; None where no training is to be stopped, or where an evaluator could not be (`ignored`).
 
         Raises:
             SpecError: there is none of this name.
         """
-        directions = self.directions()
-        name = self.stopper
-        if name is None:
-            curved = self.evaluator is None and next(iter(directions)) == "accuracy"
-            name = default_stopper(self.epochs) if curved and len(directions) > 1 else "none"
-        known = sum(name in KNOWN for name in directions) if isinstance(self.search_space(), SearchSpace) else 0
-        bounds = self.bounds.get("accuracy", (0.0, 1.0)) if "accuracy" in directions else None
-        made = stopper(name, epochs=self.epochs, costs=known, bounds=bounds)
+        known = KNOWN if isinstance(self.search_space(), SearchSpace) else ()
+        roles = Roles.of(self.directions(), known=known, measured="accuracy")
+        made = pruner(
+            self.pruner_name(),
+            epochs=self.epochs,
+            costs=len(roles.known),
+            others=len(roles.others),
+            maximise=roles.maximise,
+            bounds=self.bounds.get("accuracy", (0.0, 1.0)) if "accuracy" in roles.measured else None,
+            keep=self.keep,
+        )
         return None if self.evaluator else made
+
+    def pruner_name(self) -> str:
+        """The pruner that was asked for, or the default."""
+        if self.pruner is not None:
+            return ALIASES.get(self.pruner, self.pruner)
+        directions = self.directions()
+        curved = self.evaluator is None and next(iter(directions)) == "accuracy"
+        return default_pruner(self.epochs) if curved and len(directions) > 1 else "none"
 
     def recipe(self) -> Recipe:
         """The training recipe.
@@ -365,10 +388,10 @@ class Spec(BaseModel):
 
     def ignored(self) -> tuple[str, ...]:
         """What was asked for and cannot act here, a sentence each."""
-        if self.evaluator is None or self.stopper in (None, "none"):
+        if self.evaluator is None or self.pruner in (None, "none"):
             return ()
         return (
-            f"the stopper {self.stopper} is ignored: what {self.evaluator} reports is read when it has returned, and a "
+            f"the pruner {self.pruner} is ignored: what {self.evaluator} reports is read when it has returned, and a "
             f"function that has returned is completed",
         )
 
@@ -460,6 +483,20 @@ def _objective(text: str) -> tuple[str, str]:
     """NAME:max as name and direction; the direction is empty where there is none."""
     name, colon, direction = text.rpartition(":")
     return (name, direction) if colon else (text, "")
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys by the names that they have today.
+
+    Raises:
+        SpecError: a key is there by both of its names.
+    """
+    found = dict(values)
+    if "stopper" in found:
+        if "pruner" in found:
+            raise SpecError("stopper is the older name of pruner; give one of them")
+        found["pruner"] = found.pop("stopper")
+    return found
 
 
 def _parsed(text: str) -> Any:

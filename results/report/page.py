@@ -37,6 +37,7 @@ from results.indicators import observed_bounds
 from results.report.answer import answer, question
 from results.report.cells import Cost, cell, cost_of, failures
 from results.report.checklist import Known, checklist
+from results.report.pruning import pruning_sentence
 from results.runs import Run, count_states, load
 from results.tables.formats import front_columns
 from results.user_view import is_evaluators
@@ -135,6 +136,7 @@ def report(folder: str | Path) -> str:
         answer=answer(run, confirmed, compared.sentences if isinstance(compared, Compensation) else ()),
         states=count_states(run.trials),
         ended=run.environment.get("ended"),
+        pruning=pruning_sentence(run),
         sections=[section for section in sections if section.sentences or section.figures or section.tables],
         reproduce=_reproduce(run),
         spec=spec_text,

@@ -251,7 +251,7 @@ def _ours(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int)
         listed.write_text(json.dumps([candidate.to_dict() for candidate in candidates]))
         finished = run(
             data="digits", enqueue=listed, references=False, trials=len(candidates), seeds=len(seeds),
-            epochs=RECIPE.epochs, stopper="none", workers=workers, quiet=True, out=folder,
+            epochs=RECIPE.epochs, pruner="none", workers=workers, quiet=True, out=folder,
         )  # fmt: skip
         study = optuna.load_study(study_name="leni-search", storage=open_storage(folder / "study.db"))
         ends = [trial.datetime_complete.timestamp() for trial in study.trials if trial.datetime_complete]

@@ -79,7 +79,7 @@ _ROWS = (
               "params, macs and latency_ms."),
     ErrorCode("LS-SAMPLER-UNKNOWN", "There is no sampler of this name.", "The name is misspelt.",
               "Take one of the names that the message lists."),
-    ErrorCode("LS-STOPPER-UNKNOWN", "There is no early stopping of this name.", "The name is misspelt.",
+    ErrorCode("LS-PRUNER-UNKNOWN", "There is no early stopping of this name.", "The name is misspelt.",
               "Take one of the names that the message lists."),
     ErrorCode("LS-WARM-START", "A run's trials cannot be taken over.", "The other run had other data, another recipe "
               "or other objectives, so that its results do not compare.", "Use the same settings, or start without."),

@@ -88,7 +88,13 @@ def run_command(
         str | None, typer.Option(help="skip: ask for another; reseed: train it from further seeds; allow: as it was.")
     ] = None,
     sampler: Annotated[str | None, typer.Option(help="See `simulate --help` for how they compare.")] = None,
-    stopper: Annotated[str | None, typer.Option(help="improvement, halving, asha or none.")] = None,
+    pruner: Annotated[
+        str | None,
+        typer.Option("--pruner", "--stopper", help="learned, halving, asha or none; see docs/pruning.md."),
+    ] = None,
+    keep: Annotated[
+        float | None, typer.Option(help="Fraction of the hypervolume that the pruner learned is to keep; 0.995.")
+    ] = None,
     references: Annotated[
         bool | None,
         typer.Option("--references/--no-references", help="Whether ReLU and LENI at full width are tried first."),
@@ -129,7 +135,8 @@ def run_command(
         "max_macs": max_macs, "trials": trials, "max_hours": max_hours, "grace_s": grace_s,
         "max_trial_hours": max_trial_hours, "max_gpu_hours": max_gpu_hours,
         "until_stable": until_stable, "stable_threshold": stable_threshold, "epochs": epochs, "seeds": seeds,
-        "seed": seed, "duplicates": duplicates, "sampler": sampler, "stopper": stopper, "references": references,
+        "seed": seed, "duplicates": duplicates, "sampler": sampler, "pruner": pruner, "keep": keep,
+        "references": references,
         "enqueue": enqueue, "warm_start": warm_start, "evaluator": evaluator, "cpus_per_trial": cpus_per_trial,
         "gpus_per_trial": gpus_per_trial, "workers": workers, "address": address, "retries": retries,
         "checkpoint_s": checkpoint_s, "checkpoints": checkpoints, "storage": storage, "patience_s": patience_s,
@@ -144,7 +151,7 @@ def run_command(
     spec = Spec.read(
         file, training={name: value for name, value in recipe.items() if value is not None} or None, **flags
     )
-    if spec.stopper == "asha":
+    if spec.pruner == "asha":
         from search.decide.stopping.rules import ASHA_WARNING
 
         typer.echo(ASHA_WARNING, err=True)
@@ -215,7 +222,7 @@ def _empty(finished: Run) -> str:
     if (states == "completed").any():
         return "the front is empty: no completed trial has a finite value for every objective"
     if (states == "stopped").all():
-        return "the front is empty: every trial was stopped early; --stopper none lets them end"
+        return "the front is empty: every trial was stopped early; --pruner none lets them end"
     errors = finished.trials["error"].replace("", None).dropna()
     most = f", most often with: {errors.value_counts().index[0]}" if len(errors) else ""
     return f"the front is empty: none of {len(states)} trials was completed{most}"
@@ -226,6 +233,7 @@ def _show(finished: Run) -> None:
     from rich.console import Console
 
     from results import count_states, front_table
+    from results.report.pruning import pruning_sentence
 
     console = Console()
     front = finished.front_records()
@@ -240,6 +248,8 @@ def _show(finished: Run) -> None:
     }
     states = count_states(finished.trials) + ended.get(finished.environment["ended"], "")
     console.print(states, highlight=False, markup=False, soft_wrap=True)
+    if sentence := pruning_sentence(finished):
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
     for reason, count in finished.trials["error"].replace("", None).value_counts().head(3).items():
         console.print(f"  {count} failed: {reason}", style="red", highlight=False, markup=False, soft_wrap=True)
     for name in ("front.csv", "front.html", "front.png", "trials.parquet", "study.db"):

@@ -1,4 +1,4 @@
-"""The command simulate: samplers and stoppers side by side, over a table of recorded results.
+"""The command simulate: samplers and pruners side by side, over a table of recorded results.
 
 What is heavy (Optuna, pandas) is imported when the command needs it, so that --help answers at once.
 """
@@ -57,7 +57,12 @@ def simulate_command(
     sampler: Annotated[
         list[str] | None, typer.Option(metavar="NAMES", help="Samplers; known-cost if not given.")
     ] = None,
-    stopper: Annotated[list[str] | None, typer.Option(metavar="NAMES", help="Stoppers; none if not given.")] = None,
+    pruner: Annotated[
+        list[str] | None, typer.Option("--pruner", "--stopper", metavar="NAMES", help="Pruners; none if not given.")
+    ] = None,
+    keep: Annotated[
+        float, typer.Option(help="Fraction of the hypervolume that the pruner learned is to keep.")
+    ] = 0.995,
     trials: Annotated[int, typer.Option(help="Trials of each repeat.")] = 100,
     workers: Annotated[int, typer.Option(help="Simulated workers.")] = 1,
     repeats: Annotated[int, typer.Option(help="Repeats of each search, with seeds of their own.")] = 20,
@@ -68,7 +73,7 @@ def simulate_command(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Choose sampler and stopper by simulation: searches over recorded results, on a virtual clock."""
+    """Choose sampler and pruner by simulation: searches over recorded results, on a virtual clock."""
     if figure is not None:
         _check_figure(figure)
     if against not in ("trials", "epochs"):
@@ -78,18 +83,19 @@ def simulate_command(
     from search.simulation.table import CURVE, read_table
     from search.training.cpus import usable_cpus
 
-    samplers, stoppers = names_of(sampler) or ["known-cost"], names_of(stopper) or ["none"]
+    samplers, pruners = names_of(sampler) or ["known-cost"], names_of(pruner) or ["none"]
     roles = _roles(table, names_of(params), objectives_of(objectives) if objectives else {})
-    if table.is_dir() and curve is None and stoppers != ["none"]:
+    if table.is_dir() and curve is None and pruners != ["none"]:
         curve = CURVE
     read = read_table(table, parameters=roles.parameters, objectives=roles.objectives, curve=curve, time=time)
     setting = Setting(
         trials, workers, tuple(roles.known if known is None else names_of(known)),
         tuple(roles.known if log is None else names_of(log)), bounds_of(bounds),
+        keep=keep,
     )  # fmt: skip
-    with _progress(max(0, repeats) * len(samplers) * len(stoppers), quiet=quiet) as done:
+    with _progress(max(0, repeats) * len(samplers) * len(pruners), quiet=quiet) as done:
         found = compare(
-            read, setting, samplers=samplers, stoppers=stoppers, repeats=repeats, seed=seed,
+            read, setting, samplers=samplers, pruners=pruners, repeats=repeats, seed=seed,
             jobs=usable_cpus() if jobs is None else jobs, done=done,
         )  # fmt: skip
     if as_json:
@@ -138,7 +144,7 @@ def _as_json(found: Sequence[Compared]) -> Any:
     """One search as it is; several in a list, each with its names."""
     if len(found) == 1:
         return found[0].to_dict()
-    return [{"sampler": one.sampler, "stopper": one.stopper, **one.to_dict()} for one in found]
+    return [{"sampler": one.sampler, "pruner": one.pruner, **one.to_dict()} for one in found]
 
 
 def _table(found: Sequence[Compared]) -> Table:
@@ -149,7 +155,7 @@ def _table(found: Sequence[Compared]) -> Table:
     from search.simulation.simulate import LEVELS
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for title in ("sampler", "stopper"):
+    for title in ("sampler", "pruner"):
         table.add_column(title, no_wrap=True)
     levels = [f"{level:.2f}" for level in LEVELS]
     for title in ("distinct", "epochs", "time", "share at the end", *(f"trials to {level}" for level in levels),
@@ -161,7 +167,7 @@ def _table(found: Sequence[Compared]) -> Table:
         shares = [repeat["hypervolume"] for repeat in repeats]
         spread = f"{mean['hypervolume']:.4f} ({min(shares):.4f} to {max(shares):.4f})"
         cells = [_first(mean, repeats, kind, level) for kind in ("first_trial", "first_epoch") for level in levels]
-        table.add_row(one.sampler, one.stopper, f"{mean['distinct']:.0f}", f"{mean['epochs']:,.0f}",
+        table.add_row(one.sampler, one.pruner, f"{mean['distinct']:.0f}", f"{mean['epochs']:,.0f}",
                       f"{mean['simulated_time']:,.0f}", spread, *cells)  # fmt: skip
     return table
 
@@ -187,9 +193,9 @@ def _draw(found: Sequence[Compared], path: Path, against: str) -> None:
     from results import save
     from results.figures.simulation import simulation_figure
 
-    stoppers = {one.stopper for one in found}
+    pruners = {one.pruner for one in found}
     frames = [
-        one.frame(name=one.sampler if len(stoppers) == 1 else f"{one.sampler}, {one.stopper}", steps=against)
+        one.frame(name=one.sampler if len(pruners) == 1 else f"{one.sampler}, {one.pruner}", steps=against)
         for one in found
     ]
     save(simulation_figure(pd.concat(frames, ignore_index=True), steps=against), path)

@@ -116,7 +116,7 @@ def resume(
     """Go on with a run that was interrupted or killed, at any moment, to the number of trials that was asked for.
 
     Finished trials are neither lost nor repeated; those that were running go on from their last state and, on the CPU,
-    end with the numbers of an uninterrupted training. The sampler and the stopper are where they were. A state that
+    end with the numbers of an uninterrupted training. The sampler and the pruner are where they were. A state that
     cannot be read is said on screen, in run.log and in environment.json's "notes", and is begun anew.
 
     Args:
@@ -292,6 +292,7 @@ def _search(
     )
     writer = RecordWriter(store, folder)
     ended, writable = "interrupted", True
+    engine: Engine | None = None
     try:
         checkpoints = Checkpoints(spec.checkpoint_address() or str(folder.checkpoints))
         engine = _engine(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
@@ -305,7 +306,7 @@ def _search(
                 progress.note(sentence)
             tune_trials(
                 EngineSearcher(engine, checkpoints=checkpoints, goes_on=prepared.data is not None, warn=notes.add),
-                settings=_settings(spec, folder, prepared, stops=engine.stopper is not None),
+                settings=_settings(spec, folder, prepared, stops=engine.pruner is not None),
                 arrays=prepared.data.to_arrays() if prepared.data else None,
                 resources={"cpu": spec.cpus_per_trial, "gpu": prepared.gpus},
                 folder=folder.ray,
@@ -331,7 +332,8 @@ def _search(
     finally:
         if writable:
             said = list(dict.fromkeys([*notes.texts, *spec.ignored(), *store.notes()]))
-            _close(folder, store, writer, {**facts, "ended": ended, **({"notes": said} if said else {})})
+            facts = {**facts, **_pruning(spec, engine), **({"notes": said} if said else {})}
+            _close(folder, store, writer, {**facts, "ended": ended})
             finish(tracked, progress.console)
         store.close()
 
@@ -360,6 +362,15 @@ def _facts(spec: Spec, store: StudyStore, at_once: int) -> Mapping[str, Any]:
         cpus=usable_cpus(),
         study=store.name,
     )
+
+
+def _pruning(spec: Spec, engine: Engine | None) -> dict[str, Any]:
+    """Which pruner there was, and what the trials that it stopped were worth by its own estimate."""
+    if engine is None or engine.pruner is None:
+        return {}
+    name, given_away = spec.pruner_name(), engine.pruner.given_away()
+    keep = {"keep": spec.keep} if name == "learned" else {}
+    return {"pruning": {"pruner": name, **keep, "given_away": given_away}}
 
 
 def _data_facts(data: Data | None) -> Mapping[str, Any]:
@@ -397,7 +408,7 @@ def _engine(
         slots=at_once,
         observers=observers,
         seeds=spec.first_seeds(),
-        stopper=spec.make_stopper(),
+        pruner=spec.make_pruner(),
         keep=lambda: folder.keep_sampler(asker.state()),
         gpus=prepared.gpus,
         now=time.monotonic(),

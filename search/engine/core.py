@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from statistics import variance
 from typing import Any, Protocol
 
-import numpy as np
 from optuna.distributions import BaseDistribution
 
-from results import minimised
 from search.decide.known_cost.history import READING, VARIANCE
-from search.decide.stopping.rules import Stopper
+from search.decide.stopping.roles import Roles
+from search.decide.stopping.rules import Pruner
 from search.engine.asker import Asked, Asker, Point
 from search.engine.budget import Budget
+from search.engine.recipe import recipe_of
 from search.store.outcome import Outcome
 
 __all__ = ["Engine", "Ledger", "Observer", "Task"]
@@ -96,7 +96,7 @@ class Engine:
         slots: how many run at once; no candidate is asked for before there is a slot to train it.
         observers: who is told.
         seeds: of a candidate that is new; one that is asked for again gets as many that follow.
-        stopper: may end a trial early.
+        pruner: may end a trial early.
         curve: the objective that trials report over their epochs.
         keep: called after every answer of the sampler.
         gpus: of one trial.
@@ -113,7 +113,7 @@ class Engine:
         slots: int,
         observers: Sequence[Observer] = (),
         seeds: Sequence[int] = (0,),
-        stopper: Stopper | None = None,
+        pruner: Pruner | None = None,
         curve: str = "accuracy",
         keep: Callable[[], None] | None = None,
         gpus: float = 0.0,
@@ -121,7 +121,7 @@ class Engine:
     ) -> None:
         self.asker, self.ledger, self.costs, self.budget = asker, ledger, costs, budget
         self.slots, self.observers, self.seeds, self.gpus = slots, list(observers), tuple(seeds), gpus
-        self.stopper, self.curve, self.keep = stopper, curve, keep
+        self.pruner, self.curve, self.keep = pruner, curve, keep
         self.waiting, self.later = list[Task](), list[Task]()
         self.live: dict[int, Task] = {}
         self.begun, self.gpu_s, self.started = 0, 0.0, now
@@ -143,10 +143,10 @@ class Engine:
             counts: whether it is one of the budget's trials.
         """
         self.begun += counts
-        if self.stopper is not None:
-            self.stopper.begin(task.number, self._static(task))
+        if self.pruner is not None:
+            self._begin(task)
             for point in outcome.curve:
-                self.stopper.report(task.number, point["epoch"], _number(point.get(self.curve)))
+                self.pruner.report(task.number, point["epoch"], _number(point.get(self.curve)))
         self._note(task, outcome, seconds=float(outcome.metrics.get("wall_s") or 0.0))
 
     def next(self, now: float) -> Task | None:
@@ -160,8 +160,8 @@ class Engine:
             return None
         task.since = now
         self.live[task.number] = task
-        if self.stopper is not None and not task.alone:
-            self.stopper.begin(task.number, self._static(task))
+        if not task.alone:
+            self._begin(task)
         for observer in self.observers:
             observer.begun(task.number, task.asked.candidate)
         return task
@@ -182,12 +182,14 @@ class Engine:
         self.begun += 1
         return Task(number, asked, costs, seeds)
 
-    def _static(self, task: Task) -> tuple[float, ...]:
-        """The objectives that are known before training; larger is worse."""
-        known = {name: way for name, way in self.ledger.objectives.items() if name in task.costs}
-        if not known:
-            return ()
-        return tuple(float(one) for one in minimised(np.array([[task.costs[name] for name in known]]), known)[0])
+    def _begin(self, task: Task) -> None:
+        """Tell the pruner of a trial that begins."""
+        if self.pruner is not None:
+            self.pruner.begin(task.number, self._roles(task).costs(task.costs), recipe_of(task.asked.candidate))
+
+    def _roles(self, task: Task) -> Roles:
+        """Which objective is known, which is reported over the epochs, and which is measured at the end."""
+        return Roles.of(self.ledger.objectives, known=task.costs, measured=self.curve)
 
     def _spent(self, now: float) -> str:
         running = sum(now - task.since for task in self.live.values())
@@ -212,7 +214,7 @@ class Engine:
             task.rows += _rows(point)
             for observer in self.observers:
                 observer.reported(number, point)
-            stops = self.stopper is not None and self.stopper.report(
+            stops = self.pruner is not None and self.pruner.report(
                 number, point["epoch"], _number(point.get(self.curve))
             )
             if stops and not done:  # what a slow report says beyond would make a run depend on the clock
@@ -272,8 +274,8 @@ class Engine:
     def postpone(self, number: int) -> None:
         """Try a trial once more at the end of the search, with nothing beside it."""
         task = self.live.pop(number)
-        if self.stopper is not None:
-            self.stopper.end(number, "failed")
+        if self.pruner is not None:
+            self.pruner.end(number, "failed")
         task.alone, task.curve, task.rows = True, [], []
         self.later.append(task)
 
@@ -296,8 +298,11 @@ class Engine:
         if outcome.state == "completed":
             known = {**task.costs, **outcome.metrics}
             self.completed.append({name: float(known[name]) for name in self.ledger.objectives})
-        if self.stopper is not None and not task.alone:
-            self.stopper.end(task.number, outcome.state)
+        if self.pruner is not None and not task.alone:
+            values = None
+            if outcome.state == "completed":
+                values = self._roles(task).finals({**task.costs, **outcome.metrics})
+            self.pruner.end(task.number, outcome.state, values)
 
 
 def _measured(

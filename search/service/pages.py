@@ -38,8 +38,8 @@ HERE = Path(__file__).parent
 PAGE = 50
 NUMBERS = ("trials", "epochs", "seeds", "seed", "workers", "train_size", "image_size", "min_params", "max_params")
 DECIMALS = ("max_hours",)
-TEXTS = ("space", "data", "sampler", "stopper", "evaluator", "data_folder")
-STOPPERS = ("improvement", "halving", "asha", "none")
+TEXTS = ("space", "data", "sampler", "pruner", "evaluator", "data_folder")
+PRUNERS = ("improvement", "halving", "asha", "none")
 
 _templates = Environment(
     loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -176,7 +176,7 @@ def _form(request: Request, caller: Caller, fields: dict[str, str], mistake: str
     spaces = [(name, space(name)) for name in PRESETS]
     return _page(
         "new.html", request, caller, status=status, fields=fields, mistake=mistake, spaces=spaces, sets=sets,
-        samplers=SAMPLERS, stoppers=STOPPERS, evaluators=settings.evaluators, folders=settings.data_folders,
+        samplers=SAMPLERS, pruners=PRUNERS, evaluators=settings.evaluators, folders=settings.data_folders,
         key=fields.get("key") or secrets.token_hex(12),
     )  # fmt: skip
 

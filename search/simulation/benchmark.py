@@ -1,4 +1,4 @@
-"""Several samplers and stoppers on one table, each repeated with other seeds, in as many processes as are given."""
+"""Several samplers and pruners on one table, each repeated with other seeds, in as many processes as are given."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pandas as pd
 from leni.errors import SpecError
 from search.decide.quiet import without_optunas_lines
 from search.decide.samplers import sampler
-from search.decide.stopping.rules import stopper
+from search.decide.stopping.rules import pruner
 from search.simulation.simulate import Judge, Setting, Trace, mean_of, simulate
 from search.simulation.table import Table
 
@@ -28,16 +28,16 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Compared:
-    """One sampler with one stopper.
+    """One sampler with one pruner.
 
     Attributes:
         sampler: its name.
-        stopper: its name.
+        pruner: its name.
         traces: one a repeat.
     """
 
     sampler: str
-    stopper: str
+    pruner: str
     traces: Sequence[Trace]
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,19 +71,19 @@ def compare(
     setting: Setting,
     *,
     samplers: Sequence[str],
-    stoppers: Sequence[str],
+    pruners: Sequence[str],
     repeats: int,
     seed: int,
     jobs: int = 1,
     done: Callable[[], None] = lambda: None,
 ) -> list[Compared]:
-    """Every sampler with every stopper.
+    """Every sampler with every pruner.
 
     Args:
         table: of results.
         setting: what is simulated.
         samplers: names.
-        stoppers: names.
+        pruners: names.
         repeats: of each, with the seeds that follow `seed`, the same ones for every sampler.
         seed: of the first.
         jobs: processes; the result does not depend on them.
@@ -99,12 +99,12 @@ def compare(
     Judge(table, setting)
     for name in samplers:
         sampler(name, seed=0)
-    for name in stoppers:
-        if stopper(name, epochs=table.epochs, costs=len(setting.known)) and not table.rows[0].curves:
-            raise SpecError(f"stopper {name!r} needs learning curves: name their column with curve")
-    pairs = [(one, other) for one in samplers for other in stoppers]
+    for name in pruners:
+        if pruner(name, epochs=table.epochs, costs=len(setting.known), keep=setting.keep) and not table.rows[0].curves:
+            raise SpecError(f"pruner {name!r} needs learning curves: name their column with curve")
+    pairs = [(one, other) for one in samplers for other in pruners]
     tasks = [(one, other, number) for one, other in pairs for number in range(repeats)]
-    keys = [{"sampler_name": one, "stopper_name": other, "seed": seed + number} for one, other, number in tasks]
+    keys = [{"sampler_name": one, "pruner_name": other, "seed": seed + number} for one, other, number in tasks]
     found = _run(table, setting, keys, min(jobs, len(keys)), done)
     return [
         Compared(one, other, found[place * repeats : (place + 1) * repeats]) for place, (one, other) in enumerate(pairs)

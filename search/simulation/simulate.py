@@ -26,7 +26,9 @@ from results.indicators import hypervolume
 from search.decide.known_cost.history import key_of
 from search.decide.known_cost.knowledge import COUNTED, LISTED, Knowledge
 from search.decide.samplers import sampler
-from search.decide.stopping.rules import Stopper, stopper
+from search.decide.stopping.learned import KEEP
+from search.decide.stopping.roles import Roles
+from search.decide.stopping.rules import Pruner, pruner
 from search.engine.asker import Asker
 from search.engine.budget import Budget
 from search.engine.core import Engine, Task
@@ -54,6 +56,7 @@ class Setting:
         log: objectives that count by their logarithm.
         bounds: of an objective, (least, greatest) value; those of the table's means where there are none.
         duplicates: what becomes of a candidate that the sampler asks for again, as in a run: "skip", "reseed", "allow".
+        keep: fraction of the hypervolume that the pruner learned is to keep.
     """
 
     trials: int
@@ -62,6 +65,7 @@ class Setting:
     log: tuple[str, ...] = ()
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     duplicates: str = "skip"
+    keep: float = KEEP
 
     def check(self, table: Table) -> None:
         """Whether it can be simulated on a table.
@@ -145,6 +149,7 @@ class Trace:
         times: likewise, the clock.
         distinct: candidates that were begun.
         stopped: trials that were stopped.
+        given_away: fraction of the hypervolume that they were worth by the pruner's estimate; None without one.
     """
 
     shares: Array
@@ -152,6 +157,7 @@ class Trace:
     times: Array
     distinct: int
     stopped: int
+    given_away: float | None = None
 
     def summary(self) -> dict[str, Any]:
         """As JSON has it; a level that was not reached is None."""
@@ -163,6 +169,7 @@ class Trace:
             "epochs": int(self.epochs[-1]),
             "simulated_time": float(self.times[-1]),
             "hypervolume": float(self.shares[-1]),
+            "given_away": self.given_away,
             "first_trial": {f"{level:.2f}": None if at is None else int(at) + 1 for level, at in first.items()},
             "first_epoch": {
                 f"{level:.2f}": None if at is None else int(self.epochs[at]) for level, at in first.items()
@@ -232,7 +239,7 @@ def simulate(
     setting: Setting,
     *,
     sampler_name: str,
-    stopper_name: str = "none",
+    pruner_name: str = "none",
     seed: int,
     tick: Callable[[], None] = lambda: None,
 ) -> Trace:
@@ -242,20 +249,20 @@ def simulate(
         table: of results.
         setting: what is simulated.
         sampler_name: one of `samplers.SAMPLERS`.
-        stopper_name: one of the pruners; needs a table with curves, unless it is "none".
+        pruner_name: one of the pruners; needs a table with curves, unless it is "none".
         seed: of the sampler, as `leni-search run --seed` gives it, and of the seeds that trials are answered by.
         tick: called after each trial.
 
     Raises:
         SpecError: there is no sampler or pruner of the name, or the table has no curves to stop by.
     """
-    return _Simulation(table, setting, sampler_name, stopper_name, seed).run(tick)
+    return _Simulation(table, setting, sampler_name, pruner_name, seed).run(tick)
 
 
 class _Simulation:
     """The clock, and what runs."""
 
-    def __init__(self, table: Table, setting: Setting, sampler_name: str, stopper_name: str, seed: int) -> None:
+    def __init__(self, table: Table, setting: Setting, sampler_name: str, pruner_name: str, seed: int) -> None:
         self.table, self.setting, self.space = table, setting, TableSpace(table)
         self.generator = np.random.default_rng(np.random.SeedSequence([seed, 1]))
         uncertain = [name for name in table.objectives if name not in setting.known]
@@ -270,7 +277,7 @@ class _Simulation:
         )
         self.engine = Engine(
             asker, _Numbers(table.objectives), costs=self._costs, budget=Budget(setting.trials), slots=setting.workers,
-            stopper=self._stopper(stopper_name), curve=self.curve,
+            pruner=self._pruner(pruner_name), curve=self.curve,
         )  # fmt: skip
         self.judge = Judge(table, setting)
         self.events: list[tuple[float, int]] = []
@@ -283,10 +290,11 @@ class _Simulation:
         row = self.space.rows_of[candidate]
         return {name: _cost(self.table, name, row) for name in self.setting.known}
 
-    def _stopper(self, name: str) -> Stopper | None:
-        made = stopper(
-            name, epochs=self.table.epochs, costs=len(self.setting.known),
-            maximise=self.table.objectives[self.curve] == "maximize", bounds=self.setting.bounds.get(self.curve),
+    def _pruner(self, name: str) -> Pruner | None:
+        roles = Roles.of(self.table.objectives, known=self.setting.known, measured=self.curve)
+        made = pruner(
+            name, epochs=self.table.epochs, costs=len(roles.known), others=len(roles.others), maximise=roles.maximise,
+            bounds=self.setting.bounds.get(self.curve), keep=self.setting.keep,
         )  # fmt: skip
         if made is not None and not self.table.rows[0].curves:
             raise SpecError(f"pruner {name!r} needs learning curves: name their column")
@@ -302,7 +310,8 @@ class _Simulation:
                 tick()
                 self._fill(now)
         shares, epochs, times = zip(*((share, spent, at) for share, spent, at in self.log), strict=True)
-        return Trace(np.array(shares), np.array(epochs), np.array(times), len(self.tried), self.stopped)
+        given_away = None if self.engine.pruner is None else self.engine.pruner.given_away()
+        return Trace(np.array(shares), np.array(epochs), np.array(times), len(self.tried), self.stopped, given_away)
 
     def _fill(self, now: float) -> None:
         """A trial for every free worker."""
@@ -321,7 +330,7 @@ class _Simulation:
         """The next event of a trial: its next epoch where a pruner looks at it, else its end."""
         live = self.running[number]
         row = self.table.rows[live.row]
-        steps = 1 if self.engine.stopper is not None else self.table.epochs
+        steps = 1 if self.engine.pruner is not None else self.table.epochs
         live.epoch += steps
         heapq.heappush(self.events, (now + steps * float(row.times[live.seed]) / self.table.epochs, number))
 
@@ -329,7 +338,7 @@ class _Simulation:
         """One event; whether it was the trial's last."""
         live = self.running[number]
         row, last = self.table.rows[live.row], live.epoch >= self.table.epochs
-        if self.engine.stopper is None:
+        if self.engine.pruner is None:
             self.spent += self.table.epochs
         else:
             self.spent += 1
@@ -363,9 +372,10 @@ def mean_of(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for name, value in summaries[0].items():
         if isinstance(value, Mapping):
             reached = {level: [summary[name][level] for summary in summaries] for level in value}
-            mean[name] = {level: None if None in found else sum(found) / len(found) for level, found in reached.items()}
+            mean[name] = {level: None if None in each else sum(each) / len(each) for level, each in reached.items()}
         else:
-            mean[name] = sum(summary[name] for summary in summaries) / len(summaries)
+            found = [summary[name] for summary in summaries]
+            mean[name] = None if None in found else sum(found) / len(found)
     mean["reached"] = {
         level: sum(summary["first_trial"][level] is not None for summary in summaries)
         for level in summaries[0]["first_trial"]

@@ -126,7 +126,7 @@ def tables(part: str, path: Path | None, options: argparse.Namespace) -> None:
     print(f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|", flush=True)
     for chosen in options.samplers:
         (one,) = compare(
-            found, setting, samplers=[chosen], stoppers=["none"], repeats=options.repeats, seed=0, jobs=options.jobs
+            found, setting, samplers=[chosen], pruners=["none"], repeats=options.repeats, seed=0, jobs=options.jobs
         )
         shares, mean = np.array([trace.shares for trace in one.traces]), one.to_dict()["mean"]
         cells = [chosen, *(f"{shares[:, point - 1].mean():.4f}" for point in points)]

@@ -48,7 +48,7 @@ NODE = """
         cluster.remove_node(nodes[0], allow_graceful=False)
 
     threading.Thread(target=lose, daemon=True).start()
-    search.run(trials=5, epochs=12, workers=2, stopper="none", checkpoint_s=0.0, quiet=True, out=folder,
+    search.run(trials=5, epochs=12, workers=2, pruner="none", checkpoint_s=0.0, quiet=True, out=folder,
                address=cluster.address, fix={"width": [0.1875, 0.25]})
     print(sum(node["Alive"] for node in __import__("ray").nodes()) if __import__("ray").is_initialized() else "left")
     cluster.shutdown()

@@ -22,7 +22,7 @@ from leni.errors import FolderError
 from search.driver.run_search import resume
 
 KEYS = {
-    "trials": 6, "epochs": 8, "workers": 1, "quiet": True, "checkpoint_s": 0.0, "stopper": "halving",
+    "trials": 6, "epochs": 8, "workers": 1, "quiet": True, "checkpoint_s": 0.0, "pruner": "halving",
     "fix": {"width": [0.1875, 0.25]},
 }  # fmt: skip
 SPEC = """
@@ -30,7 +30,7 @@ trials = 6
 epochs = 8
 workers = 1
 checkpoint_s = 0.0
-stopper = "halving"
+pruner = "halving"
 [fix]
 width = [0.1875, 0.25]
 """

@@ -25,7 +25,7 @@ def run(ray_session, tmp_path_factory) -> results.Run:
     space = {"name": "any", "parameters": NAMES}
     folder = tmp_path_factory.mktemp("names") / "run"
     return search.run(
-        evaluator="plugin_evaluators:any_names", space=space, trials=12, out=folder, stopper="improvement", **KEYS
+        evaluator="plugin_evaluators:any_names", space=space, trials=12, out=folder, pruner="improvement", **KEYS
     )
 
 
@@ -60,7 +60,7 @@ def test_metrics_of_any_type_and_name_are_kept_and_cost_no_trial(run):
 
 def test_function_that_has_returned_is_completed_and_the_pruner_says_that_it_cannot_act(run):
     assert run.trials["metric:error"].notna().all()
-    assert run.environment["notes"][0].startswith("the stopper improvement is ignored")
+    assert run.environment["notes"][0].startswith("the pruner improvement is ignored")
     assert run.curves.groupby("number").size().tolist() == [3] * 12
 
 

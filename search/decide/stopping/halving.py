@@ -16,7 +16,8 @@ crowding; Schmucker et al. 2021 (2106.12639) for ranks in halving, there among a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,14 +58,14 @@ class Halving:
         self.costs: dict[int, tuple[float, ...]] = {}
         self.rungs = {epoch: _Rung(1 + (costs if use_costs else 0)) for epoch in rungs(epochs, factor)}
 
-    def begin(self, number: int, costs: Sequence[float]) -> None:
-        """A trial starts.
+    def begin(self, number: int, costs: Sequence[float], recipe: Mapping[str, Any] | None = None) -> None:
+        """A trial starts; ranks do not depend on its recipe.
 
         Raises:
-            SpecError: it has another number of costs than the stopper was told.
+            SpecError: it has another number of costs than the pruner was told.
         """
         if len(costs) != self.count:
-            raise SpecError(f"trial {number} must have {self.count} known costs, as the stopper was told, got {costs}")
+            raise SpecError(f"trial {number} must have {self.count} known costs, as the pruner was told, got {costs}")
         self.costs[number] = tuple(map(float, costs)) if self.use_costs else ()
 
     def report(self, number: int, epoch: int, value: float) -> bool:
@@ -79,11 +80,15 @@ class Halving:
         rung.add(number, row)
         return not goes_on
 
-    def end(self, number: int, state: str) -> None:
+    def end(self, number: int, state: str, values: Sequence[float] | None = None) -> None:
         """A failed trial's readings are forgotten; those of others stay in their rungs."""
         if state == "failed":
             for rung in self.rungs.values():
                 rung.remove(number)
+
+    def given_away(self) -> None:
+        """Ranks say nothing of what stopped trials were worth."""
+        return
 
 
 def rungs(epochs: int, factor: int = FACTOR) -> tuple[int, ...]:

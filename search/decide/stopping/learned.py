@@ -15,19 +15,16 @@ Source: Emmerich, Yang, Deutz, Wang and Fonseca 2016 for the expected improvemen
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leni.errors import SpecError
-from results import hypervolume, is_non_dominated
-from search.decide.known_cost.expected_improvement import Known, Student, boxes, expected_over
 from search.decide.stopping.evidence import Evidence
 from search.decide.stopping.final_values import Forecasts
+from search.decide.stopping.undominated import Undominated
 
 __all__ = ["KEEP", "Learned"]
 
@@ -36,13 +33,7 @@ KEEP = 0.995
 START = 10  # completed trainings before the first forecast
 SPEND = 10.0  # of what may still be given away, times one over the trials begun: what one training may cost
 LEAST = 0.1  # of what may be given away at all, likewise, when nothing of it is left
-FREEDOM = (3.0, 10.0)  # least and most degrees of freedom of a forecast's error
-PER_FREEDOM = 3.0  # completed trainings, between them
-WIDE = 1.2  # deviation of the error, in standard deviations of the forecast
-REFERENCE = 1.01  # on each objective's scale, 0 best, 1 worst
 AGAIN = 1.25  # forecasts of stopped trainings are made anew at so many times as many completed ones
-DRAWS = 32  # of the final values of stopped trainings
-FAINT = 1e-2  # of the largest gain: stopped trainings with less are added up instead of drawn
 
 
 class Learned:
@@ -77,7 +68,7 @@ class Learned:
         self.evidence = Evidence(epochs, costs=costs, others=others, maximise=maximise)
         self.bounds = None if bounds is None else np.sort(self.evidence.sign * np.array(bounds))
         self.forecasts = Forecasts(self.evidence)
-        self.space: _Space | None = None
+        self.space: Undominated | None = None
         self.lost: dict[int, tuple[Array, Array]] = {}  # forecasts of stopped trials by row
         self.learned = 0  # completed trainings when they were made
         self.given: float | None = None
@@ -149,10 +140,10 @@ class Learned:
                 )
         return means, deviations
 
-    def _space(self) -> _Space:
+    def _space(self) -> Undominated:
         """The undominated space of the completed trials."""
         if self.space is None:
-            self.space = _Space.of(self.evidence, self.bounds)
+            self.space = Undominated.of(self.evidence, self.bounds)
         return self.space
 
     def _given(self) -> float:
@@ -181,77 +172,3 @@ class Learned:
 def _one(forecast: tuple[Array, Array]) -> tuple[Array, Array]:
     """Of one row."""
     return forecast[0][0], forecast[1][0]
-
-
-@dataclass(frozen=True)
-class _Space:
-    """The part of the objective space that no completed trial dominates: costs, then uncertain objectives, each 0..1.
-
-    Attributes:
-        evidence: what the trials' costs are read from.
-        least: (1 + others,), where the uncertain objectives' scale begins.
-        span: (1 + others,), its length.
-        front: completed trials, (f, m).
-        lower: corners of the boxes, (b, m).
-        upper: likewise.
-        volume: hypervolume of the completed trials.
-    """
-
-    evidence: Evidence
-    least: Array
-    span: Array
-    front: Array
-    lower: Array
-    upper: Array
-    volume: float
-    bounded: bool
-
-    @classmethod
-    def of(cls, evidence: Evidence, bounds: Array | None) -> _Space:
-        """The space of the completed trials, of which there is at least one."""
-        finals = evidence.finals[evidence.completed]
-        least, greatest = finals.min(axis=0), finals.max(axis=0)
-        if bounds is not None:
-            least[0], greatest[0] = bounds
-        span = np.where(greatest > least, greatest - least, 1.0)
-        points = np.column_stack([evidence.positions(evidence.completed), (finals - least) / span])
-        front = np.unique(points[is_non_dominated(points)], axis=0)
-        reference = np.full(points.shape[1], REFERENCE)
-        lower, upper = boxes(front, reference)
-        if bounds is not None:  # a value beyond the best bound counts as that
-            lower[:, evidence.count] = np.maximum(lower[:, evidence.count], 0.0)
-        return cls(evidence, least, span, front, lower, upper, hypervolume(front, reference), bounds is not None)
-
-    @property
-    def freedom(self) -> float:
-        """Degrees of freedom of Student's distribution of forecast errors: few where little has been learned from."""
-        return float(np.clip(len(self.evidence.completed) / PER_FREEDOM, *FREEDOM))
-
-    @property
-    def scale(self) -> float:
-        """Of the distribution, in standard deviations of a forecast."""
-        return WIDE * math.sqrt(1 - 2 / self.freedom)
-
-    def gains(self, rows: Sequence[int], means: Array, deviations: Array) -> Array:
-        """(rows,): hypervolume that each is expected to add by itself."""
-        factors = [Known(places) for places in self.evidence.positions(rows).T]
-        units = zip(((means - self.least) / self.span).T, (deviations / self.span).T, strict=True)
-        return expected_over([*factors, *(Student(mean, self.scale * sd, self.freedom) for mean, sd in units)], self.lower, self.upper, len(rows))
-
-    def joint_gain(self, rows: Sequence[int], means: Array, deviations: Array) -> float:
-        """Hypervolume that all rows together are expected to add, by a fixed set of draws, forecasts independent."""
-        single = self.gains(rows, means, deviations)
-        likely = np.flatnonzero(single > FAINT * single.max())
-        faint = float(np.delete(single, likely).sum())
-        draws = self.scale * np.random.default_rng(0).standard_t(self.freedom, (len(likely), means.shape[1], DRAWS))
-        places = self.evidence.positions([rows[place] for place in likely])
-        units = ((means[likely] - self.least)[..., None] + deviations[likely][..., None] * draws) / self.span[:, None]
-        if self.bounded:
-            units[:, 0] = np.maximum(units[:, 0], 0.0)
-        reference = np.full(self.front.shape[1], REFERENCE)
-        volumes = [
-            hypervolume(np.vstack([self.front, np.column_stack([places, units[..., draw]])]), reference)
-            for draw in range(DRAWS)
-        ]
-        joint = max(float(np.mean(volumes)) - self.volume, 0.0)
-        return min(joint + faint, float(single.sum()))

@@ -59,11 +59,11 @@ def test_several_searches_are_one_table_and_one_figure(table, simulated, tmp_pat
 
 def test_several_searches_as_json_are_a_list_with_names(table, simulated):
     _, out, _ = simulated(table, *OPTIONS, "--sampler", "random,qmc", "--json")
-    assert [(one["sampler"], one["stopper"]) for one in json.loads(out)] == [("random", "none"), ("qmc", "none")]
+    assert [(one["sampler"], one["pruner"]) for one in json.loads(out)] == [("random", "none"), ("qmc", "none")]
 
 
-def test_stoppers_read_the_curve(table, simulated):
-    _, out, _ = simulated(table, *OPTIONS, "--curve", "curve", "--stopper", "halving,none", "--workers", "2", "--json")
+def test_pruners_read_the_curve(table, simulated):
+    _, out, _ = simulated(table, *OPTIONS, "--curve", "curve", "--pruner", "halving,none", "--workers", "2", "--json")
     halved, whole = json.loads(out)
     assert halved["mean"]["epochs"] <= whole["mean"]["epochs"] == 24
 
@@ -80,7 +80,7 @@ def test_run_says_itself_what_its_columns_are(tmp_path, simulated):
               for row in rows for epoch in (1, 2)]  # fmt: skip
     results.write(results.to_curves(curves), tmp_path / "curves.parquet")
     (tmp_path / "environment.json").write_text("{}")
-    code, out, err = simulated(tmp_path, "--trials", "6", "--repeats", "1", "--stopper", "halving", "--json")
+    code, out, err = simulated(tmp_path, "--trials", "6", "--repeats", "1", "--pruner", "halving", "--json")
     assert (code, err) == (0, "")
     assert json.loads(out)["mean"]["trials"] == 6
 
@@ -98,7 +98,7 @@ def test_file_has_to_be_explained(table, simulated, options):
         (["--bounds", "accuracy=93:85"], "bounds of accuracy must be finite with least < greatest, got 93:85"),
         (["--bounds", "accuracy"], "--bounds must be written NAME=LOW:HIGH, got 'accuracy'"),
         (["--sampler", "tpee"], "no sampler 'tpee'; did you mean 'tpe'"),
-        (["--stopper", "halving"], "stopper 'halving' needs learning curves: name their column with curve"),
+        (["--pruner", "halving"], "pruner 'halving' needs learning curves: name their column with curve"),
         (["--curve", "curves"], "no column 'curves'"),
         (["--params", "c"], "no column 'c'"),
         (["--trials", "0"], "trials must be at least 1, got 0"),

@@ -31,17 +31,19 @@ class Stopping:
     """A pruner that stops at an epoch, and writes down what it is told."""
 
     def __init__(self, at: int) -> None:
-        self.at, self.told = at, []
+        self.at, self.told, self.recipes = at, [], []
 
-    def begin(self, number, costs) -> None:
+    def begin(self, number, costs, recipe) -> None:
         self.told.append(("begin", number, costs))
+        self.recipes.append(recipe)
 
     def report(self, number, epoch, value) -> bool:
         self.told.append(("report", number, epoch, value))
         return epoch == self.at
 
-    def end(self, number, state) -> None:
+    def end(self, number, state, values=None) -> None:
         self.told.append(("end", number, state))
+        self.values = values
 
 
 def engine_of(objectives=OBJECTIVES, **how) -> Engine:
@@ -69,14 +71,14 @@ def test_next_gives_a_trial_for_each_slot_and_none_beyond_the_budget():
 def test_known_costs_reach_the_pruner_with_larger_as_worse():
     objectives = {"accuracy": "maximize", "speed": "maximize", "params": "minimize"}
     pruner = Stopping(at=9)
-    engine = engine_of(objectives, stopper=pruner, costs=lambda _: {"speed": 3.0, "params": 7.0, "macs": 1.0})
+    engine = engine_of(objectives, pruner=pruner, costs=lambda _: {"speed": 3.0, "params": 7.0, "macs": 1.0})
     engine.next(0.0)
     assert pruner.told == [("begin", 0, (-3.0, 7.0))]
 
 
 def test_stopped_trial_is_evidence_of_what_it_reached_and_no_result():
     pruner = Stopping(at=2)
-    engine = engine_of(stopper=pruner)
+    engine = engine_of(pruner=pruner)
     task = engine.next(0.0)
     assert not engine.report(0, [{"epoch": 1, "accuracy": 0.25}])
     assert engine.report(0, [{"epoch": 1, "accuracy": 0.25}, {"epoch": 2, "accuracy": 0.375}])
@@ -90,7 +92,7 @@ def test_stopped_trial_is_evidence_of_what_it_reached_and_no_result():
 
 @pytest.mark.parametrize("reading", [math.nan, None])
 def test_stopped_trial_without_a_reading_says_nothing(reading):
-    engine = engine_of(stopper=Stopping(at=1))
+    engine = engine_of(pruner=Stopping(at=1))
     engine.next(0.0)
     assert engine.report(0, [{"epoch": 1, "accuracy": reading}])
     engine.stop(0, 1.0)
@@ -116,7 +118,7 @@ def test_one_seed_tells_no_variance(metrics):
 def test_curve_may_be_of_any_objective():
     objectives = {"loss": "minimize", "params": "minimize"}
     pruner = Stopping(at=1)
-    engine = engine_of(objectives, stopper=pruner, curve="loss")
+    engine = engine_of(objectives, pruner=pruner, curve="loss")
     engine.next(0.0)
     assert engine.report(0, [{"epoch": 1, "loss": 2.5}])
     assert pruner.told[-1] == ("report", 0, 1, 2.5)

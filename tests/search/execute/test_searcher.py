@@ -101,36 +101,48 @@ def test_the_sampler_learns_of_completed_trials_alone(searcher):
 
 
 class Stopping:
-    """A stopper that stops at an epoch, and writes down what it is told."""
+    """A pruner that stops at an epoch, and writes down what it is told."""
 
     def __init__(self, at: int) -> None:
-        self.at, self.told = at, []
+        self.at, self.told, self.recipes = at, [], []
 
-    def begin(self, number, costs) -> None:
+    def begin(self, number, costs, recipe) -> None:
         self.told.append(("begin", number, costs))
+        self.recipes.append(recipe)
 
     def report(self, number, epoch, value) -> bool:
         self.told.append(("report", number, epoch, value))
         return epoch == self.at
 
-    def end(self, number, state) -> None:
+    def end(self, number, state, values=None) -> None:
         self.told.append(("end", number, state))
+        self.values = values
 
 
-def test_stopper_is_told_of_every_epoch_once_and_stops(searcher):
-    searcher.engine.stopper = Stopping(at=2)
+def test_pruner_is_told_of_every_epoch_once_and_stops(searcher):
+    searcher.engine.pruner = Stopping(at=2)
     searcher.suggest("a")
     assert not searcher.judge("a", {"curve": [point(1)]})
     assert searcher.judge("a", {"curve": [point(1), point(2), point(3)]})
     searcher.on_trial_complete("a", {"curve": [point(3)]})
     expected = [("begin", 0, (7,)), *(("report", 0, epoch, 0.5) for epoch in (1, 2)), ("end", 0, "stopped")]
-    assert searcher.engine.stopper.told == expected
+    assert searcher.engine.pruner.told == expected
     (record,) = searcher.engine.ledger.records()
     assert (record["state"], record["epochs"], record["accuracy"]) == ("stopped", 2, 0.5)
 
 
+def test_pruner_is_told_recipe_and_final_values(searcher):
+    judge = searcher.engine.pruner = Stopping(at=9)
+    searcher.suggest("a")
+    assert set(judge.recipes[0]) >= {"activation", "lr_factor", "width.1"}
+    assert judge.recipes[0]["backbone"] == "resnet8"
+    searcher.on_trial_complete("a", {"curve": [point(1)], "metrics": [("accuracy", 0.75)]})
+    assert judge.told[-1] == ("end", 0, "completed")
+    assert judge.values == (0.75,)
+
+
 def test_trial_that_is_done_is_not_stopped(searcher):
-    searcher.engine.stopper = Stopping(at=1)
+    searcher.engine.pruner = Stopping(at=1)
     searcher.suggest("a")
     assert not searcher.judge("a", {"curve": [point(1)], "done": True, "metrics": [("accuracy", 0.5)]})
 

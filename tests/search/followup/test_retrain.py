@@ -17,7 +17,7 @@ A = Candidate("resnet8", (2, 4, 8), "relu")
 B = Candidate("resnet8", (2, 4, 8), "leni", "inner", {"kernel_size": 5})
 C = Candidate("resnet8", (4, 4, 8), "prelu")
 SEARCH = Spec(data="digits", train_size=200, epochs=2, trials=7, max_params=10, max_hours=1.0, sampler="gp",
-              stopper="halving", until_stable=3, storage="sqlite:///elsewhere.db")  # fmt: skip
+              pruner="halving", until_stable=3, storage="sqlite:///elsewhere.db")  # fmt: skip
 
 
 def texts(*candidates: Candidate) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def test_fixed_spec_keeps_how_networks_are_trained_and_drops_how_a_search_choose
     spec = fixed_spec(SEARCH, [A, B], tmp_path / "x", seeds=3, seed=9)
     assert (spec.trials, spec.only_candidates(), spec.out) == (2, (A, B), tmp_path / "x")
     assert (spec.recipe(), spec.data, spec.train_size) == (SEARCH.recipe(), "digits", 200)
-    assert spec.make_stopper() is None
+    assert spec.make_pruner() is None
     assert (spec.max_params, spec.max_hours, spec.until_stable, spec.storage) == (None, None, None, None)
     assert spec.first_seeds() == (9, 10, 11)
 

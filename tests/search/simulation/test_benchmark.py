@@ -18,14 +18,14 @@ def made():
 
 
 def run(**keys):
-    options = {"samplers": ["known-cost", "random"], "stoppers": ["none"], "repeats": 3, "seed": 1, **keys}
+    options = {"samplers": ["known-cost", "random"], "pruners": ["none"], "repeats": 3, "seed": 1, **keys}
     return compare(made(), SETTING, **options)
 
 
 def test_every_pair_is_repeated_and_counted():
     calls = []
     found = run(done=lambda: calls.append(1))
-    assert [(one.sampler, one.stopper, len(one.traces)) for one in found] == [
+    assert [(one.sampler, one.pruner, len(one.traces)) for one in found] == [
         ("known-cost", "none", 3), ("random", "none", 3),
     ]  # fmt: skip
     assert len(calls) == 6
@@ -59,8 +59,8 @@ def test_frame_has_a_row_a_trial():
     ("keys", "message"),
     [
         ({"samplers": ["known-coast"]}, "no sampler 'known-coast'; did you mean 'known-cost'"),
-        ({"stoppers": ["halving"]}, "stopper 'halving' needs learning curves"),
-        ({"stoppers": ["halt"]}, "no stopper 'halt'"),
+        ({"pruners": ["halving"]}, "pruner 'halving' needs learning curves"),
+        ({"pruners": ["halt"]}, "no pruner 'halt'"),
         ({"repeats": 0}, "repeats must be at least 1, got 0"),
         ({"jobs": 0}, "jobs must be at least 1, got 0"),
     ],

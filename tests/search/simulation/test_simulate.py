@@ -38,22 +38,25 @@ class Cutter:
     def __init__(self):
         self.told = []
 
-    def begin(self, number, costs):
+    def begin(self, number, costs, recipe):
         self.told.append(("begin", number, tuple(costs)))
 
     def report(self, number, epoch, value):
         self.told.append(("report", number, epoch))
         return number % 2 == 1 and epoch >= 2
 
-    def end(self, number, state):
+    def end(self, number, state, values=None):
         self.told.append(("end", number, state))
+
+    def given_away(self):
+        return None
 
 
 @pytest.fixture
 def cutter(monkeypatch):
-    stopper = Cutter()
-    monkeypatch.setattr(module, "stopper", lambda name, **_: None if name == "none" else stopper)
-    return stopper
+    pruner = Cutter()
+    monkeypatch.setattr(module, "pruner", lambda name, **_: None if name == "none" else pruner)
+    return pruner
 
 
 def test_share_is_that_of_the_tables_hypervolume_by_the_means():
@@ -111,7 +114,7 @@ def test_known_cost_tries_each_candidate_once_and_reaches_all():
 
 
 def test_stopped_trials_save_epochs_and_do_not_count(cutter):
-    trace = simulate(made(), SETTING, sampler_name="random", stopper_name="fake", seed=0)
+    trace = simulate(made(), SETTING, sampler_name="random", pruner_name="fake", seed=0)
     assert trace.stopped == 6
     assert trace.epochs[-1] == 6 * EPOCHS + 6 * 2
     assert trace.shares[1] == trace.shares[0]
@@ -122,8 +125,8 @@ def test_stopped_trials_save_epochs_and_do_not_count(cutter):
     assert [event[2] for event in cutter.told if event[:2] == ("report", 0)] == [1, 2, 3, 4]
 
 
-def test_stopper_sees_the_epochs_of_workers_in_the_order_of_the_clock(cutter):
-    simulate(made(), Setting(4, 4, ("params",)), sampler_name="random", stopper_name="fake", seed=0)
+def test_pruner_sees_the_epochs_of_workers_in_the_order_of_the_clock(cutter):
+    simulate(made(), Setting(4, 4, ("params",)), sampler_name="random", pruner_name="fake", seed=0)
     begun = [event[1] for event in cutter.told[:4]]
     assert begun == [0, 1, 2, 3]
     numbers = [event[1] for event in cutter.told if event[0] == "report"]
@@ -132,14 +135,14 @@ def test_stopper_sees_the_epochs_of_workers_in_the_order_of_the_clock(cutter):
 
 def test_stopped_trial_frees_its_worker_early(cutter):
     whole = simulate(made(), SETTING, sampler_name="random", seed=0)
-    cut = simulate(made(), SETTING, sampler_name="random", stopper_name="fake", seed=0)
+    cut = simulate(made(), SETTING, sampler_name="random", pruner_name="fake", seed=0)
     assert cut.times[-1] < whole.times[-1]
 
 
-def test_cost_that_is_maximised_is_told_to_the_stopper_with_its_sign_turned(cutter):
+def test_cost_that_is_maximised_is_told_to_the_pruner_with_its_sign_turned(cutter):
     table = made()
     table = Table(table.rows, {"accuracy": "maximize", "params": "maximize"}, table.distributions, EPOCHS)
-    simulate(table, Setting(3, known=("params",)), sampler_name="random", stopper_name="fake", seed=0)
+    simulate(table, Setting(3, known=("params",)), sampler_name="random", pruner_name="fake", seed=0)
     assert all(event[2][0] < 0 for event in cutter.told if event[0] == "begin")
 
 

@@ -96,11 +96,11 @@ def test_rungs_powers_below_the_last_epoch(epochs: int, factor: int, found: tupl
     assert rungs(epochs, factor) == found
 
 
-def feed(stopper: Halving, readings: list[float], cost: float = 1.0) -> list[bool]:
+def feed(pruner: Halving, readings: list[float], cost: float = 1.0) -> list[bool]:
     answers = []
     for number, reading in enumerate(readings):
-        stopper.begin(number, [cost] * stopper.count)
-        answers.append(stopper.report(number, 1, reading))
+        pruner.begin(number, [cost] * pruner.count)
+        answers.append(pruner.report(number, 1, reading))
     return answers
 
 
@@ -115,59 +115,59 @@ def test_halving_without_costs_keeps_the_best_third() -> None:
 
 def test_halving_asha_stops_the_small_network_that_halving_keeps() -> None:
     for use_costs, stopped in ((True, False), (False, True)):
-        stopper = Halving(27, use_costs=use_costs)
-        feed(stopper, [0.9, 0.92, 0.91], cost=1000.0)
-        stopper.begin(9, [10.0])
-        assert stopper.report(9, 1, 0.7) is stopped
+        pruner = Halving(27, use_costs=use_costs)
+        feed(pruner, [0.9, 0.92, 0.91], cost=1000.0)
+        pruner.begin(9, [10.0])
+        assert pruner.report(9, 1, 0.7) is stopped
 
 
 def test_halving_minimised_objective_turns_the_sign() -> None:
-    stopper = Halving(27, costs=0, maximise=False)
-    feed(stopper, [0.2, 0.3, 0.4])
-    stopper.begin(7, [])
-    assert not stopper.report(7, 1, 0.1)
-    stopper.begin(8, [])
-    assert stopper.report(8, 1, 0.5)
+    pruner = Halving(27, costs=0, maximise=False)
+    feed(pruner, [0.2, 0.3, 0.4])
+    pruner.begin(7, [])
+    assert not pruner.report(7, 1, 0.1)
+    pruner.begin(8, [])
+    assert pruner.report(8, 1, 0.5)
 
 
 def test_halving_nan_reading_is_the_worst() -> None:
-    stopper = Halving(27)
-    feed(stopper, [0.2, -math.inf, 0.1])
-    stopper.begin(7, [1.0])
-    assert stopper.report(7, 1, math.nan)
+    pruner = Halving(27)
+    feed(pruner, [0.2, -math.inf, 0.1])
+    pruner.begin(7, [1.0])
+    assert pruner.report(7, 1, math.nan)
 
 
 def test_halving_failed_trial_is_forgotten() -> None:
-    stopper, other = Halving(27), Halving(27)
-    for one in (stopper, other):
+    pruner, other = Halving(27), Halving(27)
+    for one in (pruner, other):
         feed(one, [0.5, 0.6, 0.7])
-    stopper.begin(5, [0.5])
-    stopper.report(5, 1, 0.9)
-    stopper.end(5, "failed")
-    for one in (stopper, other):
+    pruner.begin(5, [0.5])
+    pruner.report(5, 1, 0.9)
+    pruner.end(5, "failed")
+    for one in (pruner, other):
         one.begin(6, [1.0])
-    assert stopper.report(6, 1, 0.8) is other.report(6, 1, 0.8) is False
+    assert pruner.report(6, 1, 0.8) is other.report(6, 1, 0.8) is False
 
 
 def test_halving_reading_told_twice_counts_once() -> None:
-    stopper = Halving(27)
-    feed(stopper, [0.5, 0.6, 0.7])
-    assert [stopper.report(0, 1, 0.5) for _ in range(3)] == [True] * 3
-    assert len(stopper.rungs[1].rows) == 3
+    pruner = Halving(27)
+    feed(pruner, [0.5, 0.6, 0.7])
+    assert [pruner.report(0, 1, 0.5) for _ in range(3)] == [True] * 3
+    assert len(pruner.rungs[1].rows) == 3
 
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(GRID, GRID, st.booleans()), max_size=90))
 def test_halving_many_trials_and_failures_keeps_every_row(trials: list[tuple[int, int, bool]]) -> None:
-    stopper, kept = Halving(9), []
+    pruner, kept = Halving(9), []
     for number, (reading, cost, fails) in enumerate(trials * 3):
-        stopper.begin(number, [cost])
-        stopper.report(number, 1, reading)
+        pruner.begin(number, [cost])
+        pruner.report(number, 1, reading)
         if fails:
-            stopper.end(number, "failed")
+            pruner.end(number, "failed")
         else:
             kept.append((-reading, cost))
-    assert sorted(map(tuple, stopper.rungs[1].rows.tolist())) == sorted(kept)
+    assert sorted(map(tuple, pruner.rungs[1].rows.tolist())) == sorted(kept)
 
 
 def test_halving_wrong_number_of_costs_is_refused() -> None:

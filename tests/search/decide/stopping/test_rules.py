@@ -1,4 +1,4 @@
-"""Stoppers by name, and what all of them promise."""
+"""Pruners by name, and what all of them promise."""
 
 import math
 from collections.abc import Sequence
@@ -9,23 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leni.errors import SpecError
-from search.decide.stopping.rules import STOPPERS, Stopper, default_stopper, stopper
+from search.decide.stopping.rules import PRUNERS, Pruner, default_pruner, pruner
 
 EPOCHS = 6
-ACTIVE = [name for name in STOPPERS if name != "none"]
+ACTIVE = [name for name in PRUNERS if name != "none"]
 READING = st.one_of(st.integers(0, 6).map(lambda value: value / 6), st.just(math.nan))
 TRIAL = st.tuples(st.integers(1, 4), st.lists(READING, min_size=EPOCHS, max_size=EPOCHS))
 TRIALS = st.lists(TRIAL, max_size=14)
 Trial = tuple[int, Sequence[float]]
 
 
-def made(name: str, **options: object) -> Stopper:
-    found = stopper(name, epochs=EPOCHS, bounds=(0.0, 1.0), **options)
+def made(name: str, **options: object) -> Pruner:
+    found = pruner(name, epochs=EPOCHS, bounds=(0.0, 1.0), **options)
     assert found is not None
     return found
 
 
-def run(judge: Stopper, trials: Sequence[Trial], *, first: int = 0) -> list[tuple]:
+def run(judge: Pruner, trials: Sequence[Trial], *, first: int = 0) -> list[tuple]:
     """Every call, with what report answered, one trial after the other."""
     calls: list[tuple] = []
     for number, (cost, readings) in enumerate(trials, start=first):
@@ -46,7 +46,7 @@ def run(judge: Stopper, trials: Sequence[Trial], *, first: int = 0) -> list[tupl
 @pytest.mark.parametrize("name", ACTIVE)
 @settings(max_examples=40, deadline=None)
 @given(trials=TRIALS)
-def test_stopper_last_epoch_never_stops(name: str, trials: list[Trial]) -> None:
+def test_pruner_last_epoch_never_stops(name: str, trials: list[Trial]) -> None:
     for call in run(made(name), trials):
         if call[0] == "report" and call[2] == EPOCHS:
             assert call[4] is False
@@ -55,7 +55,7 @@ def test_stopper_last_epoch_never_stops(name: str, trials: list[Trial]) -> None:
 @pytest.mark.parametrize("name", ACTIVE)
 @settings(max_examples=40, deadline=None)
 @given(before=TRIALS, after=TRIALS)
-def test_stopper_replayed_decides_the_same(name: str, before: list[Trial], after: list[Trial]) -> None:
+def test_pruner_replayed_decides_the_same(name: str, before: list[Trial], after: list[Trial]) -> None:
     live, again = made(name), made(name)
     for kind, *arguments in run(live, before):
         getattr(again, kind)(*(arguments[:3] if kind == "report" else arguments))
@@ -65,7 +65,7 @@ def test_stopper_replayed_decides_the_same(name: str, before: list[Trial], after
 @pytest.mark.parametrize("name", ACTIVE)
 @settings(max_examples=40, deadline=None)
 @given(trials=TRIALS, equal=TRIAL, newcomer=TRIAL, data=st.data())
-def test_stopper_order_of_equals_does_not_matter(
+def test_pruner_order_of_equals_does_not_matter(
     name: str, trials: list[Trial], equal: Trial, newcomer: Trial, data: st.DataObject
 ) -> None:
     """Three equal trials among others, wherever among them each came, leave the newcomer's fate as it is."""
@@ -85,14 +85,14 @@ def test_stopper_order_of_equals_does_not_matter(
 @pytest.mark.parametrize("name", ["improvement", "halving"])
 @settings(max_examples=40, deadline=None)
 @given(trials=TRIALS, newcomer=st.lists(READING, min_size=EPOCHS, max_size=EPOCHS))
-def test_stopper_nothing_as_cheap_never_stops(name: str, trials: list[Trial], newcomer: list[float]) -> None:
+def test_pruner_nothing_as_cheap_never_stops(name: str, trials: list[Trial], newcomer: list[float]) -> None:
     judge = made(name)
     run(judge, trials)
     assert not any(call[-1] is True for call in run(judge, [(0.5, newcomer)], first=90))
 
 
 @pytest.mark.parametrize("name", ACTIVE)
-def test_stopper_saves_epochs_and_keeps_the_best(name: str) -> None:
+def test_pruner_saves_epochs_and_keeps_the_best(name: str) -> None:
     generator, judge, epochs = np.random.default_rng(0), made(name), []
     finals = generator.uniform(0.3, 0.9, 60)
     for number, final in enumerate(finals):
@@ -102,27 +102,27 @@ def test_stopper_saves_epochs_and_keeps_the_best(name: str) -> None:
     assert epochs[int(finals.argmax())] == EPOCHS
 
 
-def test_stopper_none_is_none() -> None:
-    assert stopper("none", epochs=27) is None
+def test_pruner_none_is_none() -> None:
+    assert pruner("none", epochs=27) is None
 
 
-def test_stopper_unknown_name_is_refused_with_the_nearest() -> None:
-    with pytest.raises(SpecError, match="no stopper 'halfing'; did you mean 'halving'"):
-        stopper("halfing", epochs=27)
+def test_pruner_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(SpecError, match="no pruner 'halfing'; did you mean 'halving'"):
+        pruner("halfing", epochs=27)
 
 
 @pytest.mark.parametrize("options", [{"epochs": 0}, {"epochs": 9, "costs": -1}])
-def test_stopper_impossible_numbers_are_refused(options: dict[str, int]) -> None:
+def test_pruner_impossible_numbers_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(SpecError, match="at least 1 epoch"):
-        stopper("halving", **options)
+        pruner("halving", **options)
 
 
 @pytest.mark.parametrize("bounds", [(1.0, 0.0), (0.0, math.inf), (math.nan, 1.0)])
-def test_stopper_impossible_bounds_are_refused(bounds: tuple[float, float]) -> None:
-    with pytest.raises(SpecError, match="bounds of a stopper must be finite"):
-        stopper("improvement", epochs=9, bounds=bounds)
+def test_pruner_impossible_bounds_are_refused(bounds: tuple[float, float]) -> None:
+    with pytest.raises(SpecError, match="bounds of a pruner must be finite"):
+        pruner("improvement", epochs=9, bounds=bounds)
 
 
-def test_default_stopper_from_nine_epochs() -> None:
-    assert [default_stopper(epochs) for epochs in (1, 8, 9, 100)] == ["none", "none", *[default_stopper(27)] * 2]
-    assert default_stopper(27) in ACTIVE
+def test_default_pruner_from_nine_epochs() -> None:
+    assert [default_pruner(epochs) for epochs in (1, 8, 9, 100)] == ["none", "none", *[default_pruner(27)] * 2]
+    assert default_pruner(27) in ACTIVE

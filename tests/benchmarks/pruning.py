@@ -1,11 +1,13 @@
-"""Early stopping on recorded learning curves: python tests/benchmarks/stopping.py
+"""Early stopping on recorded learning curves: python tests/benchmarks/pruning.py [TABLE ...]
 
-For each table and stopper, over random orders of the candidates and one worker: the share of the attainable hypervolume
-(all trainings to their end) that the completed trainings have, and the epochs spent as a share of full training.
+For each table and pruner, over random orders of the candidates: the fraction of the attainable hypervolume (all
+trainings to their end) that the completed trainings have, the epochs spent as a fraction of full training, what a
+random subset of the candidates trained to their end has for as many epochs, and what the pruner says it gave away.
 Hypervolume is that of the simulator: accuracy between its bounds against log10 of the parameters between the table's
-least and greatest, reference 1.01.
+least and greatest, reference 1.01. With `--bounds table` the bounds, of the judgement and of the pruner, are the
+table's least and greatest final accuracy.
 
-Beside the package's own stoppers stand two rules of others, written anew here from their sources:
+Beside the package's own pruners stand two rules of others, written anew here from their sources:
 
 - multi-metric: OptunaHub's pruner of that name in its joint mode around Optuna's MedianPruner with its defaults, which
   ranks all trials of an epoch by dominance over (accuracy, parameters) and stops one whose best rank so far is above
@@ -22,16 +24,20 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from results import crowding, hypervolume, ranks
 from search.decide.stopping.halving import rungs
-from search.decide.stopping.rules import STOPPERS, Stopper, stopper
+from search.decide.stopping.learned import KEEP
+from search.decide.stopping.rules import PRUNERS, Pruner, pruner
 
 DATA = Path(__file__).parents[1] / "data"
-TABLES = (DATA / "curves-digits.parquet", DATA / "curves-fashion-mnist.parquet")
+TABLES = tuple(sorted(DATA.glob("curves-*.parquet")))
+MEASURED = ("params", "macs", "accuracy", "curve")
+SUBSETS = 300  # random ones, for the baseline
 REFERENCE = 1.01
 STARTUP = 5  # completed trials before MedianPruner stops any
 
@@ -44,7 +50,7 @@ class MultiMetric:
         self.steps: dict[int, dict[int, tuple[float, float]]] = {}
         self.ended: set[int] = set()
 
-    def begin(self, number: int, costs: list[float]) -> None:
+    def begin(self, number: int, costs: list[float], recipe: dict[str, Any]) -> None:
         self.costs[number] = costs[0]
 
     def report(self, number: int, epoch: int, value: float) -> bool:
@@ -62,6 +68,9 @@ class MultiMetric:
     def end(self, number: int, state: str) -> None:
         self.ended.add(number)
 
+    def given_away(self) -> None:
+        return None
+
 
 class Moasha:
     """Syne Tune's MOASHA with true ranks."""
@@ -70,7 +79,7 @@ class Moasha:
         self.costs: dict[int, float] = {}
         self.rungs: dict[int, list[tuple[float, float]]] = {epoch: [] for epoch in rungs(epochs)}
 
-    def begin(self, number: int, costs: list[float]) -> None:
+    def begin(self, number: int, costs: list[float], recipe: dict[str, Any]) -> None:
         self.costs[number] = costs[0]
 
     def report(self, number: int, epoch: int, value: float) -> bool:
@@ -85,16 +94,21 @@ class Moasha:
     def end(self, number: int, state: str) -> None:
         pass
 
+    def given_away(self) -> None:
+        return None
+
 
 class Table:
     """Recorded curves, and what a set of completed candidates is worth."""
 
     def __init__(self, path: Path, bounds: tuple[float, float] | None) -> None:
         frame = pd.read_parquet(path)
+        chosen = frame.drop(columns=list(MEASURED)).astype(object)
+        self.recipes = [row[row.notna()].to_dict() for _, row in chosen.iterrows()]
         self.params = frame["params"].to_numpy(dtype=float)
         self.curves = np.array(frame["curve"].tolist(), dtype=float)
         finals = self.curves[:, -1]
-        least, greatest = bounds or (finals.min(), finals.max())
+        self.bounds = least, greatest = bounds or (float(finals.min()), float(finals.max()))
         sizes = np.log10(self.params)
         self.unit = np.column_stack(
             [(greatest - finals) / (greatest - least), (sizes - sizes.min()) / np.ptp(sizes)],
@@ -104,14 +118,21 @@ class Table:
     def volume(self, rows: np.ndarray) -> float:
         return hypervolume(self.unit[rows], np.full(2, REFERENCE))
 
-    def run(self, judge: Stopper | None, order: np.ndarray, workers: int) -> tuple[float, float]:
-        """Share of the hypervolume and of the epochs; workers take one epoch each in turn."""
+    def subset(self, share: float) -> float:
+        """Fraction of the hypervolume that a random share of the trainings has, in the mean."""
+        rows, count = len(self.params), max(1, round(share * len(self.params)))
+        subsets = (np.random.default_rng(seed).permutation(rows)[:count] for seed in range(SUBSETS))
+        return float(np.mean([self.volume(subset) for subset in subsets])) / self.whole
+
+    def run(self, judge: Pruner | None, order: np.ndarray, workers: int) -> tuple[float, float]:
+        """Fraction of the hypervolume and of the epochs; workers take one epoch each in turn."""
         waiting, live, done, spent = list(order[::-1]), [], [], 0
         while waiting or live:
             while waiting and len(live) < workers:
-                live.append((waiting.pop(), 0))
+                row = waiting.pop()
+                live.append((row, 0))
                 if judge is not None:
-                    judge.begin(int(live[-1][0]), [float(self.params[live[-1][0]])])
+                    judge.begin(int(row), [float(self.params[row])], self.recipes[row])
             running = []
             for row, epoch in live:
                 spent += 1
@@ -127,34 +148,53 @@ class Table:
         return self.volume(np.array(done)) / self.whole, spent / self.curves.size
 
 
-def stoppers(epochs: int, bounds: tuple[float, float] | None) -> dict[str, Callable[[], Stopper | None]]:
+def pruners(epochs: int, bounds: tuple[float, float], keep: float) -> dict[str, Callable[[], Pruner | None]]:
     """By the name that the table of figures has."""
-    own = {name: partial(stopper, name, epochs=epochs, bounds=bounds) for name in STOPPERS}
+    own = {name: partial(pruner, name, epochs=epochs, bounds=bounds, keep=keep) for name in PRUNERS}
     return {**own, "multi-metric": MultiMetric, "moasha": partial(Moasha, epochs)}
 
 
+def figures(table: Table, make: Callable[[], Pruner | None], flags: argparse.Namespace) -> str:
+    """One line of the printed table, after its name."""
+    shares, epochs, said = [], [], []
+    for seed in range(flags.orders):
+        judge = make()
+        share, spent = table.run(judge, np.random.default_rng(seed).permutation(len(table.params)), flags.workers)
+        shares.append(share)
+        epochs.append(spent)
+        said.append(None if judge is None else judge.given_away())
+    estimate = "" if None in said else f"{np.mean(said):.2%}"
+    return (
+        f"{np.mean(shares):.2%} | {np.min(shares):.2%} | {np.mean(epochs):.1%} | {np.max(epochs):.1%} "
+        f"| {table.subset(float(np.mean(epochs))):.2%} | {estimate} |"
+    )
+
+
 def main() -> None:
-    """Print one line a table and stopper."""
+    """Print one line per table, bounds and pruner."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", type=Path, default=TABLES)
     parser.add_argument("--orders", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--keep", type=float, default=KEEP)
+    parser.add_argument("--pruner", default="", help="names, with commas; all if not given")
     parser.add_argument(
-        "--bounds", default="0:1", help="of the accuracy, LEAST:GREATEST, or 'table' for the table's own"
+        "--bounds",
+        default="0:1,table",
+        help="of the accuracy, LEAST:GREATEST, or 'table' for its own, with commas",
     )
     flags = parser.parse_args()
-    bounds = None if flags.bounds == "table" else tuple(map(float, flags.bounds.split(":")))
-    print("| table | stopper | hypervolume, mean | worst | epochs, mean | most |\n|---|---|---|---|---|---|")
+    print("| table | accuracy | pruner | kept, mean | worst | epochs, mean | most | random subset | estimate |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for path in flags.tables:
-        table = Table(path, bounds)
-        orders = [np.random.default_rng(seed).permutation(len(table.params)) for seed in range(flags.orders)]
-        for name, make in stoppers(table.curves.shape[1], bounds).items():
-            shares, epochs = np.array([table.run(make(), order, flags.workers) for order in orders]).T
-            print(
-                f"| {path.stem} ({len(table.params)}) | {name} | {shares.mean():.2%} | {shares.min():.2%} "
-                f"| {epochs.mean():.1%} | {epochs.max():.1%} |",
-                flush=True,
-            )
+        for text in flags.bounds.split(","):
+            low, _, high = text.partition(":")
+            table = Table(path, None if text == "table" else (float(low), float(high)))
+            name = path.stem.removeprefix("curves-")
+            for each, make in pruners(table.curves.shape[1], table.bounds, flags.keep).items():
+                if not flags.pruner or each in flags.pruner.split(","):
+                    line = figures(table, make, flags)
+                    print(f"| {name} ({len(table.params)}) | {text} | {each} | {line}", flush=True)
 
 
 if __name__ == "__main__":
