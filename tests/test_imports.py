@@ -59,7 +59,7 @@ FORBIDDEN = {
     "remote": {"torch", "ray", "optuna", "fastapi"},
     "leni": {"numba", "leni.kernels.triton", "optuna", "spaces", "search.spec"},
     "data": {"torchvision", "sklearn", "scipy", "PIL", "ray"},
-    "exported": {"ray", "optuna", "pandas", "search.spec"},
+    "exported": {"ray", "optuna", "search.spec"},
     "counting": {"torch._dynamo"},
 }
 

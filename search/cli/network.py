@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from results.text import readable
 from search.cli.console import show_table
 
 if TYPE_CHECKING:
@@ -129,6 +128,8 @@ def inspect_command(
 
 def _facts(facts: TrialFacts) -> str:
     """A trial's record as lines, its traceback last."""
+    from results.text import readable
+
     width = max(map(len, facts.values), default=0)
     lines = [f"trial {facts.number} {facts.state}" + (f": {facts.error}" if facts.error else "")]
     lines += [f"  {readable(name):{width}}  {readable(str(value))}" for name, value in facts.values.items()]
