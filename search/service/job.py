@@ -33,6 +33,8 @@ LOOK_S, AGAIN_S = 0.3, 30.0
 def main(folder: str) -> int:
     """Drive the search whose folder this is; the exit code is that of `leni-search run`."""
     home = Home(folder)
+    if os.getcwd() not in sys.path:  # noqa: PTH109
+        sys.path.append(os.getcwd())  # noqa: PTH109 - where the service was started: evaluators are there
     with contextlib.ExitStack() as held:
         if not _locked(home, held):
             print("another process drives this search", file=sys.stderr)  # noqa: T201

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Protocol
 
 from leni.errors import SpecError
@@ -23,6 +24,8 @@ from search.store.locks import try_lock
 from search.store.secrets import masked, with_secrets
 
 __all__ = ["Launcher", "ProcessLauncher", "RayLauncher", "launcher"]
+
+OWN = Path(__file__).resolve().parents[2]  # the folder of leni, spaces, search and results
 
 
 class Launcher(Protocol):
@@ -55,13 +58,13 @@ class ProcessLauncher:
                 return
             self._children.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "search.service.job", str(home.path)],
+                    [sys.executable, "-P", "-m", "search.service.job", str(home.path)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
                     pass_fds=(lock.fileno(),),
-                    env={**os.environ, LOCK_VARIABLE: str(lock.fileno()), "PYTHONUNBUFFERED": "1"},
+                    env=_environment(lock.fileno()),
                 )
             )
 
@@ -150,6 +153,18 @@ def launcher(address: str | None) -> Launcher:
         raise SpecError(
             f"jobs cannot be submitted to the Ray dashboard at {masked(address)}: {masked(reason)}", code="LS-RAY-JOIN"
         ) from None
+
+
+def _environment(lock: int) -> dict[str, str]:
+    """The environment of a job that inherits a lock.
+
+    Its current folder is not on its module path (`python -P`), where a file such as results.py would hide a module of
+    this package, so a checkout of this package that is not installed has to be.
+    """
+    entries = [str(OWN), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    installed = "site-packages" in OWN.parts or "dist-packages" in OWN.parts
+    path = {} if installed else {"PYTHONPATH": os.pathsep.join(dict.fromkeys(entries))}
+    return {**os.environ, **path, LOCK_VARIABLE: str(lock), "PYTHONUNBUFFERED": "1"}
 
 
 def _submission(search: Search) -> str:

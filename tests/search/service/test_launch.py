@@ -120,3 +120,16 @@ def test_number_of_a_process_that_is_gone_is_not_used(sleeper):
     assert innocent.poll() is None
     innocent.kill()
     innocent.wait()
+
+
+def test_job_is_not_hidden_by_modules_of_the_folder_where_the_service_was_started(tmp_path, monkeypatch):
+    for name in ("results", "search", "leni", "logging"):
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} of the user')")
+    monkeypatch.chdir(tmp_path)
+    home = Home(tmp_path / "searches" / "abc")
+    home.path.mkdir(parents=True)
+    home.write(home.job, {"spec": {"trails": 1}, "trials": 1, "address": None, "attempt": 1})
+    started = ProcessLauncher()
+    started.launch(search(), home)
+    assert started._children[0].wait(120) == 2
+    assert "there is no key 'trails'; did you mean 'trials'? [LS-SPEC-KEY]" in home.log.read_text()
