@@ -81,7 +81,8 @@ def compare_command(
     sides = _sides(runs)
     read = {name: load_all(folders) for name, folders in sides.items()}
     every = [run for group in read.values() for run in group]
-    by = objectives_of(objectives) or dict(every[0].objectives)
+    given = {every[0].column(name): way for name, way in objectives_of(objectives).items()}
+    by = given or dict(every[0].objectives)
     if not objectives and (other := next((run for run in every if dict(run.objectives) != by), None)):
         raise ResultsError(
             f"{every[0].folder} and {other.folder} had other objectives: say which count with --objectives"
