@@ -26,7 +26,9 @@ from results.errors import ObjectiveError, RecordError, RunUnreadable
 from results.files import replace_file
 from results.fronts import COMPLETED, DEFAULT_OBJECTIVES, Objectives, check_objectives, front
 from results.names import column_called
-from results.tables.formats import front_columns
+from results.notebook import notebook_html, run_figure, shown_front
+from results.schema import CURVES_SCHEMA, FURTHER, SCHEMA, STATES, Column
+from results.searched_columns import dimensions
 from results.user_view import is_evaluators, user_view
 
 if TYPE_CHECKING:
@@ -53,9 +55,6 @@ __all__ = [
 schema_version = 1
 """Of both parquet files, in their metadata. An older one is read, what it lacks is missing; a newer one is refused."""
 
-STATES = (COMPLETED, "stopped", "failed", "infeasible", "extended")
-"""What can become of a trial. The accuracy of a stopped one is a reading at less than the full budget."""
-
 _VERSION_KEY = b"schema_version"
 _RELAXED = frozenset({"params", "macs"})  # Float64 where an evaluator of a space of its own counts in other units
 _REQUIRED = frozenset({"number", "state", "seed", "epoch"})
@@ -66,77 +65,6 @@ _DTYPES = {
     pa.string(): pd.StringDtype(),
     pa.large_string(): pd.StringDtype(),
 }
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its name, pandas dtype (all of them can hold a missing value), unit, and meaning."""
-
-    name: str
-    dtype: str
-    unit: str
-    description: str
-
-
-SCHEMA = (
-    Column("number", "Int64", "", "the trial, counted from 0 in the order in which trials were asked for"),
-    Column(
-        "state",
-        "string",
-        "",
-        "completed, stopped, failed, infeasible, or extended (its seeds count in an earlier trial)",
-    ),
-    Column("backbone", "string", "", "the network's family and depth, resnet8"),
-    Column("widths", "string", "channels", "channels of each stage, 4-8-16"),
-    Column("activation", "string", "", "the activation at the sites of the placement; ReLU elsewhere"),
-    Column("placement", "string", "", "which call sites have the activation"),
-    Column("lr_factor", "Float64", "", "factor on the recipe's learning rate"),
-    Column("kernel_size", "Int64", "pixels", "LENI: side of the transform's kernel"),
-    Column("transform", "string", "", "LENI: the transform of the negative branch"),
-    Column("groups", "Int64", "", "LENI: groups of the transform"),
-    Column("compression", "string", "", "LENI: how two branches become one"),
-    Column("norm", "string", "", "LENI: normalisation in the negative branch"),
-    Column("init_std", "Float64", "", "LENI: standard deviation of the kernel's start"),
-    Column("init_slope", "Float64", "", "LENI: slope of the negative branch at the start"),
-    Column("decay", "boolean", "", "LENI: whether its parameters have weight decay"),
-    Column("accuracy", "Float64", "share, 0..1", "on the validation split, mean over seeds"),
-    Column("accuracy_std", "Float64", "share, 0..1", "standard deviation over seeds"),
-    Column("seeds", "Int64", "", "seeds trained"),
-    Column("epochs", "Int64", "", "epochs trained for each seed"),
-    Column("params", "Int64", "", "learned parameters"),
-    Column("macs", "Int64", "", "multiply-adds for one sample"),
-    Column("wall_s", "Float64", "seconds", "wall time of the trial"),
-    Column("device", "string", "", "what it was trained on"),
-    Column("error", "string", "", "why it failed, one sentence"),
-    Column("started_at", "datetime64[us, UTC]", "", "when it started"),
-)
-"""Columns of trials.parquet. An option is missing where the activation does not have it; further columns may follow:
-those of `FURTHER`, options of other activations, other objectives.
-
-Of an evaluator there is a column for each parameter of its space and for each metric that it returned, by the user's
-own names, with the prefix "param:" or "metric:" where such a name is taken (`results.names`). Its accuracy, params and
-macs are in the columns above, in whatever unit it has them. A column of values of several types holds texts, and a list
-or a mapping is JSON (`results.column_values`).
-"""
-
-FURTHER = (
-    Column("accuracies", "string", "shares, 0..1", "a JSON list of each seed's accuracy, in the order of the seeds"),
-    Column("replicas", "string", "", "how several seeds were trained: fused, or separate and why"),
-    Column("frozen", "boolean", "", "LENI: whether its transform stays as it starts"),
-    Column("latency_ms", "Float64", "milliseconds", "of one sample through the network, where it is an objective"),
-    Column("peak_memory", "Int64", "bytes", "most memory of a GPU that the trial held"),
-    Column("traceback", "string", "", "of a failed trial, where the exception was raised, cut to 4,000 characters"),
-)
-"""Columns that a run of this program may have beyond `SCHEMA`."""
-
-CURVES_SCHEMA = (
-    Column("number", "Int64", "", "the trial"),
-    Column("seed", "Int64", "", "the seed"),
-    Column("epoch", "Int64", "", "epochs trained so far"),
-    Column("accuracy", "Float64", "share, 0..1", "on the validation split, after this epoch"),
-    Column("loss", "Float64", "", "mean training loss of this epoch"),
-)
-"""Columns of curves.parquet."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,8 +96,6 @@ class Run:
     @property
     def dimensions(self) -> list[str]:
         """Columns that were chosen before training and differ between completed trials."""
-        from results.searched_columns import dimensions
-
         return dimensions(self.trials, objectives=self.objectives, chosen=self.environment.get("chosen"))
 
     def images(self, part: str) -> int | None:
@@ -192,19 +118,15 @@ class Run:
 
     def figure(self) -> LayerChart:
         """The front as an Altair chart, see `results.front_figure`."""
-        from results.figures import front_figure  # Altair takes a while to import, and most readers want a frame
-
-        return front_figure(self.trials, objectives=self.objectives, title=self.folder.name)
+        return run_figure(self.trials, objectives=self.objectives, title=self.folder.name)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, {count_states(self.trials)})"
 
     def _repr_html_(self) -> str:
-        from results.notebook import notebook_html  # it takes Altair along
-
         best = self.front_records()
         text = f"{self.folder}: {count_states(self.trials)}; front of {len(best)}"
-        return notebook_html([text], [front_columns(best, objectives=self.objectives)], self.figure())
+        return notebook_html([text], [shown_front(best, objectives=self.objectives)], self.figure())
 
 
 class Front(pd.DataFrame):
@@ -222,12 +144,10 @@ class Front(pd.DataFrame):
         return self
 
     def _repr_html_(self) -> str:
-        from results.notebook import notebook_html  # it takes Altair along
-
         run: Run | None = getattr(self, "_run", None)
         own = run is not None and is_evaluators(run.trials)
         return notebook_html(
-            [], [pd.DataFrame(self) if own else front_columns(self)], None if run is None else run.figure()
+            [], [pd.DataFrame(self) if own else shown_front(self)], None if run is None else run.figure()
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, completed
-from results.runs import SCHEMA
+from results.schema import SCHEMA
 
 __all__ = ["differs", "dimensions"]
 

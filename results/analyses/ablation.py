@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from results.errors import RecordError
 from results.fronts import completed
-from results.notebook import notebook_html
+from results.notebook import Drawing, Shown
 from results.stats.max_t import max_t, seeds_for_a_claim
 from results.stats.moderated import grid_step, rounding_variance
 from results.stats.paired import paired
@@ -32,7 +32,7 @@ from results.stats.seeds import seed_accuracies, seed_moments
 from results.stats.sign_flips import smallest_p
 
 if TYPE_CHECKING:
-    from altair import LayerChart
+    pass
 
 __all__ = ["PREFIX", "Ablation", "ablation"]
 
@@ -47,7 +47,7 @@ _EFFECT = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Ablation:
+class Ablation(Shown):
     """What the cells of a plan say.
 
     Attributes:
@@ -73,17 +73,14 @@ class Ablation:
     sentences: tuple[str, ...]
     level: float
 
-    def figure(self) -> LayerChart:
-        """Effects with their intervals, see `results.figures.ablation.ablation_figure`."""
-        from results.figures.ablation import ablation_figure  # Altair takes a while to import
+    def _drawing(self) -> Drawing:
+        return Drawing("ablation_figure", (self.effects,), {"level": self.level})
 
-        return ablation_figure(self.effects, level=self.level)
+    def _tables(self) -> tuple[pd.DataFrame, ...]:
+        return self.effects, self.interactions
 
-    def __repr__(self) -> str:
-        return "\n".join(self.sentences)
-
-    def _repr_html_(self) -> str:
-        return notebook_html((*self.sentences, *self.left_out), (self.effects, self.interactions), self.figure())
+    def _said(self) -> tuple[str, ...]:
+        return (*self.sentences, *self.left_out)
 
 
 def ablation(

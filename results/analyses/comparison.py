@@ -33,10 +33,10 @@ from results.fronts import (
     wanted_and_costs,
 )
 from results.indicators import Bounds, hypervolume, observed_bounds, unit_values
-from results.notebook import notebook_html
+from results.notebook import Drawing, Shown
 
 if TYPE_CHECKING:
-    from altair import VConcatChart
+    pass
 
 __all__ = ["Comparison", "compare", "epsilon"]
 
@@ -47,7 +47,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Shown):
     """How runs differ.
 
     Attributes:
@@ -71,18 +71,13 @@ class Comparison:
     sentences: tuple[str, ...]
     objectives: Objectives
 
-    def figure(self) -> VConcatChart:
-        """Surfaces and growth, see `results.figures.comparison_figure`."""
-        from results.figures.comparison import comparison_figure  # Altair takes a while to import
-
+    def _drawing(self) -> Drawing:
         repeated = bool((self.measures["over"] == "runs").any())
-        return comparison_figure(self.attainment, self.growth, objectives=self.objectives, repeated=repeated)
+        options = {"objectives": self.objectives, "repeated": repeated}
+        return Drawing("comparison_figure", (self.attainment, self.growth), options)
 
-    def __repr__(self) -> str:
-        return "\n".join(self.sentences)
-
-    def _repr_html_(self) -> str:
-        return notebook_html(self.sentences, (self.measures, self.differences), self.figure())
+    def _tables(self) -> tuple[pd.DataFrame, ...]:
+        return self.measures, self.differences
 
 
 def compare(

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from scipy import stats
 from results.analyses.accuracy_curves import GRID, RECIPE, Family, accuracy_curves
 from results.analyses.compensation_sentences import caveats, how_compared, left_out, what_is_said
 from results.analyses.noninferiority import narrowest, untried_recipes, usable, usable_stopped
-from results.notebook import notebook_html
+from results.notebook import Drawing, Shown
 from results.stats.monotone_spline import crossings
 
 __all__ = ["Compensation", "compensation"]
@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Compensation:
+class Compensation(Shown):
     """What parameters buy, by activation and placement.
 
     Attributes:
@@ -65,17 +65,11 @@ class Compensation:
     margin: float
     level: float
 
-    def figure(self) -> Any:
-        """Curves as an Altair chart, see `results.figures.compensation_figure`."""
-        from results.figures import compensation_figure  # Altair takes a while to import
+    def _drawing(self) -> Drawing:
+        return Drawing("compensation_figure", (self.curves,), {"reference": self.reference, "level": self.level})
 
-        return compensation_figure(self.curves, reference=self.reference, level=self.level)
-
-    def __repr__(self) -> str:
-        return "\n".join(self.sentences)
-
-    def _repr_html_(self) -> str:
-        return notebook_html(self.sentences, (self.ratios, self.claims), self.figure())
+    def _tables(self) -> tuple[pd.DataFrame, ...]:
+        return self.ratios, self.claims
 
 
 def compensation(

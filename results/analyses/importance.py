@@ -25,12 +25,12 @@ from optuna.importance import FanovaImportanceEvaluator
 from results.errors import RecordError
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, completed, minimised
 from results.indicators import observed_bounds, unit_values
-from results.notebook import notebook_html
+from results.notebook import Drawing, Shown
 from results.searched_columns import differs, dimensions
 from results.user_view import shown_names
 
 if TYPE_CHECKING:
-    from altair import FacetChart, LayerChart
+    pass
 
 __all__ = ["Importance", "importance"]
 
@@ -42,7 +42,7 @@ HYPERVOLUME = "hypervolume"
 
 
 @dataclass(frozen=True, eq=False)
-class Importance:
+class Importance(Shown):
     """Shares, and what to think of them.
 
     Attributes:
@@ -54,14 +54,11 @@ class Importance:
     frame: pd.DataFrame
     sentences: tuple[str, ...]
 
-    def figure(self) -> LayerChart | FacetChart:
-        """Bars, see `results.figures.importance_figure`."""
-        from results.figures.importance import importance_figure
+    def _drawing(self) -> Drawing:
+        return Drawing("importance_figure", (self.frame,))
 
-        return importance_figure(self.frame)
-
-    def _repr_html_(self) -> str:
-        return notebook_html(self.sentences, [self.frame], self.figure())
+    def _tables(self) -> tuple[pd.DataFrame, ...]:
+        return (self.frame,)
 
 
 def importance(

@@ -3,6 +3,7 @@
 save(front_figure(run.trials, objectives=run.objectives), "front.html")
 """
 
+from results.figures.ablation import ablation_figure
 from results.figures.comparison import comparison_figure
 from results.figures.compensation import compensation_figure
 from results.figures.front import front_figure, hypervolume_figure
@@ -12,6 +13,7 @@ from results.figures.theme import COLOURS, activation_colours, check_format, sav
 
 __all__ = [
     "COLOURS",
+    "ablation_figure",
     "activation_colours",
     "check_format",
     "comparison_figure",
