@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,7 +69,7 @@ class Drawing:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Shown:
+class Shown(ABC):
     """An analysis that draws its figure, and shows itself in a notebook as sentences, tables and that figure.
 
     Subclasses have `sentences`, and say with `_drawing` and `_tables` what there is to see.
@@ -76,11 +77,13 @@ class Shown:
 
     sentences: tuple[str, ...]
 
+    @abstractmethod
     def _drawing(self) -> Drawing:
-        raise NotImplementedError(f"{type(self).__name__} has no figure")
+        """The figure."""
 
+    @abstractmethod
     def _tables(self) -> Iterable[pd.DataFrame]:
-        return ()
+        """Shown below the sentences."""
 
     def _said(self) -> Iterable[str]:
         return self.sentences

@@ -13,9 +13,11 @@ from torch.nn.modules.pooling import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd, _Av
 
 from leni.kinds import module_kind
 from leni.recording import Step, tensors_in
+from leni.widths.elementwise import elementwise
 from leni.widths.flow import Flow, Product
-from leni.widths.functions import elementwise, pooled, reshaped
+from leni.widths.functions import pooled
 from leni.widths.parameters import Layer
+from leni.widths.shapes import reshaped
 from leni.widths.sizes import Size
 
 __all__ = ["follow_module"]
