@@ -12,7 +12,7 @@ search: .venv/installed  ## Search on the embedded digits: 24 trials, ends in a 
 	@$(BIN)/leni-search run
 
 test: .venv/installed  ## Lint, then the whole test suite
-	@$(BIN)/python tests/compile_kernels.py & $(MAKE) --no-print-directory lint && wait && $(TESTS) --durations 25
+	@$(BIN)/python -m tests.compile_kernels & $(MAKE) --no-print-directory lint && wait && $(TESTS) --durations 25
 
 quick: .venv/installed  ## The tests that need neither Ray, nor a browser, nor a server: for daily work
 	@$(TESTS) -m 'not heavy and not exhaustive and not simulation'
