@@ -326,7 +326,7 @@ class Spec(BaseModel):
         known = [name for name in names if name in KNOWN] if isinstance(where, SearchSpace) else []
         name = self.sampler or default_sampler(known=bool(known))
         knowledge = None
-        if name == "known-cost":
+        if name in ("known-cost", "gp"):  # gp knows no cost, but which candidates there are
             knowledge = knowledge_of(where, names, known=known, count=costs, bounds=self.column_bounds())
         return sampler(name, seed=self.seed, knowledge=knowledge)
 

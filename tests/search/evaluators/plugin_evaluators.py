@@ -111,3 +111,14 @@ def endless(config, report):
     while config["x"] > 0.5:
         time.sleep(10**6)
     return {"error": config["x"], "size": 1.0}
+
+
+def smooth(config, report):
+    """A closed form of two objectives, which a table can hold."""
+    x, y = config["x"], config["y"]
+    return {"loss": (x - 2.5) ** 2 + 0.3 * (y - 1) ** 2 + 0.01 * ((7 * x + 3 * y) % 5), "size": 3.0 + x + 2.0 * y * y}
+
+
+def wide(config, report):
+    """An accuracy of a network's widths and rate, which a table can hold."""
+    return {"accuracy": 1 - 2.0 / sum(config["widths"]) - 0.02 * abs(config["lr_factor"] - 1.0)}
