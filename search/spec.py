@@ -6,24 +6,20 @@ import difflib
 import json
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
 import torch
-from optuna.samplers import BaseSampler
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leni.errors import CandidateError, LeniSearchError, SpecError
 from results.names import metric_column, parameter_column
-from search.decide.known_cost.knowledge import knowledge_of
-from search.decide.samplers import default_sampler, sampler
+from search.decide.samplers import sampler
 from search.decide.stopping.learned import KEEP
-from search.decide.stopping.roles import Roles
-from search.decide.stopping.rules import ALIASES, Pruner, default_pruner, pruner
-from search.engine.budget import Budget
+from search.decide.stopping.rules import ALIASES, default_pruner, pruner
 from search.store.checkpoints import absolute_folder
 from search.store.secrets import masked, with_secrets
 from search.store.sqlite import absolute_database
@@ -186,7 +182,7 @@ class Spec(BaseModel):
             raise SpecError("a space of parameters needs an evaluator, module:function: there is no network to train")
         self._check_objectives(own)
         self._check_bounds()
-        self.make_pruner()
+        pruner(self.pruner_name(), epochs=self.epochs, keep=self.keep)
         for low, high in (("min_params", "max_params"), ("min_macs", "max_macs")):
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
@@ -316,39 +312,6 @@ class Spec(BaseModel):
         columns = dict(zip(names, self.directions(), strict=True))
         return {columns[name]: limits for name, limits in self.bounds.items()}
 
-    def make_sampler(self, costs: Callable[[Any], Mapping[str, float]]) -> BaseSampler:
-        """The sampler, with what can be known of the space.
-
-        Args:
-            costs: of a candidate; raises CandidateError for one that cannot be built, or is refused.
-        """
-        where, names = self.search_space(), list(self.directions())
-        known = [name for name in names if name in KNOWN] if isinstance(where, SearchSpace) else []
-        name = self.sampler or default_sampler(known=bool(known))
-        knowledge = None
-        if name in ("known-cost", "gp"):  # gp knows no cost, but which candidates there are
-            knowledge = knowledge_of(where, names, known=known, count=costs, bounds=self.column_bounds())
-        return sampler(name, seed=self.seed, knowledge=knowledge)
-
-    def make_pruner(self) -> Pruner | None:
-        """The pruner by name; None where no training is to be stopped, or where an evaluator could not be (`ignored`).
-
-        Raises:
-            SpecError: there is none of this name.
-        """
-        known = KNOWN if isinstance(self.search_space(), SearchSpace) else ()
-        roles = Roles.of(self.directions(), known=known, measured="accuracy")
-        made = pruner(
-            self.pruner_name(),
-            epochs=self.epochs,
-            costs=len(roles.known),
-            others=len(roles.others),
-            maximise=roles.maximise,
-            bounds=self.bounds.get("accuracy", (0.0, 1.0)) if "accuracy" in roles.measured else None,
-            keep=self.keep,
-        )
-        return None if self.evaluator else made
-
     def pruner_name(self) -> str:
         """The pruner that was asked for, or the default."""
         if self.pruner is not None:
@@ -393,18 +356,6 @@ class Spec(BaseModel):
         return (
             f"the pruner {self.pruner} is ignored: what {self.evaluator} reports is read when it has returned, and a "
             f"function that has returned is completed",
-        )
-
-    def budget(self) -> Budget:
-        """How far to go."""
-        return Budget(
-            self.trials,
-            wall_s=self.max_hours and 3600 * self.max_hours,
-            grace_s=self.grace_s,
-            trial_s=self.max_trial_hours and 3600 * self.max_trial_hours,
-            gpu_s=self.max_gpu_hours and 3600 * self.max_gpu_hours,
-            stable_trials=self.until_stable,
-            stable_threshold=self.stable_threshold,
         )
 
     def first_seeds(self) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from search.decide.quiet import without_optunas_lines
 from search.decide.samplers import sampler
-from search.driver.run_search import Prepared, prepare
+from search.driver.prepare import Prepared, prepare
 from search.engine.asker import Asker
 from search.spec import Spec
 from search.store.folder import RunFolder

@@ -7,49 +7,38 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import optuna
 from rich.console import Console
 
 import results
 from leni.errors import FolderError, SpecError, StorageError
 from search.decide.quiet import without_optunas_lines
-from search.driver.data import spec_data
-from search.driver.limits import check_limits
 from search.driver.notes import Notes, restore_sampler
+from search.driver.prepare import Prepared, make_engine, prepare, trial_settings
 from search.driver.progress import Progress
 from search.driver.recording import RecordWriter
-from search.engine.asker import Asker, Point
 from search.engine.core import Engine
 from search.engine.replay import replay
-from search.engine.warm_start import completed_trials, read_candidates
 from search.execute.cluster import slots, started
 from search.execute.raylet_lines import without_raylet_lines
 from search.execute.searcher import EngineSearcher
-from search.execute.trackers import Tracker, check_trackers, finish, trackers
-from search.execute.trial import TrialSettings
+from search.execute.trackers import Tracker, finish, trackers
 from search.execute.tuning import tune_trials
 from search.spec import KNOWN, Spec
 from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder, environment, next_free, take_next, write_environment, write_text
 from search.store.trial_checks import check_trials
-from search.store.trials import NAME, StudyStore, check_database
+from search.store.trials import NAME, StudyStore
 from search.training.cpus import usable_cpus
 from search.training.data import Data
-from search.training.evaluator import load_function
-from spaces import Candidate, cost
 
 __all__ = ["resume", "run"]
 
-PLUGIN_SHAPE = ((1, 8, 8), 10)  # images and classes that costs are counted for where a user's function evaluates
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
-SLICE_S, SHORT_SLICE_S = 1.0, 0.25  # seconds between two reports of a trial; short ones where it may be stopped
 
 
 def run(
@@ -161,59 +150,6 @@ def resume(
     return results.load(folder.path)
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What is checked before anything starts."""
-
-    gpus: float
-    data: Data | None
-    first: tuple[Point, ...]
-    given: tuple[optuna.trial.FrozenTrial, ...]
-    folder: str
-
-    def costs(self, candidate: Any) -> dict[str, int]:
-        """What is known of a candidate before it is trained; nothing of a configuration.
-
-        Raises:
-            CandidateError: it cannot be built.
-        """
-        if not isinstance(candidate, Candidate):
-            return {}
-        shape, classes = (self.data.input_shape, self.data.classes) if self.data else PLUGIN_SHAPE
-        return vars(cost(candidate, input_shape=shape, classes=classes))
-
-
-def prepare(spec: Spec, *, console: Console | None = None, quiet: bool = False) -> Prepared:
-    """Check and load all that a run needs, before anything is started or written.
-
-    Args:
-        spec: of the run.
-        console: where the progress of decoding images goes; None for standard error.
-        quiet: whether none is shown.
-
-    Raises:
-        LeniSearchError: as `run`.
-    """
-    gpus, here = spec.gpus(), str(Path.cwd())
-    if spec.evaluator:
-        load_function(spec.evaluator)
-        os.chdir(here)  # where the module has left it while it was imported
-    check_trackers(spec.loggers)
-    space = spec.search_space()
-    enqueued = read_candidates(spec.enqueue, space) if spec.enqueue else ()
-    references = space.references() if spec.references and not spec.candidates else ()
-    given = completed_trials(spec.warm_start, spec) if spec.warm_start else ()
-    if states := spec.checkpoint_address():
-        Checkpoints(states).check()
-    if database := spec.database_address():
-        check_database(database)
-    first = (*spec.only_candidates(), *enqueued, *references)
-    data = None if spec.evaluator else spec_data(spec, console=console, quiet=quiet)
-    prepared = Prepared(gpus, data, first, tuple(given), here)
-    check_limits(spec, prepared.costs, first=first)
-    return prepared
-
-
 def _store(spec: Spec, folder: RunFolder, name: str) -> StudyStore:
     return StudyStore(
         spec.database_address() or folder.study,
@@ -295,7 +231,7 @@ def _search(
     engine: Engine | None = None
     try:
         checkpoints = Checkpoints(spec.checkpoint_address() or str(folder.checkpoints))
-        engine = _engine(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
+        engine = make_engine(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
         store.add_once(prepared.given)
         replay(engine, store, known=KNOWN, moved=checkpoints.move)
         if engine.begun:
@@ -306,7 +242,7 @@ def _search(
                 progress.note(sentence)
             tune_trials(
                 EngineSearcher(engine, checkpoints=checkpoints, goes_on=prepared.data is not None, warn=notes.add),
-                settings=_settings(spec, folder, prepared, stops=engine.pruner is not None),
+                settings=trial_settings(spec, folder, prepared, stops=engine.pruner is not None),
                 arrays=prepared.data.to_arrays() if prepared.data else None,
                 resources={"cpu": spec.cpus_per_trial, "gpu": prepared.gpus},
                 folder=folder.ray,
@@ -380,54 +316,3 @@ def _data_facts(data: Data | None) -> Mapping[str, Any]:
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     facts: dict[str, Any] = {"images": {name: len(part.labels) for name, part in parts.items()}}
     return {**facts, "data_notes": list(data.notes), "images_skipped": data.skipped} if data.notes else facts
-
-
-def _engine(
-    spec: Spec, folder: RunFolder, store: StudyStore, prepared: Prepared, *, at_once: int, observers: list[Any]
-) -> Engine:
-    """The engine of a run, which knows nothing of the study yet."""
-
-    def check(candidate: Any) -> Mapping[str, float]:
-        return spec.refuse_costs(prepared.costs(candidate))
-
-    asker = Asker(
-        spec.search_space(),
-        spec.make_sampler(check),
-        directions=list(spec.directions().values()),
-        seed=spec.seed,
-        check=check,
-        first=prepared.first,
-        duplicates=spec.duplicates,
-        only_first=bool(spec.candidates),
-    )
-    return Engine(
-        asker,
-        store,
-        costs=prepared.costs,
-        budget=spec.budget(),
-        slots=at_once,
-        observers=observers,
-        seeds=spec.first_seeds(),
-        pruner=spec.make_pruner(),
-        keep=lambda: folder.keep_sampler(asker.state()),
-        gpus=prepared.gpus,
-        now=time.monotonic(),
-    )
-
-
-def _settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: bool) -> TrialSettings:
-    return TrialSettings(
-        spec.recipe(),
-        threads=max(1, int(spec.cpus_per_trial)),
-        gpu=prepared.gpus > 0,
-        evaluator=spec.evaluator,
-        objectives=tuple(spec.directions()),
-        columns=spec.columns(),
-        folder=prepared.folder,
-        import_path=tuple(str(Path(prepared.folder, part)) for part in sys.path),
-        slice_s=0.0 if spec.loggers else SHORT_SLICE_S if stops else SLICE_S,
-        checkpoints=spec.checkpoint_address() or str(folder.checkpoints),
-        checkpoint_s=spec.checkpoint_s,
-        test=spec.test,
-        weights=folder.weights_address(spec.checkpoint_address()) if spec.keep_weights else None,
-    )

@@ -26,7 +26,7 @@ from results.stats.power import power
 from results.stats.sign_flips import smallest_p
 from results.tables.ablation import effects_latex, effects_markdown, effects_text
 from search.driver.dry_run import slots_here
-from search.driver.run_search import prepare
+from search.driver.prepare import prepare
 from search.followup.cell_lists import cell_specs, seconds_left, train_cells
 from search.followup.recorded import recorded_candidate, trained_record, trained_spec
 from search.followup.retrain import HOW, fresh_seed

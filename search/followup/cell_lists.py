@@ -11,7 +11,7 @@ from rich.console import Console
 
 import results
 from search.driver.dry_run import trial_seconds
-from search.driver.run_search import prepare
+from search.driver.prepare import prepare
 from search.followup.recorded import keyed
 from search.followup.retrain import fixed_spec, train_fixed
 from search.spec import Spec

@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 
 import search
-from search.driver.run_search import PLUGIN_SHAPE
+from search.driver.prepare import PLUGIN_SHAPE
 from search.simulation.simulate import Setting, _Simulation
 from search.simulation.table import Row, Table
 from spaces import SearchSpace, cost

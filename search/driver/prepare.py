@@ -1,0 +1,190 @@
+"""What a run is made of, from its spec: checked and loaded before anything is started or written."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler
+from rich.console import Console
+
+from search.decide.known_cost.knowledge import knowledge_of
+from search.decide.samplers import default_sampler, sampler
+from search.decide.stopping.roles import Roles
+from search.decide.stopping.rules import Pruner, pruner
+from search.driver.data import spec_data
+from search.driver.limits import check_limits
+from search.engine.asker import Asker, Point
+from search.engine.budget import Budget
+from search.engine.core import Engine
+from search.engine.warm_start import completed_trials, read_candidates
+from search.execute.trackers import check_trackers
+from search.execute.trial import TrialSettings
+from search.spec import KNOWN, Spec
+from search.store.checkpoints import Checkpoints
+from search.store.folder import RunFolder
+from search.store.trials import StudyStore, check_database
+from search.training.data import Data
+from search.training.evaluator import load_function
+from spaces import Candidate, SearchSpace, cost
+
+__all__ = ["Prepared", "make_budget", "make_engine", "make_pruner", "make_sampler", "prepare", "trial_settings"]
+
+PLUGIN_SHAPE = ((1, 8, 8), 10)  # images and classes that costs are counted for where a user's function evaluates
+SLICE_S, SHORT_SLICE_S = 1.0, 0.25  # seconds between two reports of a trial; short ones where it may be stopped
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is checked before anything starts."""
+
+    gpus: float
+    data: Data | None
+    first: tuple[Point, ...]
+    given: tuple[optuna.trial.FrozenTrial, ...]
+    folder: str
+
+    def costs(self, candidate: Any) -> dict[str, int]:
+        """What is known of a candidate before it is trained; nothing of a configuration.
+
+        Raises:
+            CandidateError: it cannot be built.
+        """
+        if not isinstance(candidate, Candidate):
+            return {}
+        shape, classes = (self.data.input_shape, self.data.classes) if self.data else PLUGIN_SHAPE
+        return vars(cost(candidate, input_shape=shape, classes=classes))
+
+
+def prepare(spec: Spec, *, console: Console | None = None, quiet: bool = False) -> Prepared:
+    """Check and load all that a run needs, before anything is started or written.
+
+    Args:
+        spec: of the run.
+        console: where the progress of decoding images goes; None for standard error.
+        quiet: whether none is shown.
+
+    Raises:
+        LeniSearchError: as `run`.
+    """
+    gpus, here = spec.gpus(), str(Path.cwd())
+    if spec.evaluator:
+        load_function(spec.evaluator)
+        os.chdir(here)  # where the module has left it while it was imported
+    check_trackers(spec.loggers)
+    space = spec.search_space()
+    enqueued = read_candidates(spec.enqueue, space) if spec.enqueue else ()
+    references = space.references() if spec.references and not spec.candidates else ()
+    given = completed_trials(spec.warm_start, spec) if spec.warm_start else ()
+    if states := spec.checkpoint_address():
+        Checkpoints(states).check()
+    if database := spec.database_address():
+        check_database(database)
+    first = (*spec.only_candidates(), *enqueued, *references)
+    data = None if spec.evaluator else spec_data(spec, console=console, quiet=quiet)
+    prepared = Prepared(gpus, data, first, tuple(given), here)
+    check_limits(spec, prepared.costs, first=first)
+    return prepared
+
+
+def make_sampler(spec: Spec, costs: Callable[[Any], Mapping[str, float]]) -> BaseSampler:
+    """The sampler of a spec, with what can be known of its space.
+
+    Args:
+        spec: of the run.
+        costs: of a candidate; raises CandidateError for one that cannot be built, or is refused.
+    """
+    where, names = spec.search_space(), list(spec.directions())
+    known = [name for name in names if name in KNOWN] if isinstance(where, SearchSpace) else []
+    name = spec.sampler or default_sampler(known=bool(known))
+    knowledge = None
+    if name in ("known-cost", "gp"):  # gp knows no cost, but which candidates there are
+        knowledge = knowledge_of(where, names, known=known, count=costs, bounds=spec.column_bounds())
+    return sampler(name, seed=spec.seed, knowledge=knowledge)
+
+
+def make_pruner(spec: Spec) -> Pruner | None:
+    """The pruner of a spec; None where no training is stopped, or where an evaluator could not be (`Spec.ignored`)."""
+    known = KNOWN if isinstance(spec.search_space(), SearchSpace) else ()
+    roles = Roles.of(spec.directions(), known=known, measured="accuracy")
+    made = pruner(
+        spec.pruner_name(),
+        epochs=spec.epochs,
+        costs=len(roles.known),
+        others=len(roles.others),
+        maximise=roles.maximise,
+        bounds=spec.bounds.get("accuracy", (0.0, 1.0)) if "accuracy" in roles.measured else None,
+        keep=spec.keep,
+    )
+    return None if spec.evaluator else made
+
+
+def make_budget(spec: Spec) -> Budget:
+    """How far a search goes."""
+    return Budget(
+        spec.trials,
+        wall_s=spec.max_hours and 3600 * spec.max_hours,
+        grace_s=spec.grace_s,
+        trial_s=spec.max_trial_hours and 3600 * spec.max_trial_hours,
+        gpu_s=spec.max_gpu_hours and 3600 * spec.max_gpu_hours,
+        stable_trials=spec.until_stable,
+        stable_threshold=spec.stable_threshold,
+    )
+
+
+def make_engine(
+    spec: Spec, folder: RunFolder, store: StudyStore, prepared: Prepared, *, at_once: int, observers: list[Any]
+) -> Engine:
+    """The engine of a run, which knows nothing of the study yet."""
+
+    def check(candidate: Any) -> Mapping[str, float]:
+        return spec.refuse_costs(prepared.costs(candidate))
+
+    asker = Asker(
+        spec.search_space(),
+        make_sampler(spec, check),
+        directions=list(spec.directions().values()),
+        seed=spec.seed,
+        check=check,
+        first=prepared.first,
+        duplicates=spec.duplicates,
+        only_first=bool(spec.candidates),
+    )
+    return Engine(
+        asker,
+        store,
+        costs=prepared.costs,
+        budget=make_budget(spec),
+        slots=at_once,
+        observers=observers,
+        seeds=spec.first_seeds(),
+        pruner=make_pruner(spec),
+        keep=lambda: folder.keep_sampler(asker.state()),
+        gpus=prepared.gpus,
+        now=time.monotonic(),
+    )
+
+
+def trial_settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: bool) -> TrialSettings:
+    """What all trials of a run have in common; stops: whether they may be stopped early."""
+    return TrialSettings(
+        spec.recipe(),
+        threads=max(1, int(spec.cpus_per_trial)),
+        gpu=prepared.gpus > 0,
+        evaluator=spec.evaluator,
+        objectives=tuple(spec.directions()),
+        columns=spec.columns(),
+        folder=prepared.folder,
+        import_path=tuple(str(Path(prepared.folder, part)) for part in sys.path),
+        slice_s=0.0 if spec.loggers else SHORT_SLICE_S if stops else SLICE_S,
+        checkpoints=spec.checkpoint_address() or str(folder.checkpoints),
+        checkpoint_s=spec.checkpoint_s,
+        test=spec.test,
+        weights=folder.weights_address(spec.checkpoint_address()) if spec.keep_weights else None,
+    )
