@@ -20,6 +20,7 @@ from results.names import metric_column, parameter_column
 from search.decide.samplers import sampler
 from search.decide.stopping.learned import KEEP
 from search.decide.stopping.rules import ALIASES, default_pruner, pruner
+from search.objectives import DIRECTIONS, OBJECTIVES, check_objectives, parsed_objective
 from search.store.checkpoints import absolute_folder
 from search.store.secrets import masked, with_secrets
 from search.store.sqlite import absolute_database
@@ -29,11 +30,9 @@ from search.training.recipe import Recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
 from spaces.configuration import check_name
 
-__all__ = ["KNOWN", "OBJECTIVES", "Spec"]
+__all__ = ["KNOWN", "Spec"]
 
-OBJECTIVES = {"accuracy": "maximize", "params": "minimize", "macs": "minimize", "latency_ms": "minimize"}
 KNOWN = ("params", "macs")  # before a network is trained
-DIRECTIONS = {"max": "maximize", "maximize": "maximize", "min": "minimize", "minimize": "minimize"}
 LOGGERS = ("tensorboard", "mlflow", "wandb")
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "digits": {"batch_size": 32, "lr": 0.05}
@@ -180,7 +179,9 @@ class Spec(BaseModel):
         own = isinstance(self.search_space(), ParameterSpace)
         if own and self.evaluator is None:
             raise SpecError("a space of parameters needs an evaluator, module:function: there is no network to train")
-        self._check_objectives(own)
+        for name, _ in map(parsed_objective, self.objectives):
+            check_name(name, "an objective's name")
+        check_objectives(self.objectives, trained=self.evaluator is None, own=own)
         self._check_bounds()
         pruner(self.pruner_name(), epochs=self.epochs, keep=self.keep)
         for low, high in (("min_params", "max_params"), ("min_macs", "max_macs")):
@@ -219,48 +220,9 @@ class Spec(BaseModel):
         kind = Configuration if isinstance(self.search_space(), ParameterSpace) else Candidate
         return tuple(kind.from_dict(_parsed(text)) for text in self.candidates)
 
-    def _check_objectives(self, own: bool) -> None:
-        """Names and directions; ours need accuracy, an evaluator's own space has any."""
-        pairs = [_objective(text) for text in self.objectives]
-        names = [name for name, _ in pairs]
-        if self.evaluator is None and (len(set(names)) != len(names) or "accuracy" not in names):
-            near = next((name for name in names if name not in OBJECTIVES), None)
-            if near is not None:
-                raise SpecError(
-                    f"objectives must be of {', '.join(OBJECTIVES)}, got {near!r}", code="LS-SPEC-OBJECTIVES"
-                )
-            raise SpecError(
-                f"objectives must hold accuracy, and each once, got {', '.join(self.objectives)}",
-                code="LS-SPEC-OBJECTIVES",
-            )
-        if len(set(names)) != len(names) or not all(names) or not names:
-            raise SpecError(
-                f"objectives must be there, each once, got {', '.join(self.objectives)}", code="LS-SPEC-OBJECTIVES"
-            )
-        for text, (name, direction) in zip(self.objectives, pairs, strict=True):
-            check_name(name, "an objective's name")
-            if direction and direction not in DIRECTIONS:
-                raise SpecError(
-                    f"objective {name} must be NAME:max or NAME:min, got {text!r}", code="LS-SPEC-OBJECTIVES"
-                )
-            if not direction and name not in OBJECTIVES:
-                if self.evaluator is None:
-                    raise SpecError(
-                        f"objectives must be of {', '.join(OBJECTIVES)}, got {name!r}", code="LS-SPEC-OBJECTIVES"
-                    )
-                raise SpecError(
-                    f"objective {name} needs a direction: {name}:max or {name}:min", code="LS-SPEC-OBJECTIVES"
-                )
-            if name in OBJECTIVES and direction and DIRECTIONS[direction] != OBJECTIVES[name] and not own:
-                raise SpecError(f"objective {name} is to {OBJECTIVES[name]}, got {text!r}", code="LS-SPEC-OBJECTIVES")
-            if name not in OBJECTIVES and self.evaluator is None:
-                raise SpecError(
-                    f"objectives must be of {', '.join(OBJECTIVES)}, got {name!r}", code="LS-SPEC-OBJECTIVES"
-                )
-
     def _check_bounds(self) -> None:
         """Bounds are of objectives, and finite."""
-        names = [name for name, _ in map(_objective, self.objectives)]
+        names = [name for name, _ in map(parsed_objective, self.objectives)]
         for name, (low, high) in self.bounds.items():
             if name not in names:
                 raise SpecError(
@@ -308,7 +270,7 @@ class Spec(BaseModel):
 
     def column_bounds(self) -> dict[str, tuple[float, float]]:
         """Bounds of objectives, by the column that records have them in."""
-        names = [name for name, _ in map(_objective, self.objectives)]
+        names = [name for name, _ in map(parsed_objective, self.objectives)]
         columns = dict(zip(names, self.directions(), strict=True))
         return {columns[name]: limits for name, limits in self.bounds.items()}
 
@@ -338,7 +300,7 @@ class Spec(BaseModel):
         taken = where.columns() if isinstance(where, SearchSpace) else ()
         return {
             metric_column(name, taken=taken): DIRECTIONS[given] if given else OBJECTIVES[name]
-            for name, given in map(_objective, self.objectives)
+            for name, given in map(parsed_objective, self.objectives)
         }
 
     def columns(self) -> tuple[str, ...]:
@@ -428,12 +390,6 @@ class Spec(BaseModel):
         return tomli_w.dumps(
             {**scalars, **{name: value for name, value in table.items() if value and name not in scalars}}
         )
-
-
-def _objective(text: str) -> tuple[str, str]:
-    """NAME:max as name and direction; the direction is empty where there is none."""
-    name, colon, direction = text.rpartition(":")
-    return (name, direction) if colon else (text, "")
 
 
 def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:

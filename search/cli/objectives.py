@@ -8,8 +8,6 @@ import typer
 
 __all__ = ["bounds_of", "names_of", "objectives_of"]
 
-WAYS = {"max": "maximize", "min": "minimize", "maximize": "maximize", "minimize": "minimize"}
-
 
 def names_of(texts: Sequence[str] | None) -> list[str]:
     """Names from an option with commas that may be repeated, each once."""
@@ -23,14 +21,16 @@ def objectives_of(texts: Sequence[str] | None) -> dict[str, str]:
     Raises:
         BadParameter: a text has another form, or a name is there twice.
     """
+    from search.objectives import DIRECTIONS  # torch comes along
+
     found: dict[str, str] = {}
     for text in names_of(texts):
         name, colon, way = text.rpartition(":")
-        if not colon or not name or way not in WAYS:
+        if not colon or not name or way not in DIRECTIONS:
             raise typer.BadParameter(f"--objectives must be written NAME:max or NAME:min, got {text!r}")
         if name in found:
             raise typer.BadParameter(f"--objectives has {name} twice")
-        found[name] = WAYS[way]
+        found[name] = DIRECTIONS[way]
     return found
 
 
