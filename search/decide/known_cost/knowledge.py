@@ -16,7 +16,7 @@ from spaces.walk import WalkedSpace
 __all__ = ["Knowledge", "SpaceCost", "knowledge_of"]
 
 Parameters = Mapping[str, Any]
-LISTED = 5_000  # candidates of a space that are listed before the first trial
+LISTED = 20_000  # candidates of a space that are listed before the first trial, which takes up to two seconds
 COUNTED = 4  # networks whose costs are counted in one ask; each takes 30 to 100 ms
 
 
