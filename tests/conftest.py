@@ -1,7 +1,7 @@
 """What all tests share: one Ray for the session, evaluators that its workers may import, and the order of the files."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import optuna
@@ -109,3 +109,11 @@ def _restored() -> Iterator[None]:
 
 _each_module = pytest.fixture(_restored, scope="module", autouse=True, name="_each_module")
 _each_test = pytest.fixture(_restored, autouse=True, name="_each_test")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test has printed or logged, without lone surrogates: pytest-xdist ends the whole run by one of them."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
