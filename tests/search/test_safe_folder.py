@@ -83,6 +83,7 @@ def nothing_ran(tmp_path):
 
 def test_pickle_of_these_tests_runs_where_it_is_loaded(tmp_path, evil):
     pickle.loads(evil)
+    assert (tmp_path / "ran").exists()
     (tmp_path / "ran").unlink()
 
 
