@@ -21,7 +21,7 @@ def write(path, text):
     path.write_text(text)
 
 
-@pytest.mark.filterwarnings("ignore:Setuptools is replacing distutils")  # by the import hook that setuptools has for pip
+@pytest.mark.filterwarnings("ignore:Setuptools is replacing distutils")  # setuptools has an import hook for pip
 @pytest.mark.parametrize("name", ["random", "torch", "results", "leni", "wave", "pip"])
 def test_import_user_module_prefers_the_users_file_and_leaves_the_other(folder, name):
     before = sys.modules.get(name)
