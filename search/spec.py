@@ -9,22 +9,21 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import tomli_w
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from leni.errors import CandidateError, LeniSearchError, SpecError
 from results.names import metric_column, parameter_column
 from search.decide.samplers import sampler
-from search.decide.stopping.learned import KEEP
 from search.decide.stopping.rules import ALIASES, default_pruner, pruner
 from search.objectives import DIRECTIONS, OBJECTIVES, check_objectives, parsed_objective
+from search.spec_fields import SpecFields
 from search.store.checkpoints import absolute_folder
 from search.store.secrets import masked, with_secrets
 from search.store.sqlite import absolute_database
-from search.store.user_path import user_path
 from search.training.data import describe, names
 from search.training.recipe import Recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
@@ -38,126 +37,13 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
     "digits": {"batch_size": 32, "lr": 0.05}
 }  # a set this small needs the steps
 
-UserPath = Annotated[Path, AfterValidator(user_path)]
 
-
-class Spec(BaseModel):
-    """One search.
-
-    Attributes:
-        space: name of a preset, path of a TOML file, or a table (`spaces.SearchSpace`).
-        fix: dimensions held constant, by name: {"lr_factor": 1.0}.
-        data: name of a data set, or module:function of a user that returns a torch dataset, or several.
-        data_folder: where its files are; digits needs none.
-        download: whether files that are missing may be fetched; nothing is otherwise.
-        train_size: stratified part of the training images, a count; None for all.
-        image_size: side in pixels that imagefolder's images are brought to.
-        skip_broken: whether images that cannot be read are counted and left out; the first of them is an error
-            otherwise.
-        split_seed: of the split into training, validation and test.
-        objectives: of accuracy, params, macs, latency_ms; of an evaluator, whatever it returns, as NAME:max or
-            NAME:min.
-        bounds: of an objective by name, [least, greatest] value of interest: the scale on which sampler and pruner
-            judge what a trial adds; without them known-cost takes it from the trials, and accuracy counts from 0 to 1.
-        min_params, max_params, min_macs, max_macs: networks outside of these are never trained.
-        trials: how many to begin.
-        max_hours: no further trial begins after so many hours.
-        grace_s: seconds that running trials then have to end by themselves, before they are ended and recorded as
-            failed; a training of ours goes on where it was when the run is resumed. None for a twentieth of max_hours,
-            and 10 s at least.
-        max_trial_hours: a trial that runs for longer is ended, and recorded as failed.
-        max_gpu_hours: nor after so many hours of GPUs, over all trials.
-        until_stable: nor when the hypervolume has not grown over so many completed trials,
-        stable_threshold: by this share of it.
-        epochs: of every training.
-        seeds: trained of every candidate, at once where that pays; records have mean, deviation and each value.
-        duplicates: of a finished candidate that the sampler asks for again: "skip", another is asked for, or "reseed",
-            it is trained again from further seeds, or "allow", it is trained again as it was.
-        training: the rest of the recipe (`search.training.Recipe`): lr, batch_size, weight_decay, ...; digits has a
-            batch_size of 32 and an lr of 0.05 unless they are given.
-        sampler: known-cost, tpe, nsga2, nsga3, gp, qmc or random; None for known-cost where an objective is known
-            before training, else tpe.
-        seed: of the sampler and of every training.
-        pruner: learned, halving, asha or none; None for learned where trainings have more than 8 epochs. The key's
-            older name `stopper` is accepted.
-        keep: fraction of the hypervolume that the pruner learned is to keep, by its own estimate.
-        references: whether ReLU and LENI everywhere at full width are tried first.
-        enqueue: file of candidates to try first, JSON lines or a list.
-        candidates: JSON of the only ones to train, a text each; the sampler is then never asked, and `trials` is their
-            number.
-        test: whether the test split is measured at the end of every training; of `candidates` alone, as a search that
-            chose by it would leave nothing to test with.
-        keep_weights: whether the trained networks are kept.
-        warm_start: folder of a run whose completed trials are taken over; data, recipe and objectives must agree.
-        evaluator: `module:function` in place of a training.
-        cpus_per_trial: CPUs of one trial; fractions share one.
-        gpus_per_trial: GPUs of one trial; fractions share one; None for one where there is one.
-        workers: trials at once, at most; None for as many as fit.
-        address: of a Ray cluster; None for one on this machine.
-        retries: how often a trial whose process or node died goes on elsewhere.
-        checkpoint_s: seconds between two states of a training that are kept, at least.
-        checkpoints: where they are kept, a folder that all nodes see or an fsspec address; None for the run's folder.
-        storage: address of the study's database; None for SQLite in the run's folder.
-        patience_s: how long a database that does not answer is waited for.
-        loggers: trackers that are told of every trial: tensorboard, mlflow, wandb.
-        lock: whether the run's folder is locked against a second process; False where its file system has no locks.
-        out: the run's folder; None for the next free one under runs/.
+class Spec(SpecFields):
+    """One search. `search/spec_fields.py` describes each field.
 
     Raises:
         SpecError: one sentence that says which key is wrong, where, and what would be right.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    space: str | dict[str, Any] | SearchSpace | ParameterSpace = "channel-compensation"
-    fix: dict[str, Any] = Field(default_factory=dict)
-    data: str = "digits"
-    data_folder: UserPath | None = None
-    download: bool = Field(False, strict=True)
-    train_size: int | None = Field(None, ge=1, strict=True)
-    image_size: int | None = Field(None, ge=1, strict=True)
-    skip_broken: bool = Field(False, strict=True)
-    split_seed: int = Field(0, ge=0, lt=2**32, strict=True)
-    objectives: tuple[str, ...] = ("accuracy", "params")
-    bounds: dict[str, tuple[float, float]] = Field(default_factory=dict)
-    min_params: int | None = Field(None, ge=1, strict=True)
-    max_params: int | None = Field(None, ge=1, strict=True)
-    min_macs: int | None = Field(None, ge=1, strict=True)
-    max_macs: int | None = Field(None, ge=1, strict=True)
-    trials: int = Field(24, ge=1, strict=True)
-    max_hours: float | None = Field(None, gt=0, allow_inf_nan=False)
-    grace_s: float | None = Field(None, ge=0, allow_inf_nan=False)
-    max_trial_hours: float | None = Field(None, gt=0, allow_inf_nan=False)
-    max_gpu_hours: float | None = Field(None, gt=0, allow_inf_nan=False)
-    until_stable: int | None = Field(None, ge=1, strict=True)
-    stable_threshold: float = Field(0.001, gt=0, allow_inf_nan=False)
-    epochs: int = Field(12, ge=1, strict=True)
-    seeds: int = Field(1, ge=1, le=1000, strict=True)
-    duplicates: Literal["skip", "reseed", "allow"] = "skip"
-    training: dict[str, Any] = Field(default_factory=dict)
-    sampler: str | None = None
-    seed: int = Field(0, ge=0, lt=2**31, strict=True)
-    pruner: str | None = None
-    keep: float = Field(KEEP, gt=0, le=1, strict=True, allow_inf_nan=False)
-    references: bool = Field(True, strict=True)
-    enqueue: UserPath | None = None
-    candidates: tuple[str, ...] = ()
-    test: bool = Field(False, strict=True)
-    keep_weights: bool = Field(False, strict=True)
-    warm_start: UserPath | None = None
-    evaluator: str | None = None
-    cpus_per_trial: float = Field(1.0, gt=0, strict=True, allow_inf_nan=False)
-    gpus_per_trial: float | None = Field(None, ge=0, strict=True, allow_inf_nan=False)
-    workers: int | None = Field(None, ge=1, strict=True)
-    address: str | None = None
-    retries: int = Field(2, ge=0, strict=True)
-    checkpoint_s: float = Field(5.0, ge=0, allow_inf_nan=False)
-    checkpoints: str | None = None
-    storage: str | None = None
-    patience_s: float = Field(180.0, ge=0, allow_inf_nan=False)
-    loggers: tuple[str, ...] = ()
-    lock: bool = Field(True, strict=True)
-    out: UserPath | None = None
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -174,6 +60,10 @@ class Spec(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Spec:
         """What pydantic's types do not say; each of these raises an error that names what is wrong."""
+        if not isinstance(self.space, (str, dict, SearchSpace, ParameterSpace)):
+            raise SpecError(
+                f"space must be the name of a preset, the path of a .toml file or a table, got {self.space!r}"
+            )
         sampler(self.sampler or "random", seed=self.seed)
         self.recipe()
         own = isinstance(self.search_space(), ParameterSpace)

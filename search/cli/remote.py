@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli import runs
+from search.cli.spec_flags import flag_parameters, spec_values
 
 if TYPE_CHECKING:
     from search.service.client import Client
@@ -32,9 +32,6 @@ __all__ = [
 ]
 
 EXTRA = "this needs the service's packages: pip install 'leni-search[service]'"
-LOCAL = frozenset({"file", "out", "dry_run", "quiet", "verbose", "add_trials", "address", "storage", "checkpoints",
-                   "enqueue", "warm_start", "download", "lock"})  # fmt: skip
-RECIPE = ("lr", "batch_size", "cuda_graph")
 
 Folder = Annotated[Path, typer.Option(help="Of the service: its database and its searches.")]
 Database = Annotated[
@@ -186,16 +183,9 @@ def _submit(
     file: Path | None, server: str, token: str | None, name: str, priority: int, key: str | None, flags: dict[str, Any]
 ) -> int:
     spec = _read(file)
-    for word in RECIPE:
-        if (value := flags.pop(word, None)) is not None:
-            spec["training"] = {**spec.get("training", {}), word: value}
-    if (pairs := runs._pairs(flags.pop("fix", None))) is not None:
-        spec["fix"] = {**spec.get("fix", {}), **pairs}
-    flags["objectives"] = runs._names(flags.get("objectives"))
-    flags["loggers"] = flags.pop("logger", None)
-    given = {word: str(value) if isinstance(value, Path) else value for word, value in flags.items() if value}
-    given |= {word: value for word, value in flags.items() if value is False or value == 0}
-    spec.update(given)
+    for word, value in flags.items():
+        table = spec.get(word)
+        spec[word] = {**table, **value} if isinstance(table, dict) and isinstance(value, dict) else _plain(value)
     if str(spec.get("space", "")).endswith(".toml"):
         spec["space"] = _read(Path(spec["space"]))  # the server knows nothing of this machine's files
     with _client(server, token) as client:
@@ -205,17 +195,23 @@ def _submit(
 
 
 def submit_command(**words: Any) -> int:
-    """Submit a search to a service: the words of `run`, and its sentences."""
-    ours = {word: words.pop(word) for word in ("file", "server", "token", "name", "priority", "key")}
-    return _submit(**ours, flags=words)
+    """Submit a search to a service. It takes the options of `run`, and reports the same errors."""
+    flags = spec_values(words)
+    return _submit(**words, flags=flags)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    return str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
 
 
 def _signature() -> inspect.Signature:
-    """`submit` takes what `run` takes, but for what only concerns this machine."""
-    taken = inspect.signature(runs.run_command, eval_str=True).parameters
-    kept = [parameter for word, parameter in taken.items() if word not in LOCAL]
+    """The words of `submit`: the spec's fields, but for those that belong to the server, and its own."""
     ours = {
-        "file": (Annotated[Path | None, typer.Argument(metavar="[SPEC.toml]", help="Flags go over it.")], None),
+        "file": (
+            Annotated[Path | None, typer.Argument(metavar="[SPEC.toml]", help="The spec, which options override.")],
+            None,
+        ),
         "server": (Server, HERE),
         "token": (Secret, None),
         "name": (Annotated[str, typer.Option(help="To be shown.")], ""),
@@ -227,7 +223,7 @@ def _signature() -> inspect.Signature:
     }
     kind = inspect.Parameter.KEYWORD_ONLY
     first = [inspect.Parameter(word, kind, default=value, annotation=hint) for word, (hint, value) in ours.items()]
-    return inspect.Signature([*first, *(parameter.replace(kind=kind) for parameter in kept)])
+    return inspect.Signature([*first, *flag_parameters(submitted=True)])
 
 
 submit_command.__signature__ = _signature()  # type: ignore[attr-defined]

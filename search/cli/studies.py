@@ -13,6 +13,7 @@ import typer
 
 from search.cli.console import show_table
 from search.cli.runs import Address, Cpus, Gpus, Workers
+from search.cli.spec_flags import option
 
 if TYPE_CHECKING:
     from results.analyses.confirmation import Confirmation
@@ -100,9 +101,9 @@ def ablate_command(
         typer.Option(min=2, help="Recipes to try for each network on other seeds; all have the base's if not given."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="A data set, where the base is a file.")] = None,
-    data_folder: Annotated[Path | None, typer.Option(help="Where the data set's files are.")] = None,
-    train_size: Annotated[int | None, typer.Option(help="Training images to use, stratified.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of every training.")] = None,
+    data_folder: Annotated[Path | None, option("data_folder")] = None,
+    train_size: Annotated[int | None, option("train_size")] = None,
+    epochs: Annotated[int | None, option("epochs")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The study's folder; DIR/ablation, or the next free one under runs/.")
     ] = None,

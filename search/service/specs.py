@@ -14,6 +14,7 @@ from typing import Any
 from leni.errors import SpecError
 from search.service.settings import Settings
 from search.spec import Spec
+from search.spec_fields import SpecFields, flag_of
 from search.training.data import describe, load
 from search.training.own_dataset import names_function
 from spaces import PRESETS, SearchSpace
@@ -21,17 +22,9 @@ from spaces import PRESETS, SearchSpace
 __all__ = ["OURS", "accept"]
 
 OURS: Mapping[str, str] = MappingProxyType(
-    {
-        "out": "the service has a folder for each search",
-        "storage": "the service keeps the study in the search's folder",
-        "checkpoints": "the service keeps them in the search's folder",
-        "address": "the service knows where its searches run",
-        "download": "nothing is fetched on a server's behalf",
-        "enqueue": "it names a file of the server",
-        "warm_start": "it names a folder of the server",
-    }
+    {name: reason for name in SpecFields.model_fields if (reason := flag_of(name).not_submitted)}
 )
-"""Keys of a spec that are not the sender's, and why."""
+"""Keys of a spec that cannot be submitted, and why."""
 
 LOGGERS = ("tensorboard",)  # the others talk to other machines
 DEEPEST = 20

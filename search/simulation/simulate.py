@@ -26,7 +26,7 @@ from results.indicators import hypervolume
 from search.decide.known_cost.history import key_of
 from search.decide.known_cost.knowledge import COUNTED, LISTED, Knowledge
 from search.decide.samplers import sampler
-from search.decide.stopping.learned import KEEP
+from search.decide.stopping.keep import KEEP
 from search.decide.stopping.roles import Roles
 from search.decide.stopping.rules import Pruner, pruner
 from search.engine.asker import Asker

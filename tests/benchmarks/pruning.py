@@ -31,7 +31,7 @@ import pandas as pd
 
 from results import crowding, hypervolume, ranks
 from search.decide.stopping.halving import rungs
-from search.decide.stopping.learned import KEEP
+from search.decide.stopping.keep import KEEP
 from search.decide.stopping.rules import PRUNERS, Pruner, pruner
 
 DATA = Path(__file__).parents[1] / "data"

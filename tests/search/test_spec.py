@@ -97,7 +97,7 @@ def test_read_unknown_name_lists_the_nearest(write, text, expected):
         ("cpus_per_trial = inf", "cpus_per_trial must be a finite number, got inf"),
         ("cpus_per_trial = 0", "cpus_per_trial must be greater than 0, got 0"),
         ("seed = -1", "seed must be greater than or equal to 0, got -1"),
-        ("space = 5", "space must be a valid string, got 5"),
+        ("space = 5", "space must be the name of a preset, the path of a .toml file or a table, got 5"),
         ("data_folder = 3", "data_folder is not a valid path, got 3"),
         ("objectives = 'accuracy'", "objectives must be a valid tuple, got 'accuracy'"),
         ("objectives = []", "objectives must hold accuracy, and each once, got "),

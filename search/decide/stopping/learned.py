@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from leni.errors import SpecError
 from search.decide.stopping.evidence import Evidence
 from search.decide.stopping.final_values import Forecasts
+from search.decide.stopping.keep import KEEP
 from search.decide.stopping.undominated import Undominated
 
-__all__ = ["KEEP", "Learned"]
+__all__ = ["Learned"]
 
 Array = NDArray[np.float64]
-KEEP = 0.995
 START = 10  # completed trainings before the first forecast
 SPEND = 10.0  # of what may still be given away, times one over the trials begun: what one training may cost
 LEAST = 0.1  # of what may be given away at all, likewise, when nothing of it is left

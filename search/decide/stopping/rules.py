@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 from leni.errors import SpecError
 from search.decide.stopping.halving import Halving
-from search.decide.stopping.learned import KEEP, Learned
+from search.decide.stopping.keep import KEEP
+from search.decide.stopping.learned import Learned
 
 __all__ = ["ALIASES", "ASHA_WARNING", "DEFAULT", "FROM_EPOCHS", "PRUNERS", "Pruner", "default_pruner", "pruner"]
 

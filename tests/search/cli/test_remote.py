@@ -1,3 +1,4 @@
+import inspect
 import json
 
 import pytest
@@ -5,6 +6,8 @@ import pytest
 pytest.importorskip("fastapi")
 
 from search.cli import remote
+from search.cli.runs import run_command
+from search.service.specs import OURS
 
 
 @pytest.fixture(autouse=True)
@@ -65,13 +68,18 @@ def test_submit_sends_the_table_of_a_space_and_not_its_file(command, service, tm
     assert service.told[0]["spec"] == {"space": {"backbone": "resnet8", "width": 0.5}}
 
 
-def test_submit_has_every_word_of_run_but_those_of_this_machine():
-    import inspect
-
-    run = set(inspect.signature(remote.runs.run_command).parameters)
+def test_submit_has_words_of_its_own_and_none_of_this_machine():
+    run = set(inspect.signature(run_command).parameters)
     submit = set(inspect.signature(remote.submit_command).parameters)
     assert submit - run == {"server", "token", "name", "priority", "key"}
-    assert run - submit == remote.LOCAL - {"file"}
+    assert run - submit == {"add_trials", "dry_run", "quiet", "verbose", *OURS}
+
+
+def test_submit_sends_bounds_and_recipe_as_the_spec_has_them(command, service):
+    command("submit", "--bounds", "accuracy=0.5:1", "--training", "momentum=0.8", "--lr", "0.2", "--trials", "0")
+    assert json.loads(json.dumps(service.told[0]["spec"])) == {
+        "bounds": {"accuracy": [0.5, 1.0]}, "training": {"momentum": 0.8, "lr": 0.2}, "trials": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("complete", 0), ("cancelled", 130), ("failed", 2), ("lost", 1)])
