@@ -6,7 +6,8 @@
     ├── PlacementError     a placement that cannot be parsed, or matches no site
     ├── NetworkError       a network that cannot be found, traced or converted
     ├── CandidateError     a candidate with unknown, missing or impossible fields
-    │   └── InfeasibleWidth    a stage would have no channel, or half a channel
+    │   ├── InfeasibleWidth    a stage would have no channel, or half a channel
+    │   └── Impossible         what a user's cost function raises for a configuration that cannot be
     ├── SpaceError         a search space that cannot be read
     ├── DataError          a data set that is missing, truncated or of another form
     ├── SpecError          a search that cannot run as it is described
@@ -73,6 +74,12 @@ class InfeasibleWidth(CandidateError):
     """A width at which a stage would have no channel, or half a channel."""
 
     code = "LS-WIDTH"
+
+
+class Impossible(CandidateError):
+    """A configuration that cannot be: raised by a user's cost function, so that it is refused without a trial."""
+
+    code = "LS-IMPOSSIBLE"
 
 
 class SpaceError(LeniSearchError):

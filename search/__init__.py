@@ -6,6 +6,9 @@
     run.front()      # a DataFrame
     run.figure()     # an Altair chart
 
+A user's own function is searched by `search.run(evaluator=..., space=..., objectives=...)`; `search.known` marks a
+function that gives what is known of a configuration before its trial, `search.Impossible` refuses one.
+
 Torch, Ray and Optuna are imported at the first use of these names, so that the command's --help answers at once.
 """
 
@@ -13,19 +16,26 @@ TYPE_CHECKING = False  # not typing's, which a user's typing.py may hide until t
 if TYPE_CHECKING:
     from typing import Any
 
+    from leni.errors import Impossible as Impossible
+    from search.driver.run_search import resume as resume
     from search.driver.run_search import run as run
     from search.spec import Spec as Spec
+    from search.training.known import known as known
 
-__all__ = ["Spec", "run"]
+__all__ = ["Impossible", "Spec", "known", "resume", "run"]
+
+_PLACES = {
+    "Impossible": "leni.errors",
+    "Spec": "search.spec",
+    "known": "search.training.known",
+    "resume": "search.driver.run_search",
+    "run": "search.driver.run_search",
+}
 
 
 def __getattr__(name: str) -> "Any":
-    if name == "run":
-        from search.driver.run_search import run
+    if name not in _PLACES:
+        raise AttributeError(f"module 'search' has no attribute {name!r}")
+    from importlib import import_module
 
-        return run
-    if name == "Spec":
-        from search.spec import Spec
-
-        return Spec
-    raise AttributeError(f"module 'search' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

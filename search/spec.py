@@ -74,18 +74,38 @@ class Spec(SpecFields):
         check_objectives(self.objectives, trained=self.evaluator is None, own=own)
         self._check_bounds()
         pruner(self.pruner_name(), epochs=self.epochs, keep=self.keep)
-        for low, high in (("min_params", "max_params"), ("min_macs", "max_macs")):
-            least, most = getattr(self, low), getattr(self, high)
-            if least is not None and most is not None and least > most:
-                raise SpecError(f"{low} must not be above {high}, got {least} and {most}")
-            if own and (least is not None or most is not None):
-                raise SpecError(f"{low} and {high} are limits for networks, and this is a space of parameters")
+        self._check_limits(own=own)
         self._check_candidates()
         if wrong := [name for name in self.loggers if name not in LOGGERS]:
             raise SpecError(f"loggers must be of {', '.join(LOGGERS)}, got {wrong[0]!r}")
         if self.evaluator is None and self.data not in names():
             describe(self.data)
         return self
+
+    def _check_limits(self, *, own: bool) -> None:
+        """Limits leave something between them, and each is given once."""
+        for name, (least, most) in self.all_limits().items():
+            if name in KNOWN and name in self.limits and (getattr(self, f"min_{name}") or getattr(self, f"max_{name}")):
+                raise SpecError(f"give limits of {name} as min_{name} and max_{name}, or in limits, not both")
+            if least is not None and most is not None and least > most:
+                low, high = (f"min_{name}", f"max_{name}") if name in KNOWN else (f"limits.{name}.min", "max")
+                raise SpecError(f"{low} must not be above {high}, got {least} and {most}")
+            if not own and self.costs is None and self.evaluator is None and name not in KNOWN:
+                raise SpecError(
+                    f"limits must be of {' and '.join(KNOWN)}, which are known of networks, got {name!r}",
+                    code="LS-SPEC-LIMITS",
+                )
+
+    def all_limits(self) -> dict[str, tuple[float | None, float | None]]:
+        """Least and greatest value that is tried, by the name of a known cost; those that have a limit."""
+        pairs = {name: (getattr(self, f"min_{name}"), getattr(self, f"max_{name}")) for name in KNOWN}
+        pairs |= {name: (limit.min, limit.max) for name, limit in self.limits.items()}
+        return {name: pair for name, pair in pairs.items() if pair != (None, None)}
+
+    def known_column(self, name: str) -> str:
+        """The column that records have a known cost in: of an objective of this name that one."""
+        shared = metric_column(name)
+        return shared if shared in self.directions() else metric_column(name, taken=self.columns())
 
     def _check_candidates(self) -> None:
         """A fixed list is a list of candidates, each once, and nothing else is trained."""
@@ -213,18 +233,6 @@ class Spec(SpecFields):
     def first_seeds(self) -> tuple[int, ...]:
         """Seeds of a candidate that is new: the same for every candidate, so that differences are paired."""
         return tuple(range(self.seed, self.seed + self.seeds))
-
-    def refuse_costs(self, costs: Mapping[str, float]) -> Mapping[str, float]:
-        """Check what is known of a network before it is trained; the same costs, if nothing is wrong with them.
-
-        Raises:
-            CandidateError: it is outside of min_params, max_params, min_macs or max_macs.
-        """
-        for name in KNOWN:
-            least, most = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
-            if name in costs and not (least or 0) <= costs[name] <= (most or math.inf):
-                raise CandidateError(f"{name} is {costs[name]:,}, outside of {least or 0:,} to {most or math.inf:,}")
-        return costs
 
     def gpus(self) -> float:
         """GPUs of one trial: as asked for, or one where this machine has one.

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from search.decide.stopping.keep import KEEP
 
-__all__ = ["Flag", "SpecFields", "flag_of"]
+__all__ = ["Flag", "Limit", "SpecFields", "flag_of"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,15 @@ def _user_path(path: Path) -> Path:
 
 
 UserPath = Annotated[Path, AfterValidator(_user_path)]
+
+
+class Limit(BaseModel):
+    """The least and the greatest value of a known cost that is tried, both included."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min: float | None = Field(None, allow_inf_nan=False)
+    max: float | None = Field(None, allow_inf_nan=False)
 
 
 class SpecFields(BaseModel):
@@ -97,6 +106,11 @@ class SpecFields(BaseModel):
     )
     max_macs: int | None = Field(
         None, ge=1, strict=True, description="Networks with more multiply-adds are never trained."
+    )
+    limits: Annotated[dict[str, Limit], Flag(metavar="NAME=LEAST:MOST")] = Field(
+        default_factory=dict,
+        description="Limits of a value that is known before a trial, by name; either end may be left out, and what is "
+        "outside is never tried. --max-NAME VALUE and --min-NAME VALUE are short for it.",
     )
     trials: int = Field(24, ge=1, strict=True, description="Number of trials to begin.")
     max_hours: float | None = Field(
@@ -189,6 +203,11 @@ class SpecFields(BaseModel):
         description="Folder of a run whose completed trials are taken over. Data, recipe and objectives must agree.",
     )
     evaluator: str | None = Field(None, description="module:function that is called in place of a training.")
+    costs: str | None = Field(
+        None,
+        description="module:function that is called with a configuration and returns what is known of it before a "
+        "trial, by name. It raises search.Impossible, or returns None, for a configuration that cannot be.",
+    )
     cpus_per_trial: float = Field(
         1.0, gt=0, strict=True, allow_inf_nan=False, description="CPUs of one trial; a fraction shares one."
     )

@@ -7,6 +7,8 @@ depth = {low = 1, high = 32, log = true}
 bootstrap = [true, false]
 [when]
 bootstrap = {kind = "random"}     # asked only where kind is "random"
+[known]
+nodes = "2**depth if kind == 'extra' else 3 * depth"   # known of every point before a trial
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from optuna.distributions import BaseDistribution
 
 from leni.errors import CandidateError, LeniSearchError, SpaceError
 from spaces.dimensions import Dimension, dimension
+from spaces.expressions import Expression
 from spaces.walk import Walk, WalkedSpace, run_walk
 
 __all__ = ["Configuration", "ParameterSpace", "check_name"]
@@ -96,16 +99,19 @@ class ParameterSpace(WalkedSpace[Configuration]):
         asked: a dimension by name, in any form that `spaces.dimension` reads; asked in this order.
         when: by parameter, the values that earlier ones must have for it to be asked: {"momentum": {"kind": "sgd"}}.
         description: one sentence.
+        known: by name, what is known of a point before its trial, as an expression over the parameters
+            (`spaces.expressions`): {"params": "width**2 * depth * 9"}.
 
     Raises:
-        SpaceError: there is no parameter, a dimension cannot be read, or a condition names a parameter that is not
-            asked before.
+        SpaceError: there is no parameter, a dimension or an expression cannot be read, or a condition names a
+            parameter that is not asked before.
     """
 
     name: str
     asked: Mapping[str, Any]
     when: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     description: str = ""
+    known: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not isinstance(self.description, str):
@@ -120,6 +126,9 @@ class ParameterSpace(WalkedSpace[Configuration]):
         when = {name: {other: _listed(value) for other, value in part.items()} for name, part in self.when.items()}
         object.__setattr__(self, "when", when)
         self._check_conditions()
+        if not isinstance(self.known, Mapping):
+            raise SpaceError(f"known must be a table of expressions, got {self.known!r}")
+        object.__setattr__(self, "known", {name: _expression(name, value) for name, value in self.known.items()})
 
     def _check_conditions(self) -> None:
         names = list(self.asked)
@@ -214,6 +223,8 @@ class ParameterSpace(WalkedSpace[Configuration]):
         table["parameters"] = {name: part.to_toml() for name, part in self.asked.items()}
         if self.when:
             table["when"] = {name: {other: list(v) for other, v in part.items()} for name, part in self.when.items()}
+        if self.known:
+            table["known"] = {name: expression.text for name, expression in self.known.items()}
         return table
 
     @classmethod
@@ -221,15 +232,19 @@ class ParameterSpace(WalkedSpace[Configuration]):
         """A space from its TOML table.
 
         Raises:
-            SpaceError: a key is unknown, or as the class.
+            SpaceError: a key is unknown, an expression asks for a parameter that there is not, or as the class.
         """
-        keys = ["name", "description", "parameters", "when"]
+        keys = ["name", "description", "parameters", "when", "known"]
         for key in table:
             if key not in keys:
                 raise SpaceError(f"a space of parameters has no key {key!r}; {_near(key, keys)}")
-        return cls(
-            table.get("name", "custom"), table["parameters"], table.get("when", {}), table.get("description", "")
-        )
+        found = cls(
+            table.get("name", "custom"), table["parameters"], table.get("when", {}), table.get("description", ""),
+            table.get("known", {}),
+        )  # fmt: skip
+        for expression in found.known.values():  # not at every construction: `fix` may leave parameters out
+            expression.check_names(found.asked)
+        return found
 
     def rows(self) -> list[tuple[str, str, str]]:
         """The space as a table: parameter, values, on which condition it exists."""
@@ -257,6 +272,12 @@ def check_name(name: Any, what: str) -> None:
         raise SpaceError(f"{what} must be a text of 1 to {LONGEST_NAME} characters, got {str(name)[:40]!r}")
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
         raise SpaceError(f"{what} must not hold control characters, got {name!r}")
+
+
+def _expression(name: Any, value: Any) -> Expression:
+    """An entry of [known]."""
+    check_name(name, "a name in known")
+    return value if isinstance(value, Expression) else Expression(value, f"known.{name}")
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ import typer
 
 from search.cli import analysis, bench, errors, network, remote, runs, simulate, studies, views
 from search.cli.command_folder import search_last
+from search.cli.limits import LimitsCommand
 from search.cli.process import complete_process
 
 __all__ = ["app", "main"]
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(runs.run_command)
+app.command("run", cls=LimitsCommand)(runs.run_command)
 app.command("resume")(runs.resume_command)
 app.command("front")(views.front_command)
 app.command("compare")(analysis.compare_command)
@@ -42,7 +43,7 @@ app.command("errors")(errors.errors_command)
 app.add_typer(bench.bench_app, name="bench")
 app.command("serve")(remote.serve_command)
 app.add_typer(remote.token_app, name="token")
-app.command("submit")(remote.submit_command)
+app.command("submit", cls=LimitsCommand)(remote.submit_command)
 app.command("status")(remote.status_command)
 app.command("watch")(remote.watch_command)
 app.command("cancel")(remote.cancel_command)

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
+from search.cli.limits import limits_of
 from search.cli.objectives import bounds_of
-from search.spec_fields import SpecFields, flag_of
+from search.spec_fields import Limit, SpecFields, flag_of
 
 __all__ = ["flag_parameters", "option", "spec_values"]
 
@@ -118,6 +119,8 @@ def _reader(name: str) -> Callable[[Any], Any]:
         return lambda texts: tuple(name.strip() for text in texts for name in text.split(","))
     if kind == dict[str, tuple[float, float]]:
         return bounds_of
+    if kind == dict[str, Limit]:
+        return limits_of
     if kind == dict[str, Any]:
         return lambda texts: _pairs(texts, f"--{name.replace('_', '-')}")
     raise TypeError(f"the spec's field {name} is of type {kind}, which search/cli/spec_flags.py cannot read")

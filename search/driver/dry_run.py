@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -16,9 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from search.decide.quiet import without_optunas_lines
-from search.decide.samplers import sampler
 from search.driver.prepare import Prepared, prepare
-from search.engine.asker import Asker
+from search.driver.sample import random_candidates
 from search.spec import Spec
 from search.store.folder import RunFolder
 from search.training.cpus import usable_cpus
@@ -47,6 +45,8 @@ class Plan:
         measured: candidates whose training step was measured.
         files: what would be written.
         notes: what of the data set is left out, a sentence each.
+        known: by name of what a user knows of candidates before their trials, the least and the greatest value of some
+            that were looked at.
     """
 
     space: str
@@ -58,12 +58,15 @@ class Plan:
     measured: int
     files: Sequence[str]
     notes: Sequence[str] = ()
+    known: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def show(self, console: Console | None = None) -> None:
         """Print it as a table."""
         table = Table.grid(padding=(0, 2))
         table.add_row("space", f"{self.space}, {'no end of' if self.size is None else f'{self.size:,}'} candidates")
         table.add_row("trials", f"{self.trials:,}, {self.slots} at once")
+        for name, (least, most) in self.known.items():
+            table.add_row("known", Text(f"{name} {least:,} to {most:,}, of some candidates"))
         if self.trial_s is None or self.wall_s is None:
             table.add_row("time", "not estimated: a user's function evaluates")
         else:
@@ -96,7 +99,8 @@ def plan(spec: Spec) -> Plan:
     files = [str(getattr(folder, name)) for name in names]
     wall_s = None if trial_s is None else trial_s * trials / slots
     notes = prepared.data.notes if prepared.data else ()
-    return Plan(space.name, space.size, trials, slots, trial_s, wall_s, len(seconds), files, notes)
+    known = prepared.known.ranges()
+    return Plan(space.name, space.size, trials, slots, trial_s, wall_s, len(seconds), files, notes, known)
 
 
 def slots_here(spec: Spec, gpus: float) -> int:
@@ -124,29 +128,15 @@ def trial_seconds(spec: Spec, prepared: Prepared) -> list[float]:
     device = "cuda" if prepared.gpus else "cpu"
     found: list[float] = []
     with torch_threads(max(1, int(spec.cpus_per_trial))):
-        for candidate in _sample(spec, prepared):
+        for candidate in random_candidates(spec, SAMPLE, check=prepared.known.allowed):
+            if not isinstance(candidate, Candidate):
+                continue
             replicas = Replicas(candidate, few, recipe, seeds=spec.first_seeds(), device=device)
             replicas.epoch()  # compiles, and chooses how several seeds are trained
             started = time.perf_counter()
             replicas.epoch()
             found.append((time.perf_counter() - started) / STEPS * batches * recipe.epochs)
     return found
-
-
-def _sample(spec: Spec, prepared: Prepared) -> Iterator[Candidate]:
-    """A few candidates: the first of a fixed list, else random ones of the space."""
-    if spec.candidates:
-        yield from islice((each for each in spec.only_candidates() if isinstance(each, Candidate)), SAMPLE)
-        return
-    asker = Asker(
-        spec.search_space(), sampler("random", seed=spec.seed), directions=["maximize"], seed=spec.seed,
-        check=lambda candidate: spec.refuse_costs(prepared.costs(candidate)),
-    )  # fmt: skip
-    for _ in range(SAMPLE):
-        asked = asker.ask()
-        if asked is None or not isinstance(asked.candidate, Candidate):
-            return
-        yield asked.candidate
 
 
 def _first(part: Part, count: int) -> Part:

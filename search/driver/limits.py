@@ -25,6 +25,7 @@ LISTED, COUNTED = 5_000, 150  # candidates, and different networks, of a space t
 WORDS = {"params": "parameters", "macs": "multiply-adds"}
 Costs = Mapping[str, float]
 Answers = Mapping[str, Any]
+Limits = tuple[float | None, float | None]
 
 
 def check_limits(spec: Spec, count: Callable[[Any], Costs], *, first: Sequence[Any] = ()) -> None:
@@ -42,9 +43,8 @@ def check_limits(spec: Spec, count: Callable[[Any], Costs], *, first: Sequence[A
     Raises:
         SpecError: nothing is left; the message has the least or the greatest cost that there is.
     """
-    limits = {name: (getattr(spec, f"min_{name}"), getattr(spec, f"max_{name}")) for name in KNOWN}
-    space = spec.search_space()
-    if all(limit is None for pair in limits.values() for limit in pair) or not isinstance(space, SearchSpace):
+    limits, space = spec.all_limits(), spec.search_space()
+    if not limits or not isinstance(space, SearchSpace):
         return
     counted = _Counted(space, count)
     if any(counted.excess(costs, limits) == 0 for costs in counted.some(first)):
@@ -159,19 +159,19 @@ class _Counted:
         }
         return len(kinds) <= COUNTED
 
-    def any_within(self, limits: Mapping[str, tuple[int | None, int | None]]) -> bool:
+    def any_within(self, limits: Mapping[str, Limits]) -> bool:
         """Whether any candidate of the whole space is within the limits."""
         found = map(self.costs, self.space.candidates())
         return any(costs is not None and self.excess(costs, limits) == 0 for costs in found)
 
-    def nearest(self, limits: Mapping[str, tuple[int | None, int | None]]) -> str:
+    def nearest(self, limits: Mapping[str, Limits]) -> str:
         """The costs, in words, of the candidate that was counted and misses the limits by the least factor."""
         known = (costs for costs in self.book.values() if costs is not None)
         costs = min(known, key=lambda each: self.excess(each, limits))
         return " and ".join(f"{costs[name]:,} {WORDS[name]}" for name in KNOWN)
 
     @staticmethod
-    def excess(costs: Costs, limits: Mapping[str, tuple[int | None, int | None]]) -> float:
+    def excess(costs: Costs, limits: Mapping[str, Limits]) -> float:
         """By how much costs miss the limits, as a sum of logarithms; 0 within them."""
         total = 0.0
         for name, (least, most) in limits.items():
@@ -180,7 +180,7 @@ class _Counted:
         return total
 
 
-def _refusal(key: str, limit: int, end: str, found: Extreme, change: str, bound: str) -> SpecError:
+def _refusal(key: str, limit: float, end: str, found: Extreme, change: str, bound: str) -> SpecError:
     candidate = found.candidate
     where = "" if candidate.activation == "relu" else f" at {candidate.placement}"
     flag = f"--{key.replace('_', '-')}"

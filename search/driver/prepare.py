@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from search.decide.known_cost.knowledge import knowledge_of
 from search.decide.samplers import default_sampler, sampler
 from search.decide.stopping.roles import Roles
 from search.decide.stopping.rules import Pruner, pruner
+from search.driver.cost_limits import check_cost_limits
 from search.driver.data import spec_data
+from search.driver.known_costs import KnownCosts, known_costs
 from search.driver.limits import check_limits
 from search.engine.asker import Asker, Point
 from search.engine.budget import Budget
@@ -46,20 +48,18 @@ class Prepared:
 
     gpus: float
     data: Data | None
+    known: KnownCosts
     first: tuple[Point, ...]
     given: tuple[optuna.trial.FrozenTrial, ...]
     folder: str
 
-    def costs(self, candidate: Any) -> dict[str, int]:
-        """What is known of a candidate before it is trained; nothing of a configuration.
+    def costs(self, candidate: Any) -> dict[str, int | float]:
+        """What is known of a candidate before its trial, by column of the records.
 
         Raises:
-            CandidateError: it cannot be built.
+            CandidateError: it cannot be built, or is impossible.
         """
-        if not isinstance(candidate, Candidate):
-            return {}
-        shape, classes = (self.data.input_shape, self.data.classes) if self.data else PLUGIN_SHAPE
-        return vars(cost(candidate, input_shape=shape, classes=classes))
+        return self.known(candidate)
 
 
 def prepare(spec: Spec, *, console: Console | None = None, quiet: bool = False) -> Prepared:
@@ -88,30 +88,50 @@ def prepare(spec: Spec, *, console: Console | None = None, quiet: bool = False) 
         check_database(database)
     first = (*spec.only_candidates(), *enqueued, *references)
     data = None if spec.evaluator else spec_data(spec, console=console, quiet=quiet)
-    prepared = Prepared(gpus, data, first, tuple(given), here)
-    check_limits(spec, prepared.costs, first=first)
-    return prepared
+    known = known_costs(spec, _counter(data) if isinstance(space, SearchSpace) else None, first=first)
+    if isinstance(space, SearchSpace) and set(known.limits) <= set(KNOWN):
+        check_limits(spec, known, first=first)
+    else:
+        check_cost_limits(spec, known, first=first)
+    return Prepared(gpus, data, known, first, tuple(given), here)
 
 
-def make_sampler(spec: Spec, costs: Callable[[Any], Mapping[str, float]]) -> BaseSampler:
+def _counter(data: Data | None) -> Callable[[Candidate], Mapping[str, int]]:
+    """Counts a network's parameters and multiply-adds, for the images and classes that it is to be trained on."""
+    shape, classes = (data.input_shape, data.classes) if data else PLUGIN_SHAPE
+
+    def count(candidate: Candidate) -> Mapping[str, int]:
+        return vars(cost(candidate, input_shape=shape, classes=classes))
+
+    return count
+
+
+def make_sampler(spec: Spec, known: KnownCosts) -> BaseSampler:
     """The sampler of a spec, with what can be known of its space.
 
     Args:
         spec: of the run.
-        costs: of a candidate; raises CandidateError for one that cannot be built, or is refused.
+        known: what is known of its candidates.
     """
-    where, names = spec.search_space(), list(spec.directions())
-    known = [name for name in names if name in KNOWN] if isinstance(where, SearchSpace) else []
-    name = spec.sampler or default_sampler(known=bool(known))
+    names = list(spec.directions())
+    objectives = [name for name in names if name in known.columns]
+    name = spec.sampler or default_sampler(known=bool(objectives))
     knowledge = None
     if name in ("known-cost", "gp"):  # gp knows no cost, but which candidates there are
-        knowledge = knowledge_of(where, names, known=known, count=costs, bounds=spec.column_bounds())
+        knowledge = knowledge_of(
+            spec.search_space(), names, known=objectives, count=known.allowed, bounds=spec.column_bounds(),
+            quick=known.quick,
+        )  # fmt: skip
     return sampler(name, seed=spec.seed, knowledge=knowledge)
 
 
-def make_pruner(spec: Spec) -> Pruner | None:
-    """The pruner of a spec; None where no training is stopped, or where an evaluator could not be (`Spec.ignored`)."""
-    known = KNOWN if isinstance(spec.search_space(), SearchSpace) else ()
+def make_pruner(spec: Spec, known: Collection[str]) -> Pruner | None:
+    """The pruner of a spec; None where no training is stopped, or where an evaluator could not be (`Spec.ignored`).
+
+    Args:
+        spec: of the run.
+        known: columns of what is known of a candidate before its trial.
+    """
     roles = Roles.of(spec.directions(), known=known, measured="accuracy")
     made = pruner(
         spec.pruner_name(),
@@ -142,16 +162,12 @@ def make_engine(
     spec: Spec, folder: RunFolder, store: StudyStore, prepared: Prepared, *, at_once: int, observers: list[Any]
 ) -> Engine:
     """The engine of a run, which knows nothing of the study yet."""
-
-    def check(candidate: Any) -> Mapping[str, float]:
-        return spec.refuse_costs(prepared.costs(candidate))
-
     asker = Asker(
         spec.search_space(),
-        make_sampler(spec, check),
+        make_sampler(spec, prepared.known),
         directions=list(spec.directions().values()),
         seed=spec.seed,
-        check=check,
+        check=prepared.known.allowed,
         first=prepared.first,
         duplicates=spec.duplicates,
         only_first=bool(spec.candidates),
@@ -164,7 +180,7 @@ def make_engine(
         slots=at_once,
         observers=observers,
         seeds=spec.first_seeds(),
-        pruner=make_pruner(spec),
+        pruner=make_pruner(spec, prepared.known.columns),
         keep=lambda: folder.keep_sampler(asker.state()),
         gpus=prepared.gpus,
         now=time.monotonic(),
@@ -173,12 +189,13 @@ def make_engine(
 
 def trial_settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: bool) -> TrialSettings:
     """What all trials of a run have in common; stops: whether they may be stopped early."""
+    known = prepared.known.columns if spec.evaluator else ()
     return TrialSettings(
         spec.recipe(),
         threads=max(1, int(spec.cpus_per_trial)),
         gpu=prepared.gpus > 0,
         evaluator=spec.evaluator,
-        objectives=tuple(spec.directions()),
+        objectives=tuple(name for name in spec.directions() if name not in known),
         columns=spec.columns(),
         folder=prepared.folder,
         import_path=tuple(str(Path(prepared.folder, part)) for part in sys.path),

@@ -28,7 +28,7 @@ from search.execute.raylet_lines import without_raylet_lines
 from search.execute.searcher import EngineSearcher
 from search.execute.trackers import Tracker, finish, trackers
 from search.execute.tuning import tune_trials
-from search.spec import KNOWN, Spec
+from search.spec import Spec
 from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder, environment, next_free, take_next, write_environment, write_text
 from search.store.trial_checks import check_trials
@@ -233,7 +233,7 @@ def _search(
         checkpoints = Checkpoints(spec.checkpoint_address() or str(folder.checkpoints))
         engine = make_engine(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
         store.add_once(prepared.given)
-        replay(engine, store, known=KNOWN, moved=checkpoints.move)
+        replay(engine, store, moved=checkpoints.move)
         if engine.begun:
             restore_sampler(engine.asker, folder, notes, trials=engine.begun)
         progress.recall(engine)
@@ -267,7 +267,7 @@ def _search(
         ) from None
     finally:
         if writable:
-            said = list(dict.fromkeys([*notes.texts, *spec.ignored(), *store.notes()]))
+            said = list(dict.fromkeys([*notes.texts, *spec.ignored(), *store.notes(), *prepared.known.mistakes]))
             facts = {**facts, **_pruning(spec, engine), **({"notes": said} if said else {})}
             _close(folder, store, writer, {**facts, "ended": ended})
             finish(tracked, progress.console)

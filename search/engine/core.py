@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution
 from search.decide.known_cost.history import READING, VARIANCE
 from search.decide.stopping.roles import Roles
 from search.decide.stopping.rules import Pruner
+from search.engine.agreement import agreed
 from search.engine.asker import Asked, Asker, Point
 from search.engine.budget import Budget
 from search.engine.recipe import recipe_of
@@ -126,6 +127,7 @@ class Engine:
         self.live: dict[int, Task] = {}
         self.begun, self.gpu_s, self.started = 0, 0.0, now
         self.completed: list[Mapping[str, float]] = []
+        self.differing = False  # whether a trial has returned another value than was known, which is said once
         self.why = ""  # no further trial begins: what the budget says, or "exhausted"
 
     @property
@@ -225,6 +227,9 @@ class Engine:
     def complete(self, number: int, metrics: Mapping[str, Any], now: float, *, notes: Sequence[str] = ()) -> Outcome:
         """A training has come to its end: completed, if there is a finite value for every objective."""
         task = self.live[number]
+        metrics, differing = agreed(task.asked.candidate, task.costs, metrics)
+        notes = (*notes, *(note for note in differing if not self.differing))
+        self.differing = self.differing or bool(differing)
         known = {**task.costs, **metrics}
         missing = [name for name in self.ledger.objectives if not math.isfinite(_number(known.get(name)))]
         if missing:

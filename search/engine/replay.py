@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.engine.core import Engine, Task
 from search.store.outcome import Outcome
-from search.store.trials import STATES, StudyStore, candidate_of, curve_of
+from search.store.trials import STATES, StudyStore, candidate_of, costs_of, curve_of
 
 __all__ = ["replay"]
 
@@ -18,7 +18,6 @@ def replay(
     engine: Engine,
     store: StudyStore,
     *,
-    known: Sequence[str],
     moved: Callable[[int, int], None] = lambda old, new: None,
 ) -> None:
     """Tell the engine, its sampler and its pruner of every trial, and let it go on with those that were running.
@@ -29,7 +28,6 @@ def replay(
     Args:
         engine: new, with the study as its ledger.
         store: the study, which may hold trials.
-        known: names of costs that are known before training.
         moved: told of the old and the new number of a trial that is taken up as a new one.
     """
     running = {trial.number: trial for trial in store.recover()}
@@ -40,28 +38,25 @@ def replay(
         cut_off = trial.user_attrs.get("result", {}).get("interrupted", False)
         if not cut_off:  # one that was, and that another went on with, is that other
             counts = "warm_start" not in trial.user_attrs
-            engine.recall(_task(engine, trial, known), _outcome(trial), counts=counts)
+            engine.recall(_task(engine, trial), _outcome(trial), counts=counts)
     for trial in running.values():
-        engine.waiting.append(_task(engine, trial, known))
+        engine.waiting.append(_task(engine, trial))
     for trial in interrupted.values():
-        engine.waiting.append(_continued(engine, store, trial, known, moved))
+        engine.waiting.append(_continued(engine, store, trial, moved))
     engine.begun += len(engine.waiting)
 
 
-def _task(engine: Engine, trial: FrozenTrial, known: Sequence[str]) -> Task:
-    costs = {name: trial.user_attrs[name] for name in known if name in trial.user_attrs}
+def _task(engine: Engine, trial: FrozenTrial) -> Task:
     seeds = tuple(trial.user_attrs.get("seeds", engine.seeds))
-    return Task(trial.number, engine.asker.replay(trial, candidate_of(trial)), costs, seeds)
+    return Task(trial.number, engine.asker.replay(trial, candidate_of(trial)), costs_of(trial), seeds)
 
 
-def _continued(
-    engine: Engine, store: StudyStore, old: FrozenTrial, known: Sequence[str], moved: Callable[[int, int], None]
-) -> Task:
+def _continued(engine: Engine, store: StudyStore, old: FrozenTrial, moved: Callable[[int, int], None]) -> Task:
     """A new trial of the study that goes on with an old one."""
     again = create_trial(
         state=TrialState.RUNNING, params=old.params, distributions=old.distributions, user_attrs=old.user_attrs
     )
-    task = _task(engine, again, known)
+    task = _task(engine, again)
     facts = {"sampler": dict(task.asked.attributes), "seeds": list(task.seeds), "continues": old.number}
     task.number = store.begin(
         task.asked.candidate,

@@ -49,7 +49,8 @@ def accept(keys: Mapping[str, Any], settings: Settings) -> Spec:
         if name in given:
             raise SpecError(f"{name} cannot be set in a submitted spec: {reason}", code="LS-SERVICE-NOT-ALLOWED")
     _check_space(given.get("space"))
-    _check_evaluator(given.get("evaluator"), settings)
+    for key in ("evaluator", "costs"):
+        _check_function(key, given.get(key), settings)
     if isinstance(data := given.get("data"), str) and names_function(data):
         raise SpecError(
             f"data {data[:200]!r} is not allowed on this service: a submitted spec names no function",
@@ -111,11 +112,11 @@ def _check_space(named: Any) -> None:
         )
 
 
-def _check_evaluator(named: Any, settings: Settings) -> None:
+def _check_function(key: str, named: Any, settings: Settings) -> None:
     if named is not None and named not in settings.evaluators:
         known = f"one of {', '.join(settings.evaluators)}" if settings.evaluators else "none, as it was started"
         raise SpecError(
-            f"evaluator {str(named)[:200]!r} is not allowed on this service; it takes {known}",
+            f"{key} {str(named)[:200]!r} is not allowed on this service; it takes {known}",
             code="LS-SERVICE-NOT-ALLOWED",
         )
 

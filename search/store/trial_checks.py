@@ -47,6 +47,9 @@ def _check(trial: FrozenTrial) -> None:
     asked = noted.get("asked", 0)
     if type(asked) is not int or not 0 <= asked <= ASKED_EACH * (trial.number + 1):
         raise ValueError(f"a sampler that was asked {asked!r} times")
+    for name, cost in _mapping(trial.user_attrs.get("costs", {}), "costs").items():
+        if type(cost) not in (int, float):
+            raise ValueError(f"the cost {name} must be a number")
     result = trial.user_attrs.get("result")
     if result is None:
         return

@@ -34,7 +34,7 @@ from search.store.secrets import masked
 from search.store.sqlite import open_storage, quicken
 from spaces import Candidate, Configuration
 
-__all__ = ["NAME", "STATES", "StudyStore", "candidate_of", "check_database", "curve_of"]
+__all__ = ["NAME", "STATES", "StudyStore", "candidate_of", "check_database", "costs_of", "curve_of"]
 
 NAME = "leni-search"
 STATES = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
@@ -122,7 +122,7 @@ class StudyStore:
 
         Args:
             candidate: what is tried.
-            costs: what is known of it before training: params, macs.
+            costs: what is known of it before its trial, by column of the records.
             parameters: its answers to the space's dimensions; empty for a candidate from outside the space.
             distributions: of these parameters.
             facts: further user attributes: which seeds, which interrupted trial it goes on with.
@@ -135,7 +135,7 @@ class StudyStore:
             state=TrialState.RUNNING,
             params=dict(parameters),
             distributions=dict(distributions),
-            user_attrs={"candidate": candidate.to_dict(), **costs, **facts, "token": token},
+            user_attrs={"candidate": candidate.to_dict(), "costs": dict(costs), **facts, "token": token},
         )
         trial.datetime_start = datetime.now()
 
@@ -184,7 +184,7 @@ class StudyStore:
     def _finish(self, trial: FrozenTrial) -> None:
         """Give a trial the state and values that its result says."""
         result = trial.user_attrs["result"]
-        known = {**trial.user_attrs, **result["metrics"]}
+        known = {**costs_of(trial), **result["metrics"]}
         values = [float(known[name]) for name in self.objectives] if result["state"] == "completed" else None
         state = next(state for state, name in STATES.items() if name == result["state"])
         self.storage.set_trial_state_values(trial._trial_id, state, values)
@@ -276,6 +276,14 @@ def candidate_of(trial: FrozenTrial) -> Candidate | Configuration:
     return (Configuration if "parameters" in values else Candidate).from_dict(values)
 
 
+def costs_of(trial: FrozenTrial) -> dict[str, int | float]:
+    """What was known of a trial before it began, by column of the records."""
+    found = trial.user_attrs.get("costs")
+    if found is None:  # a study of an older version
+        found = {name: trial.user_attrs[name] for name in ("params", "macs") if name in trial.user_attrs}
+    return dict(found)
+
+
 def curve_of(trial: FrozenTrial) -> Iterable[Mapping[str, Any]]:
     """A trial's learning curve, an item an epoch of a seed; empty where it has none."""
     curve: Iterable[Mapping[str, Any]] = trial.user_attrs.get("result", CUT_OFF)["curve"]
@@ -340,6 +348,7 @@ def _record(trial: FrozenTrial, objectives: Collection[str]) -> dict[str, Any]:
     """One row from one trial."""
     result = trial.user_attrs.get("result", CUT_OFF)
     start, end = trial.datetime_start, trial.datetime_complete
+    costs = costs_of(trial)
     metrics = {
         name: json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
         for name, value in result["metrics"].items()
@@ -349,8 +358,9 @@ def _record(trial: FrozenTrial, objectives: Collection[str]) -> dict[str, Any]:
         "state": STATES[trial.state],
         **dict.fromkeys(objectives),
         **_candidate_columns(candidate_of(trial), objectives),
-        "params": trial.user_attrs.get("params"),
-        "macs": trial.user_attrs.get("macs"),
+        "params": None,
+        "macs": None,
+        **costs,
         "wall_s": (end - start).total_seconds() if start and end else None,
         "error": result["error"],
         **({"traceback": result["traceback"]} if result.get("traceback") else {}),

@@ -18,6 +18,7 @@ import results
 from leni.errors import LeniSearchError
 from results.names import RESERVED, parameter_column, plain_name
 from results.report.page import report
+from search.driver.known_costs import known_costs
 from search.driver.prepare import make_budget, make_sampler
 from search.engine.asker import Asker
 from search.engine.core import Engine
@@ -66,11 +67,11 @@ def searched(folder: Path, spec: Spec) -> list[Configuration]:
     """Run a search without Ray, or go on with it; what was tried in it, in order."""
     store = StudyStore(folder / "study.db", spec.directions())
     asker = Asker(
-        spec.search_space(), make_sampler(spec, lambda _: {}), directions=list(spec.directions().values()),
+        spec.search_space(), make_sampler(spec, known_costs(spec, None)), directions=list(spec.directions().values()),
         seed=0, check=lambda _: {}, duplicates="allow",
     )  # fmt: skip
     engine = Engine(asker, store, costs=lambda _: {}, budget=make_budget(spec), slots=1)
-    replay(engine, store, known=())
+    replay(engine, store)
     evaluator = FunctionEvaluator(spec.evaluator, spec.recipe(), (0,), tuple(spec.directions()), spec.columns())
     tried = []
     while (task := engine.next(0.0)) is not None:

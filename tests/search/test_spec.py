@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from leni.errors import LeniSearchError, SpecError
+from search.driver.known_costs import known_costs
 from search.driver.prepare import make_pruner, make_sampler
-from search.spec import Spec
+from search.spec import KNOWN, Spec
 from search.training.recipe import Recipe
 from spaces import SearchSpace, space
 
@@ -232,7 +233,7 @@ def test_bounds_that_are_none_are_refused(bounds, message):
 
 def test_bounds_reach_the_sampler_and_the_file():
     spec = Spec(bounds={"accuracy": [0.5, 0.9]}, sampler="known-cost")
-    assert make_sampler(spec, lambda _: {"params": 1, "macs": 1}).bounds == {0: (0.5, 0.9)}
+    assert make_sampler(spec, known_costs(spec, lambda _: {"params": 1, "macs": 1})).bounds == {0: (0.5, 0.9)}
     assert "accuracy = [" in spec.to_toml().partition("[bounds]")[2]
 
 
@@ -241,14 +242,14 @@ def test_older_name_of_the_pruner_is_read_and_both_names_are_refused(tmp_path):
     path.write_text('stopper = "improvement"\nkeep = 0.98\n')
     old = Spec.read(path)
     assert (old.pruner, old.keep, old.pruner_name()) == ("improvement", 0.98, "halving")
-    assert make_pruner(Spec.read(path, pruner="none")) is None
+    assert make_pruner(Spec.read(path, pruner="none"), KNOWN) is None
     assert 'pruner = "improvement"' in old.to_toml()
     with pytest.raises(SpecError, match="stopper is the older name of pruner"):
         Spec(stopper="none", pruner="none")
 
 
 def test_default_pruner_learns_and_knows_the_objectives_roles():
-    made = make_pruner(Spec(objectives=("accuracy", "latency_ms", "params"), keep=0.9))
+    made = make_pruner(Spec(objectives=("accuracy", "latency_ms", "params"), keep=0.9), KNOWN)
     assert (made.keep, made.evidence.count, made.evidence.others) == (0.9, 1, 1)
     with pytest.raises(SpecError, match="keep"):
         Spec(keep=0.0)

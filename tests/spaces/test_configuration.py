@@ -105,3 +105,31 @@ def test_space_that_cannot_be_is_refused(change, sentence):
 def test_fix_of_what_cannot_be_is_refused(values, sentence):
     with pytest.raises(SpaceError, match=sentence):
         space(TABLE).fix(values)
+
+
+KNOWN = {
+    "nodes": "2**depth if kind == 'extra' else 3 * depth",
+    "heads": "depth * (1 + bootstrap) if kind == 'random' else 0",
+}
+
+
+def test_known_expressions_round_trip_and_outlive_a_fixed_parameter():
+    made = space({**TABLE, "known": KNOWN})
+    assert space(made.to_dict()) == made
+    assert [made.known["nodes"]({"kind": kind, "depth": 3}) for kind in ("extra", "random")] == [8, 9]
+    assert made.fix({"kind": "extra"}).known["heads"]({"kind": "extra", "depth": 3}) == 0
+
+
+@pytest.mark.parametrize(
+    ("known", "sentence"),
+    [
+        ({"nodes": "depht * 2"}, "known.nodes asks for 'depht', which there is not; did you mean 'depth'"),
+        ({"nodes": "depth.real"}, "known.nodes may hold numbers"),
+        ({"nodes": [1]}, "known.nodes must be a text"),
+        ({" ": "1"}, "a name in known must be a text"),
+        ("nodes", "known must be a table of expressions"),
+    ],
+)
+def test_known_that_cannot_be_read_is_refused(known, sentence):
+    with pytest.raises(SpaceError, match=sentence):
+        space({**TABLE, "known": known})

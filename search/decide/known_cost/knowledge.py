@@ -70,6 +70,7 @@ def knowledge_of(
     known: Collection[str],
     count: Callable[[Any], Mapping[str, float]],
     bounds: Mapping[str, tuple[float, float]] | None = None,
+    quick: bool = False,
 ) -> Knowledge:
     """What there is to know of a search space.
 
@@ -79,6 +80,7 @@ def knowledge_of(
         known: names of the objectives that `count` gives.
         count: of a candidate, its known costs by name; it raises LeniSearchError for one that is impossible or refused.
         bounds: by name of an objective, (least, greatest) value of interest.
+        quick: whether `count` takes microseconds, so that the costs of every candidate of an ask are counted.
     """
     costs = {index: SpaceCost(space, count, name) for index, name in enumerate(objectives) if name in known}
     dimensions = space.dimensions()
@@ -90,4 +92,4 @@ def knowledge_of(
             found_parameters = (space.parameters(candidate) for candidate in listed)
             candidates = [found[0] for found in found_parameters if found is not None]
     limits = {index: (bounds or {})[name] for index, name in enumerate(objectives) if name in (bounds or {})}
-    return Knowledge(costs, candidates, distributions, limits, counted=COUNTED)
+    return Knowledge(costs, candidates, distributions, limits, counted=None if quick else COUNTED)

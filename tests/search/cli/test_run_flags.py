@@ -19,6 +19,7 @@ WITHOUT_FLAG = {"candidates", "test", "keep_weights"}  # of follow-up commands a
 NOT_SUBMITTED = {"out", "storage", "checkpoints", "address", "download", "enqueue", "warm_start", "lock"}
 PARSED = {"objectives": (["loss:min,size:min"], ("loss:min", "size:min")), "loggers": (["mlflow"], ("mlflow",)),
           "bounds": (["loss=0:1"], {"loss": (0, 1)}), "fix": (["width=1", "a=b"], {"width": 1, "a": "b"}),
+          "limits": (["a=1:", "b=:2"], {"a": {"min": 1.0}, "b": {"max": 2.0}}),
           "training": (["lr=0.5"], {"lr": 0.5})}  # fmt: skip
 OLD_NAMES = {"--fix", "--objectives", "--max-gpu-hours", "--pruner", "--stopper", "--no-references", "--out", "--lr",
              "--no-lock", "--logger", "--download", "--cpus-per-trial", "--no-cuda-graph"}  # fmt: skip

@@ -46,7 +46,7 @@ def ours(tmp_path) -> EngineSearcher:
     store = StudyStore(f"sqlite:///{tmp_path / 'study.db'}", OBJECTIVES)
     asker = Asker(SPACE, sampler("random", seed=0), directions=list(OBJECTIVES.values()), seed=0, check=lambda _: None)
     engine = Engine(asker, store, costs=lambda _: {}, budget=Budget(9), slots=9)
-    replay(engine, store, known=())
+    replay(engine, store)
     return EngineSearcher(engine)
 
 

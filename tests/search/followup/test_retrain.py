@@ -28,7 +28,7 @@ def test_fixed_spec_keeps_how_networks_are_trained_and_drops_how_a_search_choose
     spec = fixed_spec(SEARCH, [A, B], tmp_path / "x", seeds=3, seed=9)
     assert (spec.trials, spec.only_candidates(), spec.out) == (2, (A, B), tmp_path / "x")
     assert (spec.recipe(), spec.data, spec.train_size) == (SEARCH.recipe(), "digits", 200)
-    assert make_pruner(spec) is None
+    assert make_pruner(spec, ()) is None
     assert (spec.max_params, spec.max_hours, spec.until_stable, spec.storage) == (None, None, None, None)
     assert spec.first_seeds() == (9, 10, 11)
 
