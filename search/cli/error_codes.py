@@ -99,9 +99,9 @@ _ROWS = (
               "command is run, an import in it fails, or an installed module has the name of one of its own.",
               "Run the command beside the module, install what it imports, or rename the file of the message."),
     ErrorCode("LS-COSTS", "What is to be known before a trial cannot be used.", "An expression of [space.known], a "
-              "function of `costs` or one marked with @search.known gives no finite number, other names or another value "
-              "for the same configuration, or refuses every configuration.", "Return the same finite numbers by name for "
-              "every configuration, and raise search.Impossible for one that cannot be."),
+              "function of `costs` or one marked with @search.known gives no finite number, other names or another "
+              "value for the same configuration, or refuses every configuration.", "Return the same finite numbers by "
+              "name for every configuration, and raise search.Impossible for one that cannot be."),
     ErrorCode("LS-IMPOSSIBLE", "A configuration cannot be.", "A function of `costs` refuses it.",
               "Take another configuration; a search does so by itself."),
     ErrorCode("LS-EVALUATION", "A training or an export came to nothing.", "The state or the file does not belong to "
