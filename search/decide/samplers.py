@@ -39,6 +39,7 @@ def _known_cost(seed: int, knowledge: Knowledge) -> BaseSampler:
         distributions=knowledge.distributions,
         bounds=knowledge.bounds,
         logarithmic=knowledge.logarithmic,
+        hints=knowledge.hints,
         counted=knowledge.counted,
     )
 

@@ -191,7 +191,7 @@ def knowledge_of_table(table: Table, setting: Setting) -> Knowledge:
         {name: found for name, one in space.dimensions().items() if (found := one.distribution()) is not None},
         {names.index(name): limits for name, limits in setting.bounds.items()},
         [index for index in costs if names[index] in setting.log] if setting.log else None,
-        COUNTED,
+        counted=COUNTED,
     )
 
 

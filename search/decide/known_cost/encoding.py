@@ -9,6 +9,8 @@ Every parameter is a component: a few columns, between which the squared distanc
 
 Parameters that offer the same choices (the operation at each edge, the block at each place) have a further component
 together: how often each choice was taken. Two networks with the same blocks in another order are alike in it.
+
+Hints of candidates stand in further columns behind these, which belong to no component.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from search.decide.known_cost.hints import Hints
+
 __all__ = ["Encoder", "is_ordered"]
 
 Array = NDArray[np.float64]
@@ -32,12 +36,18 @@ STRETCH = 2.0  # of a number's place, so that two random ones are about as far a
 class Encoder:
     """Columns for the parameters of these distributions.
 
+    Args:
+        distributions: by name.
+        hints: of candidates, a column each behind the others.
+
     Attributes:
-        components: (p,), of each column the component that it belongs to.
+        components: (p,), of each column but those of hints the component that it belongs to.
         size: components, those of the parameters first.
+        width: all columns.
     """
 
-    def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
+    def __init__(self, distributions: Mapping[str, BaseDistribution], hints: Hints | None = None) -> None:
+        self.hints = hints or Hints()
         self.distributions = dict(sorted(distributions.items()))
         self.columns = [_column(distribution) for distribution in self.distributions.values()]
         groups: dict[tuple[Any, ...], list[int]] = {}
@@ -49,9 +59,10 @@ class Encoder:
         widths += [self.columns[members[0]].width for members in self.groups]
         self.components = np.repeat(np.arange(len(widths)), widths)
         self.size = len(widths)
+        self.width = len(self.components) + len(self.hints.given)
 
     def encode(self, trials: Sequence[Parameters]) -> Array:
-        """Columns (n, p) of n trials' parameters; a parameter that a trial does not have is absent."""
+        """Columns (n, width) of n trials' parameters; a parameter that a trial does not have is absent."""
         parts, taken = [], {}
         for position, (name, column) in enumerate(zip(self.distributions, self.columns, strict=True)):
             values = [trial.get(name, ABSENT) for trial in trials]
@@ -62,7 +73,7 @@ class Encoder:
         for members in self.groups:
             counts = sum(_hot(taken[position], self.columns[position]) for position in members)
             parts.append(np.asarray(counts) / len(members))
-        return np.concatenate(parts, axis=1) if parts else np.zeros((len(trials), 0))
+        return np.concatenate([np.zeros((len(trials), 0)), *parts, self.hints.scores(trials)], axis=1)
 
 
 class _Choices:

@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FixedTrial
 
 from leni.errors import LeniSearchError
+from search.decide.known_cost.hints import Hint
 from spaces.walk import WalkedSpace
 
 __all__ = ["Knowledge", "SpaceCost", "knowledge_of"]
@@ -30,6 +31,7 @@ class Knowledge:
         distributions: of the parameters, by name.
         bounds: index of an objective -> (least, greatest) value of interest.
         logarithmic: indices of the known costs that count by their logarithm; None for a rule.
+        hints: what may tell of uncertain objectives.
         counted: candidates whose costs are counted in one ask; None for all of them, where that is quick.
     """
 
@@ -38,6 +40,7 @@ class Knowledge:
     distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
     bounds: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     logarithmic: Collection[int] | None = None
+    hints: Sequence[Hint] = ()
     counted: int | None = None
 
 

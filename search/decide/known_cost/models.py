@@ -41,6 +41,8 @@ SHORTLIST = 0.25  # share of the candidates, the best by the first view, that th
 SHORTEST = 200  # of them, at least
 GOOD = 20  # trials whose neighbours are candidates
 END = 0.01  # beyond the largest known cost, where the reference is
+FEWEST = 8  # observations, from which on a hint has to show that it helps
+HELPS = 0.97  # of the leave-one-out error: a hint that does not lower it to this is left out
 CLIP = 3.0  # standard deviations from the mean, beyond which a constraint's value says no more
 
 
@@ -93,7 +95,7 @@ class Models:
             process = self._new()
             if len(state) == len(process.state):
                 process.state, self.processes[name], self.fitted[name] = state, process, weights[1][name]
-        self.columns = np.empty((0, len(encoder.components)))  # of the observations so far
+        self.columns = np.empty((0, encoder.width))  # of the observations so far
         self.views: list[_View] = []
         self.limits: list[tuple[Posterior, float]] = []
         self.costs: CostScale | None = None
@@ -153,10 +155,13 @@ class Models:
     def _process(self, key: Name, columns: Array, values: Array, variance: Array, count: int) -> GaussianProcess:
         """The process of an objective or constraint, fitted if that is due."""
         process = self.processes.setdefault(key, self._new())
+        hints = [] if isinstance(key[0], str) else self.encoder.hints.of(key[0])
+        process.linear = helpful(process, hints, columns, values, variance)
         if count >= REFIT * self.fitted.get(key, 0):
             rows = representative(values[:, None], FITTED)
             process.fit(columns[rows], values[rows], variance[rows])
             self.fitted[key] = count
+            process.linear = helpful(process, hints, columns, values, variance)
         return process
 
     def _new(self) -> GaussianProcess:
@@ -223,6 +228,29 @@ class Models:
             mean, deviation = posterior.predict(pool.columns)
             value = value * ndtr((limit - mean) / deviation)
         return value
+
+
+def helpful(
+    process: GaussianProcess, hints: Sequence[int], columns: Array, values: Array, variance: Array
+) -> tuple[int, ...]:
+    """The hints that lower the leave-one-out error of a process, one after another, as long as one lowers it enough."""
+    process.linear = ()
+    if not hints:
+        return ()
+    if len(values) < FEWEST:
+        return tuple(hints)
+    least = process.condition(columns, values, variance, replicated=False).left_out()
+    while left := [hint for hint in hints if hint not in process.linear]:
+        chosen, errors = process.linear, []
+        for hint in left:
+            process.linear = (*chosen, hint)
+            errors.append(process.condition(columns, values, variance, replicated=False).left_out())
+        best = int(np.argmin(errors))
+        process.linear = chosen
+        if not errors[best] < HELPS * least:
+            break
+        process.linear, least = (*chosen, left[best]), errors[best]
+    return process.linear
 
 
 def _shrunk(variances: Array) -> Array:

@@ -15,7 +15,7 @@ says what it had reached (`history.READING`), never a result. With nothing known
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -32,11 +32,12 @@ from leni.errors import SpecError
 from search.decide.generators import set_states, states_of
 from search.decide.known_cost.counting import CostCounter
 from search.decide.known_cost.encoding import Encoder
+from search.decide.known_cost.hints import Hint, Hints
 from search.decide.known_cost.history import History
 from search.decide.known_cost.kept import Kept
 from search.decide.known_cost.models import Models
 from search.decide.known_cost.pool import CostScale, Pool
-from search.decide.known_cost.proposals import draw
+from search.decide.known_cost.proposals import Conditions, draw, propose
 from search.decide.known_cost.sources import Candidates
 
 __all__ = ["KnownCostSampler"]
@@ -44,6 +45,8 @@ __all__ = ["KnownCostSampler"]
 Array = NDArray[np.float64]
 Cost = Callable[[Mapping[str, Any]], float]
 LEAST = 4  # results that a model needs
+DRAWN = 16  # candidates of like cost among which a first trial has the best hint
+REFERENCE = 500  # random candidates among which hints are ranked where the space cannot be listed
 PATIENCE = 50  # candidates of the spread that may turn out to be impossible
 
 
@@ -63,6 +66,7 @@ class KnownCostSampler(BaseSampler):
         feasible: function of a trial's parameters that says whether the candidate is allowed: a constraint on costs.
             Constraints that trials report (`trial.set_constraint`) are modelled as well.
         startup: trials that are spread over the costs before a model is asked.
+        hints: numbers of candidates that may tell of an uncertain objective: see `hints`.
         counted: where `costs` takes long, candidates that it is asked for in one ask: see `counting`. None for all.
 
     Raises:
@@ -80,10 +84,11 @@ class KnownCostSampler(BaseSampler):
         logarithmic: Collection[int] | None = None,
         feasible: Callable[[Mapping[str, Any]], bool] | None = None,
         startup: int = 10,
+        hints: Sequence[Hint] = (),
         counted: int | None = None,
     ) -> None:
-        self.costs, self.bounds = dict(costs or {}), dict(bounds or {})
-        for index in [*self.costs, *self.bounds, *(logarithmic or ())]:
+        self.costs, self.bounds, self.hints = dict(costs or {}), dict(bounds or {}), list(hints)
+        for index in [*self.costs, *self.bounds, *(logarithmic or ()), *(hint.objective for hint in self.hints)]:
             if isinstance(index, bool) or not isinstance(index, int) or index < 0:
                 raise SpecError(f"an objective's index must be a whole number from 0, got {index!r}")
         for index, (low, high) in self.bounds.items():
@@ -186,7 +191,7 @@ class KnownCostSampler(BaseSampler):
         """Candidates and models of this space; made anew only where it is another one."""
         memory = self.memory
         if memory.candidates is None or memory.models is None or memory.counter is None or memory.space != space:
-            memory.space, encoder = dict(space), Encoder(space)
+            memory.space, encoder = dict(space), Encoder(space, Hints(self.hints, lambda: self._reference(space)))
             counter = CostCounter([self.costs[index] for index in self.order], self.feasible, self.counted)
             counter.encoder = encoder
             kept = memory.kept or Kept(noted=memory.noted)
@@ -225,14 +230,15 @@ class KnownCostSampler(BaseSampler):
                 row = _farthest(pool.columns, np.concatenate([seen, running.columns]), self.generator)
             else:
                 taken = np.concatenate([history.raw(self.order), running.costs])
-                row = self._from_the_emptiest(self._scale(history, candidates, pool), pool.costs, taken)
+                rows = self._in_the_emptiest(self._scale(history, candidates, pool), pool.costs, taken)
+                row = self._promising(rows, pool, history)
             if counter.count(pool.parameters[row]) is not None:
                 return pool.parameters[row]
             pool = pool.take(np.arange(len(pool)) != row)
         return {}
 
-    def _from_the_emptiest(self, scale: CostScale, costs: Array, taken: Array) -> int:
-        """A random row of the costs (n, k) from the tenth of the range that holds the fewest of those taken (t, k).
+    def _in_the_emptiest(self, scale: CostScale, costs: Array, taken: Array) -> NDArray[np.intp]:
+        """The rows of the costs (n, k) in the tenth of the range that holds the fewest of those taken (t, k).
 
         The costs take turns where there are several.
         """
@@ -242,7 +248,23 @@ class KnownCostSampler(BaseSampler):
         )
         counts, there = np.bincount(begun, minlength=strata), np.unique(places)
         emptiest = there[counts[there] == counts[there].min()]
-        return int(self.generator.choice(np.flatnonzero(places == self.generator.choice(emptiest))))
+        return np.flatnonzero(places == self.generator.choice(emptiest))
+
+    def _promising(self, rows: NDArray[np.intp], pool: Pool, history: History) -> int:
+        """A random one of some rows; where there are hints, the one with the best of several random ones."""
+        if not self.hints:
+            return int(self.generator.choice(rows))
+        drawn = self.generator.choice(rows, size=min(DRAWN, len(rows)), replace=False)
+        signs = history.signs[[hint.objective for hint in self.hints]]
+        scores = pool.columns[drawn, -len(self.hints) :] @ signs
+        return int(drawn[np.argmin(scores)])
+
+    def _reference(self, space: Mapping[str, BaseDistribution]) -> list[Mapping[str, Any]]:
+        """Candidates among which hints are ranked: all that are listed, else random ones, the same in every run."""
+        if self.listed is not None:
+            return list(self.listed)
+        generator = np.random.default_rng(0)
+        return list(propose(space, Conditions(always=frozenset(space)), [], [], count=REFERENCE, generator=generator))
 
     def _improving(self, history: History, candidates: Candidates, models: Models) -> Mapping[str, Any]:
         """The candidate of the largest expected improvement."""
