@@ -79,6 +79,8 @@ _ROWS = (
               "params, macs and latency_ms."),
     ErrorCode("LS-SAMPLER-UNKNOWN", "There is no sampler of this name.", "The name is misspelt.",
               "Take one of the names that the message lists."),
+    ErrorCode("LS-PROXY-UNKNOWN", "There is no zero-cost proxy of this name.", "The name is misspelt.",
+              "Take some of the names that the message lists."),
     ErrorCode("LS-PRUNER-UNKNOWN", "There is no early stopping of this name.", "The name is misspelt.",
               "Take one of the names that the message lists."),
     ErrorCode("LS-WARM-START", "A run's trials cannot be taken over.", "The other run had other data, another recipe "

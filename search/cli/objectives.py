@@ -15,8 +15,8 @@ def names_of(texts: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def objectives_of(texts: Sequence[str] | None) -> dict[str, str]:
-    """NAME:max or NAME:min, with commas; nothing for no text.
+def objectives_of(texts: Sequence[str] | None, *, option: str = "--objectives") -> dict[str, str]:
+    """NAME:max or NAME:min, with commas; nothing for no text. The option is named in errors.
 
     Raises:
         BadParameter: a text has another form, or a name is there twice.
@@ -27,9 +27,9 @@ def objectives_of(texts: Sequence[str] | None) -> dict[str, str]:
     for text in names_of(texts):
         name, colon, way = text.rpartition(":")
         if not colon or not name or way not in DIRECTIONS:
-            raise typer.BadParameter(f"--objectives must be written NAME:max or NAME:min, got {text!r}")
+            raise typer.BadParameter(f"{option} must be written NAME:max or NAME:min, got {text!r}")
         if name in found:
-            raise typer.BadParameter(f"--objectives has {name} twice")
+            raise typer.BadParameter(f"{option} has {name} twice")
         found[name] = DIRECTIONS[way]
     return found
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from search.simulation.benchmark import Compared
     from search.simulation.table import Roles
+    from search.simulation.table import Table as EarlierTable
 
 __all__ = ["simulate_command"]
 
@@ -53,6 +54,17 @@ def simulate_command(
     ] = None,
     time: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column with a training's duration; else one unit an epoch.")
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:max|min]",
+            help="Columns known before a trial that may tell of the objective; max, not given, if more is better.",
+        ),
+    ] = None,
+    prior: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="TABLE", help="An earlier search over the same parameters on other data, as TABLE."),
     ] = None,
     sampler: Annotated[
         list[str] | None, typer.Option(metavar="NAMES", help="Samplers; known-cost if not given.")
@@ -87,11 +99,15 @@ def simulate_command(
     roles = _roles(table, names_of(params), objectives_of(objectives) if objectives else {})
     if table.is_dir() and curve is None and pruners != ["none"]:
         curve = CURVE
-    read = read_table(table, parameters=roles.parameters, objectives=roles.objectives, curve=curve, time=time)
+    read = read_table(
+        table, parameters=roles.parameters, objectives=roles.objectives, curve=curve, time=time,
+        proxies=objectives_of(_with_direction(names_of(proxy)), option="--proxy"),
+    )  # fmt: skip
+    before = tuple(roles.known if known is None else names_of(known))
     setting = Setting(
-        trials, workers, tuple(roles.known if known is None else names_of(known)),
+        trials, workers, before,
         tuple(roles.known if log is None else names_of(log)), bounds_of(bounds),
-        keep=keep,
+        keep=keep, earlier=_earlier(prior or [], roles, before),
     )  # fmt: skip
     with _progress(max(0, repeats) * len(samplers) * len(pruners), quiet=quiet) as done:
         found = compare(
@@ -117,6 +133,19 @@ def _roles(table: Path, parameters: Sequence[str], objectives: Mapping[str, str]
         if not given:
             raise typer.BadParameter(f"{option} is needed where TABLE is a file: it does not say what its columns are")
     return Roles(parameters, objectives, ())
+
+
+def _with_direction(proxies: Sequence[str]) -> list[str]:
+    """Proxies, each with max where nothing is said."""
+    return [name if ":" in name else f"{name}:max" for name in proxies]
+
+
+def _earlier(paths: Sequence[Path], roles: Roles, known: Sequence[str]) -> dict[str, EarlierTable]:
+    """Tables of earlier searches, with the first objective that is not known before a trial."""
+    from search.simulation.table import read_table
+
+    wanted = dict([item for item in roles.objectives.items() if item[0] not in known][:1] or roles.objectives.items())
+    return {str(path): read_table(path, parameters=roles.parameters, objectives=wanted) for path in paths}
 
 
 def _check_figure(path: Path) -> None:

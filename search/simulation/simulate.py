@@ -15,6 +15,7 @@ import heapq
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 from leni.errors import SpecError
 from results.fronts import minimised
 from results.indicators import hypervolume
+from search.decide.known_cost.estimates import Estimate
+from search.decide.known_cost.hints import Hint
 from search.decide.known_cost.history import key_of
 from search.decide.known_cost.knowledge import COUNTED, LISTED, Knowledge
 from search.decide.samplers import sampler
@@ -57,6 +60,8 @@ class Setting:
         bounds: of an objective, (least, greatest) value; those of the table's means where there are none.
         duplicates: what becomes of a candidate that the sampler asks for again, as in a run: "skip", "reseed", "allow".
         keep: fraction of the hypervolume that the pruner learned is to keep.
+        earlier: tables of earlier searches over the same parameters on other data, with their name; of their objectives
+            the one that is first of those not known here counts.
     """
 
     trials: int
@@ -66,6 +71,7 @@ class Setting:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     duplicates: str = "skip"
     keep: float = KEEP
+    earlier: Mapping[str, Table] = field(default_factory=dict)
 
     def check(self, table: Table) -> None:
         """Whether it can be simulated on a table.
@@ -79,6 +85,8 @@ class Setting:
         for what, names in (("known", self.known), ("log", self.log), ("bounds", self.bounds)):
             if unknown := [name for name in names if name not in table.objectives]:
                 raise SpecError(f"{what} must be of the objectives {', '.join(table.objectives)}, got {unknown[0]!r}")
+        if (table.proxies or self.earlier) and len(self.known) == len(table.objectives):
+            raise SpecError("proxies and earlier searches tell of an objective that is not known before a trial")
         for name, (low, high) in self.bounds.items():
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise SpecError(f"bounds of {name} must be finite with least < greatest, got {low:g}:{high:g}")
@@ -191,8 +199,34 @@ def knowledge_of_table(table: Table, setting: Setting) -> Knowledge:
         {name: found for name, one in space.dimensions().items() if (found := one.distribution()) is not None},
         {names.index(name): limits for name, limits in setting.bounds.items()},
         [index for index in costs if names[index] in setting.log] if setting.log else None,
-        counted=COUNTED,
+        hints_of_table(table, setting),
+        COUNTED,
     )
+
+
+def uncertain(table: Table, setting: Setting) -> str:
+    """The first objective that is not known before a trial: the one that has a curve, and that hints tell of."""
+    return next((name for name in table.objectives if name not in setting.known), next(iter(table.objectives)))
+
+
+def hints_of_table(table: Table, setting: Setting) -> list[Hint]:
+    """What the table's proxies and earlier searches tell of candidates before a trial."""
+    name = uncertain(table, setting)
+    index, direction = list(table.objectives).index(name), table.objectives[name]
+    hints = []
+    for place, (proxy, better) in enumerate(table.proxies.items()):
+        sign = 1.0 if better == direction else -1.0
+        column = _Column({key_of(row.parameters): sign * float(row.proxies[place]) for row in table.rows})
+        hints.append(Hint(proxy, index, column.of))
+    for label, other in setting.earlier.items():
+        values = other.means()[:, list(other.objectives).index(name)]
+        hints.append(Hint(label, index, Estimate(other.distributions, partial(_results, other, values))))
+    return hints
+
+
+def _results(table: Table, values: Array) -> tuple[list[Mapping[str, Any]], Array]:
+    """Candidates of a table with a value of each."""
+    return [row.parameters for row in table.rows], values
 
 
 def _cost(table: Table, name: str, row: int) -> float:
@@ -208,6 +242,10 @@ class _Column:
 
     def __call__(self, parameters: Mapping[str, Any]) -> float:
         return self.values.get(key_of(parameters), math.nan)
+
+    def of(self, candidates: Sequence[Mapping[str, Any]]) -> Array:
+        """(n,)."""
+        return np.array([self(parameters) for parameters in candidates])
 
 
 class _Numbers:
@@ -265,8 +303,7 @@ class _Simulation:
     def __init__(self, table: Table, setting: Setting, sampler_name: str, pruner_name: str, seed: int) -> None:
         self.table, self.setting, self.space = table, setting, TableSpace(table)
         self.generator = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-        uncertain = [name for name in table.objectives if name not in setting.known]
-        self.curve = (uncertain or list(table.objectives))[0]
+        self.curve = uncertain(table, setting)
         asker = Asker(
             self.space,
             sampler(sampler_name, seed=seed % 2**31, knowledge=knowledge_of_table(table, setting)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,14 @@ class Row:
         values: (seeds, m), of the objectives, in their own unit.
         curves: of each seed, one reading an epoch; empty where the table has no curves.
         times: (seeds,), how long a training took.
+        proxies: (k,), of the table's proxies, mean over the seeds; NaN where there is none.
     """
 
     parameters: Mapping[str, Any]
     values: Array
     curves: tuple[Array, ...]
     times: Array
+    proxies: Array = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,15 @@ class Table:
         objectives: name -> "maximize" or "minimize".
         distributions: of the parameters: the values that the table has, sorted.
         epochs: of a training, by its curve; 1 where there are no curves.
+        proxies: columns that may tell of the first objective that is not known before a trial: name -> "maximize" where
+            more is expected to be better, or "minimize".
     """
 
     rows: Sequence[Row]
     objectives: Mapping[str, str]
     distributions: Mapping[str, BaseDistribution]
     epochs: int
+    proxies: Mapping[str, str] = field(default_factory=dict)
 
     def means(self) -> Array:
         """Objective values (rows, m), mean over the seeds."""
@@ -118,6 +123,7 @@ def read_table(
     objectives: Mapping[str, str],
     curve: str | None = None,
     time: str | None = None,
+    proxies: Mapping[str, str] | None = None,
 ) -> Table:
     """A table from a file or a run's folder.
 
@@ -127,6 +133,7 @@ def read_table(
         objectives: column -> "maximize" or "minimize".
         curve: column with a list of readings, one an epoch; of a folder, "curve" is the accuracy by epoch.
         time: column with the duration of a training; None for one unit an epoch.
+        proxies: column -> "maximize" or "minimize"; cells may be missing.
 
     Raises:
         DataError: the file cannot be read, is empty, has no such column, or a value that cannot be used; the message
@@ -137,23 +144,26 @@ def read_table(
     frame = _folder(path, curve) if path.is_dir() else _file(path)
     if not len(frame):
         raise DataError(f"{path} has no rows")
-    wanted = [*parameters, *objectives, *([curve] if curve else []), *([time] if time else [])]
+    proxies = proxies or {}
+    wanted = [*parameters, *objectives, *([curve] if curve else []), *([time] if time else []), *proxies]
     if not parameters or not objectives:
         raise DataError(f"a table needs parameter and objective columns; {path} has {_listed(frame)}")
     for name in wanted:
         if name not in frame.columns:
             raise DataError(f"{path} has no column {name!r}; it has {_listed(frame)}")
-    if doubled := [name for name in parameters if name in objectives or list(parameters).count(name) > 1]:
-        raise DataError(f"column {doubled[0]!r} is named twice among parameters and objectives")
+    roles = [*parameters, *objectives, *proxies]
+    if doubled := [name for name in roles if roles.count(name) > 1]:
+        raise DataError(f"column {doubled[0]!r} is named twice among parameters, objectives and proxies")
     values = np.column_stack([_numbers(frame[name], name, path) for name in objectives])
     curves = _curves(frame[curve], curve, path) if curve else None
     times = _numbers(frame[time], time, path) if time else np.full(len(frame), float(_epochs(curves)))
     if (times <= 0).any():
         raise DataError(f"{path}: {time} must be above 0, got {times.min():g}")
     columns = {name: _parameter(frame[name], name, path) for name in parameters}
-    rows = _grouped(columns, values, curves, times)
+    told = [_numbers(frame[name], name, path, missing=True) for name in proxies]
+    rows = _grouped(columns, values, curves, times, np.column_stack([np.empty((len(frame), 0)), *told]))
     distributions = {name: CategoricalDistribution(_choices(column)) for name, column in columns.items()}
-    return Table(rows, dict(objectives), distributions, _epochs(curves))
+    return Table(rows, dict(objectives), distributions, _epochs(curves), dict(proxies))
 
 
 def _epochs(curves: Sequence[Array] | None) -> int:
@@ -199,12 +209,14 @@ def _folder(path: Path, curve: str | None) -> pd.DataFrame:
     return frame
 
 
-def _numbers(column: pd.Series, name: str, path: Path) -> Array:
-    """A column of finite numbers."""
+def _numbers(column: pd.Series, name: str, path: Path, *, missing: bool = False) -> Array:
+    """A column of finite numbers, some of which may be missing."""
     try:
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
         raise DataError(f"{path}: column {name!r} must be numbers, it is {column.dtype}") from None
+    if missing:
+        return np.where(np.isfinite(numbers), numbers, np.nan)
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise DataError(f"{path}: {name} must be a finite number in every row, got {column.iloc[row]} in row {row + 1}")
@@ -253,7 +265,11 @@ def _choices(column: Sequence[Any]) -> list[Any]:
 
 
 def _grouped(
-    columns: Mapping[str, Sequence[Any]], values: Array, curves: Sequence[Array] | None, times: Array
+    columns: Mapping[str, Sequence[Any]],
+    values: Array,
+    curves: Sequence[Array] | None,
+    times: Array,
+    proxies: Array,
 ) -> list[Row]:
     """Rows with equal parameters together."""
     groups: dict[tuple[Any, ...], list[int]] = {}
@@ -265,6 +281,7 @@ def _grouped(
             values[members],
             tuple(curves[row] for row in members) if curves else (),
             times[members],
+            proxies[members].mean(axis=0),
         )
         for cells, members in groups.items()
     ]

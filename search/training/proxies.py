@@ -1,10 +1,10 @@
 """Zero-cost proxies: numbers of an untrained network that may tell how well it will do, from one batch of images.
 
-| name    | what is measured                                                                                              |
-|---------|---------------------------------------------------------------------------------------------------------------|
-| synflow | log of the sum of |w * dR/dw| over all weights, of a network of absolute weights that is shown ones           |
-| grad    | log of the norm of the loss's gradient, summed over the weights of each layer                                 |
-| naswot  | log-determinant of how many activations' inputs have equal signs, for each pair of images                     |
+| name    | what is measured                                                                                      |
+|---------|-------------------------------------------------------------------------------------------------------|
+| synflow | log of the sum of w * dR/dw over all weights, of a network of absolute weights that is shown ones     |
+| grad    | log of the norm of the loss's gradient, summed over the weights of each layer                         |
+| naswot  | log-determinant of how many activations' inputs have equal signs, for each pair of images             |
 
 More is expected to be better. How far that holds differs between spaces and data sets, so a sampler that is given
 proxies finds out by the trials' results which of them tell anything, and leaves the others out
@@ -44,14 +44,14 @@ def _synflow(network: nn.Module, images: Tensor, labels: Tensor, sites: Sequence
             parameter.abs_()
     with _without_batch_norm(network):
         network(torch.ones_like(images[:1], dtype=torch.float64)).sum().backward()
-    flows = [(parameter * parameter.grad).abs().sum() for parameter in _trained(network)]
-    return torch.stack(flows).sum().log()
+    flows = [(parameter * gradient).abs().sum() for parameter, gradient in _gradients(network)]
+    return torch.stack(flows).sum().log().detach()
 
 
 def _grad(network: nn.Module, images: Tensor, labels: Tensor, sites: Sequence[str]) -> Tensor:
     """The gradient's norm."""
     F.cross_entropy(network(images), labels).backward()
-    return torch.stack([parameter.grad.norm() for parameter in _trained(network)]).sum().log()
+    return torch.stack([gradient.norm() for _, gradient in _gradients(network)]).sum().log()
 
 
 def _naswot(network: nn.Module, images: Tensor, labels: Tensor, sites: Sequence[str]) -> Tensor:
@@ -111,14 +111,16 @@ def measure(candidate: Candidate, data: Data, names: Sequence[str]) -> dict[str,
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
             network = build(candidate, in_channels=data.input_shape[0], classes=data.classes)
-        value = float(PROXIES[name](network.train(), images, labels, sites))
+            value = float(PROXIES[name](network.train(), images, labels, sites))
         found[name] = value if value - value == 0 else float("nan")
     return found
 
 
-def _trained(network: nn.Module) -> Iterator[nn.Parameter]:
-    """Parameters that the output depends on."""
-    return (parameter for parameter in network.parameters() if parameter.grad is not None)
+def _gradients(network: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+    """Parameters that the output depends on, with their gradients."""
+    for parameter in network.parameters():
+        if parameter.grad is not None:
+            yield parameter, parameter.grad
 
 
 @contextmanager

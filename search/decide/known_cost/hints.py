@@ -2,8 +2,8 @@
 
 A hint is a number for each candidate, larger where the objective is expected to be larger. Only its order counts:
 values become normal scores among reference candidates, so that neither unit nor scale matters, which differ between
-data sets. Whether a hint tells anything is decided by the trials' results (`models.helpful`); until there are any, first
-trials are those with the better hints among candidates that are otherwise alike.
+data sets. Whether a hint tells anything is decided by the trials' results (`models.helpful`); until there are any, the
+first trials are those with the better hints among candidates that are otherwise alike.
 """
 
 from __future__ import annotations
@@ -45,17 +45,16 @@ class Hints:
 
     Attributes:
         given: what there is.
-        reference: of the candidates among which values are ranked, asked for once, at the first use.
+        reference: candidates among which values are ranked.
     """
 
     given: Sequence[Hint] = ()
-    reference: Callable[[], Sequence[Parameters]] = tuple
+    reference: Sequence[Parameters] = ()
 
     @cached_property
     def _sorted(self) -> list[Array]:
         """Finite values of each hint at the reference, ascending and different, beside their normal scores."""
-        reference = list(self.reference())
-        return [_scored(hint.values(reference)) for hint in self.given]
+        return [_scored(hint.values(self.reference)) for hint in self.given]
 
     def scores(self, candidates: Sequence[Parameters]) -> Array:
         """(n, hints): normal scores; 0 where there is no hint."""

@@ -25,7 +25,7 @@ from search.decide.known_cost.encoding import Encoder
 from search.decide.known_cost.expected_improvement import Factor, Known, expected_improvement
 from search.decide.known_cost.history import History, Observation, representative
 from search.decide.known_cost.pool import CostScale, Pool
-from search.decide.known_cost.surrogate import GaussianProcess, Posterior
+from search.decide.known_cost.surrogate import HELPS, GaussianProcess, Posterior
 
 __all__ = ["MODELLED", "Models"]
 
@@ -42,7 +42,6 @@ SHORTEST = 200  # of them, at least
 GOOD = 20  # trials whose neighbours are candidates
 END = 0.01  # beyond the largest known cost, where the reference is
 FEWEST = 8  # observations, from which on a hint has to show that it helps
-HELPS = 0.97  # of the leave-one-out error: a hint that does not lower it to this is left out
 CLIP = 3.0  # standard deviations from the mean, beyond which a constraint's value says no more
 
 

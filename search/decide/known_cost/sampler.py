@@ -7,9 +7,11 @@ of the largest expected hypervolume improvement, in closed form. In plain Optuna
     sampler = KnownCostSampler({1: lambda params: count(**params)}, seed=0)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
 
-The first trials are spread over the range of the costs. Running trials count as if they ended as expected. A candidate
-that was tried, however it ended, is not asked for again while others are left. A stopped trial is evidence where it
-says what it had reached (`history.READING`), never a result. With nothing known it is plain expected improvement.
+The first trials are spread over the range of the costs; `hints` of candidates, such as proxies or an earlier run, say
+which of them come first, and stay in the models where the results show that they help. Running trials count as if they
+ended as expected. A candidate that was tried, however it ended, is not asked for again while others are left. A stopped
+trial is evidence where it says what it had reached (`history.READING`), never a result. With nothing known it is plain
+expected improvement.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from leni.errors import SpecError
 from search.decide.generators import set_states, states_of
 from search.decide.known_cost.counting import CostCounter
 from search.decide.known_cost.encoding import Encoder
+from search.decide.known_cost.first_trials import farthest, in_the_emptiest, promising
 from search.decide.known_cost.hints import Hint, Hints
 from search.decide.known_cost.history import History
 from search.decide.known_cost.kept import Kept
@@ -45,7 +48,6 @@ __all__ = ["KnownCostSampler"]
 Array = NDArray[np.float64]
 Cost = Callable[[Mapping[str, Any]], float]
 LEAST = 4  # results that a model needs
-DRAWN = 16  # candidates of like cost among which a first trial has the best hint
 REFERENCE = 500  # random candidates among which hints are ranked where the space cannot be listed
 PATIENCE = 50  # candidates of the spread that may turn out to be impossible
 
@@ -191,7 +193,7 @@ class KnownCostSampler(BaseSampler):
         """Candidates and models of this space; made anew only where it is another one."""
         memory = self.memory
         if memory.candidates is None or memory.models is None or memory.counter is None or memory.space != space:
-            memory.space, encoder = dict(space), Encoder(space, Hints(self.hints, lambda: self._reference(space)))
+            memory.space, encoder = dict(space), Encoder(space, Hints(self.hints, self._reference(space)))
             counter = CostCounter([self.costs[index] for index in self.order], self.feasible, self.counted)
             counter.encoder = encoder
             kept = memory.kept or Kept(noted=memory.noted)
@@ -218,51 +220,33 @@ class KnownCostSampler(BaseSampler):
         return CostScale.of(costs, history.signs[self.order], logarithmic=wishes, bounds=limits)
 
     def _spread(self, history: History, candidates: Candidates) -> Mapping[str, Any]:
-        """A random candidate from where the fewest trials have begun: in cost, or anywhere if none is known."""
+        """A candidate from where the fewest trials have begun: in cost, or anywhere if none is known."""
         counter = candidates.counter
         pool = counter.prepare(candidates.of(history, []), self.generator)
         running = counter.pool(list(history.running), exact=True)
         for _ in range(PATIENCE):
             if not len(pool):
                 return {}
+            width = counter.encoder.width - len(self.hints)
+            scores = pool.columns[:, width:] * history.signs[[hint.objective for hint in self.hints]]
             if not self.order:
                 seen = counter.encoder.encode([one.parameters for one in history.observations])
-                row = _farthest(pool.columns, np.concatenate([seen, running.columns]), self.generator)
+                begun = np.concatenate([seen, running.columns])
+                row = farthest(pool.columns[:, :width], begun[:, :width], scores, self.generator)
             else:
                 taken = np.concatenate([history.raw(self.order), running.costs])
-                rows = self._in_the_emptiest(self._scale(history, candidates, pool), pool.costs, taken)
-                row = self._promising(rows, pool, history)
+                scale = self._scale(history, candidates, pool)
+                rows = in_the_emptiest(scale, pool.costs, taken, strata=self.startup, generator=self.generator)
+                row = promising(rows, scores, self.generator)
             if counter.count(pool.parameters[row]) is not None:
                 return pool.parameters[row]
             pool = pool.take(np.arange(len(pool)) != row)
         return {}
 
-    def _in_the_emptiest(self, scale: CostScale, costs: Array, taken: Array) -> NDArray[np.intp]:
-        """The rows of the costs (n, k) in the tenth of the range that holds the fewest of those taken (t, k).
-
-        The costs take turns where there are several.
-        """
-        axis, strata = len(taken) % len(self.order), max(2, self.startup)
-        places, begun = (
-            np.clip((scale.unit(values)[:, axis] * strata).astype(int), 0, strata - 1) for values in (costs, taken)
-        )
-        counts, there = np.bincount(begun, minlength=strata), np.unique(places)
-        emptiest = there[counts[there] == counts[there].min()]
-        return np.flatnonzero(places == self.generator.choice(emptiest))
-
-    def _promising(self, rows: NDArray[np.intp], pool: Pool, history: History) -> int:
-        """A random one of some rows; where there are hints, the one with the best of several random ones."""
-        if not self.hints:
-            return int(self.generator.choice(rows))
-        drawn = self.generator.choice(rows, size=min(DRAWN, len(rows)), replace=False)
-        signs = history.signs[[hint.objective for hint in self.hints]]
-        scores = pool.columns[drawn, -len(self.hints) :] @ signs
-        return int(drawn[np.argmin(scores)])
-
     def _reference(self, space: Mapping[str, BaseDistribution]) -> list[Mapping[str, Any]]:
         """Candidates among which hints are ranked: all that are listed, else random ones, the same in every run."""
-        if self.listed is not None:
-            return list(self.listed)
+        if self.listed is not None or not self.hints:
+            return self.listed or []
         generator = np.random.default_rng(0)
         return list(propose(space, Conditions(always=frozenset(space)), [], [], count=REFERENCE, generator=generator))
 
@@ -300,12 +284,3 @@ class _Memory:
     candidates: Candidates | None = None
     noted: int = 0
     kept: Kept | None = None
-
-
-def _farthest(columns: Array, begun: Array, generator: np.random.Generator) -> int:
-    """Of some random rows, the one farthest from all that have begun."""
-    rows = generator.choice(len(columns), size=min(64, len(columns)), replace=False)
-    if not len(begun):
-        return int(rows[0])
-    squared = ((columns[rows, None, :] - begun[None, :, :]) ** 2).sum(axis=2)
-    return int(rows[np.argmax(squared.min(axis=1))])

@@ -23,7 +23,7 @@ from scipy.linalg import cho_solve, cholesky
 from scipy.linalg.blas import dtrsm
 from scipy.optimize import minimize
 
-__all__ = ["GaussianProcess", "Posterior"]
+__all__ = ["HELPS", "GaussianProcess", "Posterior"]
 
 Array = NDArray[np.float64]
 JITTER = 1e-6
@@ -31,6 +31,7 @@ BLOCK = 256  # points predicted at once, so that the matrices stay in the cache
 STEPS = 20  # of the optimiser at one fit; the next fit starts where this one ended
 JOINT_DEVIATION = 1.0  # likewise of a component that several parameters have together
 LINEAR = 0.7  # prior standard deviation of a hint's coefficient, values and hints standardised
+HELPS = 0.97  # of the mean squared leave-one-out error: what does not lower it to this is left out
 MEASURED = 0.25  # share of the unexplained variance that is noise, where no replicas say how much
 
 
@@ -78,8 +79,8 @@ class GaussianProcess:
         hints = self._hints(columns)
         limits = [(-3.0, 3.0), (-7.0, 4.0), *[(-4.0, 4.0)] * self.size, (-6.0, 1.0)]
         found = minimize(
-            self._loss, self.state, args=(distances, values, variance, hints @ hints.T), jac=True, method="L-BFGS-B", bounds=limits,
-            options={"maxiter": STEPS},
+            self._loss, self.state, args=(distances, values, variance, hints @ hints.T), jac=True, method="L-BFGS-B",
+            bounds=limits, options={"maxiter": STEPS},
         )  # fmt: skip
         if np.isfinite(found.fun):
             self.state = np.asarray(found.x)
@@ -87,7 +88,7 @@ class GaussianProcess:
     def _loss(
         self, state: Array, distances: Array, values: Array, noise: Array, linear: Array | float = 0.0
     ) -> tuple[float, Array]:
-        """Negative log posterior of the weights, and its gradient; linear: (n, n), the hints' part of the covariance."""
+        """Negative log posterior of the weights, and its gradient; linear: (n, n), covariance by the hints."""
         parts, n = self._parts(state), len(values)
         shape, slope = _matern_and_slope((parts.weights @ distances).reshape(n, n))
         covariance = parts.signal * shape + linear

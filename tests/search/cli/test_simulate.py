@@ -16,7 +16,7 @@ def table(tmp_path):
     path = tmp_path / "table.jsonl"
     rows = [
         {"a": a, "b": b, "accuracy": 80 + 3 * a - b + seed / 10, "params": 10 * (a + 1) ** 2 + b,
-         "curve": [10.0, 50.0, 80 + 3 * a - b + seed / 10]}
+         "curve": [10.0, 50.0, 80 + 3 * a - b + seed / 10], "accuracy2": (80 + 3 * a - b) ** 2}
         for a, b, seed in itertools.product(range(4), range(3), range(2))
     ]  # fmt: skip
     path.write_text("\n".join(map(json.dumps, rows)))
@@ -108,6 +108,9 @@ def test_file_has_to_be_explained(table, simulated, options):
         (["--figure", "no/such/figure.png"], "--figure: there is no folder"),
         (["--objectives", "accuracy:up"], "--objectives must be written NAME:max or NAME:min, got 'accuracy:up'"),
         (["--objectives", "accuracy:min"], "--objectives has accuracy twice"),
+        (["--proxy", "accuracy2:up"], "--proxy must be written NAME:max or NAME:min, got 'accuracy2:up'"),
+        (["--proxy", "params"], "'params' is named twice among parameters, objectives and proxies"),
+        (["--prior", "nowhere.csv"], "nowhere.csv does not exist"),
     ],
 )
 def test_mistake_is_one_sentence_and_exit_code_2(table, simulated, arguments, message):
@@ -115,3 +118,13 @@ def test_mistake_is_one_sentence_and_exit_code_2(table, simulated, arguments, me
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_proxies_and_earlier_searches_change_what_is_tried(table, simulated):
+    plain, hinted, prior = (
+        json.loads(simulated(table, *OPTIONS, "--json", *options)[1])
+        for options in ([], ["--proxy", "accuracy2"], ["--prior", table])
+    )
+    assert plain["repeats"] != hinted["repeats"]
+    assert plain["repeats"] != prior["repeats"]
+    assert prior["mean"]["hypervolume"] > plain["mean"]["hypervolume"]

@@ -1,10 +1,12 @@
 import itertools
+from dataclasses import replace
 
 import moocore
 import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
+from scipy.stats import spearmanr
 
 from leni.errors import SpecError
 from search.simulation import simulate as module
@@ -215,3 +217,33 @@ def test_known_cost_that_differs_in_a_few_candidates_is_known_by_its_mean():
     means = {float(row.values[:, 1].mean()) for row in table.rows}
     assert set(told) == means
     assert knowledge_of_table(table, SETTING).costs[1](table.rows[3].parameters) in means
+
+
+def test_proxies_and_earlier_searches_become_hints_in_the_objective_s_direction():
+    plain = made()
+    rows = [replace(row, proxies=np.array([row.values[:, 0].mean(), -row.values[:, 0].mean()])) for row in plain.rows]
+    table = replace(plain, rows=rows, proxies={"good": "maximize", "bad": "minimize"})
+    losses = {"accuracy": "minimize", "params": "minimize"}
+    for objectives, sign in ((plain.objectives, 1.0), (losses, -1.0)):
+        setting = replace(SETTING, earlier={"before": plain})
+        found = knowledge_of_table(replace(table, objectives=objectives), setting).hints
+        assert [(hint.name, hint.objective) for hint in found] == [("good", 0), ("bad", 0), ("before", 0)]
+        candidates = [row.parameters for row in rows]
+        means = plain.means()[:, 0]
+        np.testing.assert_allclose(found[0].values(candidates), sign * means)
+        np.testing.assert_allclose(found[1].values(candidates), sign * means)
+        assert spearmanr(found[2].values(candidates), means).statistic > 0.9
+
+
+def test_a_candidate_that_the_table_does_not_have_has_no_proxy():
+    table = made()
+    table = replace(
+        table, rows=[replace(row, proxies=np.array([1.0])) for row in table.rows], proxies={"p": "maximize"}
+    )
+    assert np.isnan(knowledge_of_table(table, SETTING).hints[0].values([{"a": 77, "b": 0}])).all()
+
+
+def test_proxies_need_an_objective_that_is_not_known():
+    table = replace(made(), proxies={"p": "maximize"})
+    with pytest.raises(SpecError, match="not known before a trial"):
+        replace(SETTING, known=("accuracy", "params"), log=()).check(table)

@@ -153,3 +153,16 @@ def test_file_that_cannot_be_read_is_named(tmp_path):
                           "missing.csv": "does not exist"}.items():  # fmt: skip
         with pytest.raises(DataError, match=message):
             read(tmp_path / name)
+
+
+def test_proxies_are_means_over_the_seeds_and_may_be_missing(tmp_path):
+    rows = [{**row, "p": value, "q": -value} for row, value in zip(ROWS, (1.0, 5.0, 2.0, 8.0), strict=True)]
+    rows[1]["p"] = None
+    table = read(written(tmp_path, rows), proxies={"p": "maximize", "q": "minimize"})
+    assert table.proxies == {"p": "maximize", "q": "minimize"}
+    np.testing.assert_allclose([row.proxies for row in table.rows], [[1.5, -1.5], [np.nan, -5.0], [8.0, -8.0]])
+
+
+def test_a_column_cannot_be_both_an_objective_and_a_proxy(tmp_path):
+    with pytest.raises(DataError, match="'accuracy' is named twice"):
+        read(written(tmp_path), proxies={"accuracy": "maximize"})

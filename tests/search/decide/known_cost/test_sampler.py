@@ -10,6 +10,7 @@ from optuna.trial import TrialState, create_trial
 
 from leni.errors import SpecError
 from results.indicators import hypervolume
+from search.decide.known_cost.hints import Hint
 from search.decide.known_cost.history import READING, VARIANCE
 from search.decide.known_cost.sampler import KnownCostSampler
 
@@ -325,3 +326,68 @@ def test_state_goes_on_with_estimated_costs_too():
     again.add_trials(study.trials[:18])
     again.sampler.restore(json.loads(kept))
     assert [tuple(ask(again)[1].values()) for _ in range(3)] == expected
+
+
+def hint_of(values):
+    return Hint("hint", 0, lambda candidates: np.array([values(one) for one in candidates]))
+
+
+def test_first_trials_are_the_better_by_a_hint_at_every_cost():
+    _, tried = searched(made(hints=[hint_of(lambda one: one["b"])]), 10)
+    _, plain = searched(made(), 10)
+    assert np.mean([b for _, b in tried]) > 10 > np.mean([b for _, b in plain])
+    assert len({a for a, _ in tried}) >= 6  # costs are a's alone, nearly
+
+
+def test_first_trials_with_nothing_known_are_the_better_by_a_hint():
+    hints = [hint_of(lambda one: -one["a"])]
+    _, tried = searched(KnownCostSampler(seed=0, candidates=GRID, distributions=DISTRIBUTIONS, hints=hints), 10)
+    assert np.mean([a for a, _ in tried]) < 5
+
+
+def test_a_hint_of_a_minimised_objective_is_less_for_the_better():
+    sampler = made(hints=[hint_of(lambda one: one["b"])])
+    study = study_of(sampler, ("minimize", "minimize"))
+    tried = [ask(study)[1]["b"] for _ in range(10)]
+    assert np.mean(tried) < 3
+
+
+def test_a_hint_about_what_parameters_do_not_tell_speeds_the_search_and_noise_does_not_slow_it():
+    luck = dict(zip([(a, b) for a in SIDES for b in SIDES], np.random.default_rng(0).standard_normal(144), strict=True))
+
+    def reached(hints):
+        study, found = study_of(made(hints=hints)), []
+        for _ in range(25):
+            trial, one = ask(study)
+            value = accuracy(one) + 0.2 * luck[one["a"], one["b"]]
+            study.tell(trial, [value, cost(one)])
+            found.append(luck[one["a"], one["b"]])
+        return np.mean(found)
+
+    noise = np.random.default_rng(1).standard_normal(144)
+    told = [hint_of(lambda one: luck[one["a"], one["b"]])]
+    misled = [hint_of(lambda one: noise[12 * (one["a"] - 1) + one["b"] - 1])]
+    assert reached(told) > reached([]) + 0.5
+    assert reached(misled) > reached([]) - 0.3
+
+
+def test_a_sampler_with_hints_goes_on_from_its_state_with_the_same_candidates():
+    hints = [hint_of(lambda one: one["b"] - 0.1 * one["a"])]
+    study, tried = searched(made(hints=hints), 24)
+    first, copy = searched(made(hints=hints), 18)
+    other = made(hints=hints, seed=99)
+    state = json.loads(json.dumps(first.sampler.state()))
+    resumed = study_of(other)
+    resumed.add_trials(first.trials)
+    other.restore(state)
+    for _ in range(6):
+        trial, one = ask(resumed)
+        resumed.tell(trial, [accuracy(one), cost(one)])
+        copy.append((one["a"], one["b"]))
+    assert copy == tried
+    assert len(study.trials) == 24
+
+
+def test_a_hint_needs_an_objective_that_is_there():
+    with pytest.raises(SpecError, match="whole number"):
+        made(hints=[Hint("x", -1, lambda candidates: np.zeros(len(candidates)))])

@@ -4,7 +4,7 @@ from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from search.decide.known_cost.surrogate import JITTER, MEASURED, GaussianProcess, _distances
+from search.decide.known_cost.surrogate import JITTER, LINEAR, MEASURED, GaussianProcess, _distances
 
 COMPONENTS = np.array([0, 0, 1, 2])
 
@@ -80,3 +80,44 @@ def test_deviation_is_small_at_observations_and_that_of_the_prior_far_away():
     _, deviation = posterior.predict(np.concatenate([columns, np.full((1, 4), 1e3)]))
     assert deviation[:10].max() < 0.01
     assert deviation[10] == pytest.approx(1.0, abs=1e-3)
+
+
+def hinted(count, slope, seed=0):
+    columns, values = data(count, seed)
+    hint = np.random.default_rng(seed + 7).standard_normal(count)
+    values = values + slope * hint
+    return np.column_stack([columns, hint]), (values - values.mean()) / values.std()
+
+
+def test_hints_are_linear_terms_as_scikit_learn_has_them():
+    columns, values = hinted(30, 0.8)
+    new, _ = hinted(40, 0.8, seed=1)
+    process = GaussianProcess(COMPONENTS, parameters=2)
+    process.state[:] = [0.2, -0.5, 0.3, -0.4, 0.1, -1.5]
+    process.linear = (0,)
+    parts = process._parts(process.state)
+    lengths = np.append(1 / np.sqrt(parts.weights[COMPONENTS]), 1e9)  # the kernel does not see the hint
+    kernel = ConstantKernel(parts.signal, "fixed") * Matern(lengths, "fixed", nu=2.5)
+    linear = LINEAR**2 * columns[:, [4]] @ columns[:, [4]].T
+    covariance = kernel(columns) + linear + (parts.rest + JITTER) * np.eye(30)
+    across = kernel(new, columns) + LINEAR**2 * new[:, [4]] @ columns[:, [4]].T
+    posterior = process.condition(columns, values, np.zeros(30), replicated=True)
+    mean, deviation = posterior.predict(new)
+    np.testing.assert_allclose(mean, across @ np.linalg.solve(covariance, values), atol=1e-8)
+    np.testing.assert_allclose(posterior.mean(new), mean, atol=1e-8)
+    own = parts.signal + LINEAR**2 * new[:, 4] ** 2 + parts.rest
+    explained = np.einsum("ij,ji->i", across, np.linalg.solve(covariance, across.T))
+    np.testing.assert_allclose(deviation**2, own - explained, atol=1e-8)
+
+
+def test_leave_one_out_error_is_that_of_leaving_each_out():
+    columns, values = hinted(12, 0.8)
+    process = GaussianProcess(COMPONENTS, parameters=2)
+    process.linear = (0,)
+    errors = []
+    for row in range(12):
+        kept = np.arange(12) != row
+        posterior = process.condition(columns[kept], values[kept], np.zeros(11), replicated=False)
+        errors.append(values[row] - posterior.mean(columns[[row]])[0])
+    posterior = process.condition(columns, values, np.zeros(12), replicated=False)
+    assert posterior.left_out() == pytest.approx(np.mean(np.square(errors)))
