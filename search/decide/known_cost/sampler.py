@@ -243,12 +243,12 @@ class KnownCostSampler(BaseSampler):
             pool = pool.take(np.arange(len(pool)) != row)
         return {}
 
-    def _reference(self, space: Mapping[str, BaseDistribution]) -> list[Mapping[str, Any]]:
+    def _reference(self, space: Mapping[str, BaseDistribution]) -> Sequence[Mapping[str, Any]]:
         """Candidates among which hints are ranked: all that are listed, else random ones, the same in every run."""
         if self.listed is not None or not self.hints:
             return self.listed or []
         generator = np.random.default_rng(0)
-        return list(propose(space, Conditions(always=frozenset(space)), [], [], count=REFERENCE, generator=generator))
+        return propose(space, Conditions(always=frozenset(space)), [], [], count=REFERENCE, generator=generator)
 
     def _improving(self, history: History, candidates: Candidates, models: Models) -> Mapping[str, Any]:
         """The candidate of the largest expected improvement."""
