@@ -52,8 +52,9 @@ __all__ = [
     "write",
 ]
 
-schema_version = 1
-"""Of both parquet files, in their metadata. An older one is read, what it lacks is missing; a newer one is refused."""
+schema_version = 2
+"""Of both parquet files, in their metadata. Columns that an older version lacks are read as missing values; a newer
+version is refused. Version 2 has the column `candidate`."""
 
 _VERSION_KEY = b"schema_version"
 _RELAXED = frozenset({"params", "macs"})  # Float64 where an evaluator of a space of its own counts in other units

@@ -53,6 +53,12 @@ SCHEMA = (
     Column("device", "string", "", "what it was trained on"),
     Column("error", "string", "", "why it failed, one sentence"),
     Column("started_at", "datetime64[us, UTC]", "", "when it started"),
+    Column(
+        "candidate",
+        "string",
+        "",
+        "what was tried, as a JSON object: the one source from which a trial is built again; since schema version 2",
+    ),
 )
 """Columns of trials.parquet. An option is missing where the activation does not have it; further columns may follow:
 those of `FURTHER`, options of other activations, other objectives.

@@ -14,8 +14,8 @@ __all__ = ["differs", "dimensions"]
 
 MEASURED = frozenset(
     {"number", "state", "accuracy", "accuracy_std", "accuracies", "seeds", "epochs", "params", "macs", "wall_s",
-     "device", "error", "traceback", "started_at", "latency_ms", "peak_memory", "replicas", "test_accuracy",
-     "test_accuracy_std", "test_accuracies", "run"}
+     "device", "error", "traceback", "started_at", "candidate", "latency_ms", "peak_memory", "replicas",
+     "test_accuracy", "test_accuracy_std", "test_accuracies", "run"}
 )  # fmt: skip
 CHOSEN = (frozenset(column.name for column in SCHEMA) | {"frozen"}) - MEASURED  # an option younger than the schema
 

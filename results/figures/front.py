@@ -39,7 +39,7 @@ _SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross
 _OTHER, _NONE = "others", "none"
 _NOTHING = "No completed trial to draw."
 _DRAWN = frozenset({"x", "y", "y_low", "y_high", "on_front", "colour", "shape"})
-_NOT_SHOWN = frozenset({"state", "error", "started_at", "device", "accuracy_std"})
+_NOT_SHOWN = frozenset({"state", "error", "started_at", "device", "accuracy_std", "candidate"})
 _MANY = 300  # trials from which only the front has error bars, and points are small
 
 

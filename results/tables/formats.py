@@ -39,7 +39,9 @@ _FIRST = ("why", "number", "accuracy", "probability", "front", "params", "macs",
 _NUMBERS = frozenset({"number", "accuracy", "probability", "params", "macs"})
 _ADDED = ("why", "number", "probability", "front")
 _MOST = 10  # columns of an evaluator's table on a terminal
-_NEVER = frozenset({"state", "error", "traceback", "started_at", "accuracy_std", "accuracies", "wall_s", "peak_memory"})
+_NEVER = frozenset(
+    {"state", "error", "traceback", "started_at", "accuracy_std", "accuracies", "wall_s", "peak_memory", "candidate"}
+)
 
 
 def front_table(front: pd.DataFrame, *, objectives: Collection[str] = ()) -> Table:

@@ -82,11 +82,17 @@ def trained_record(run: results.Run, number: int) -> dict[str, Any]:
 
 
 def recorded_candidate(record: Mapping[str, Any]) -> Candidate:
-    """The candidate of a record's columns; an option that is missing there had its default.
+    """The candidate of a record, from its column `candidate`.
+
+    Records of schema version 1 have no such column; their candidate is made from the columns of its fields, and an
+    option without a column has its default.
 
     Raises:
-        CandidateError: a column is missing without which there is none.
+        CandidateError: the record is of no network, or of one that cannot be built.
     """
+    text = record.get("candidate")
+    if isinstance(text, str):
+        return Candidate.from_json(text)
     given = {name: value for name, value in record.items() if not pd.isna(value)}
     if missing := [name for name in ("backbone", "widths", "activation") if name not in given]:
         raise CandidateError(f"trial {given['number']} has no candidate to build: {', '.join(missing)} missing")

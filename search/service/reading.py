@@ -51,7 +51,7 @@ class Reading:
     @cached_property
     def rows(self) -> list[str]:
         """A JSON object for each trial, in order of number; of an evaluator's run without columns that are empty."""
-        trials = self.run.trials.drop(columns="traceback", errors="ignore")
+        trials = self.run.trials.drop(columns=["traceback", "candidate"], errors="ignore")
         if is_evaluators(trials):
             first = ["number", "state", *user_columns(trials, self.run.objectives)]
             rest = [name for name in trials.columns if name not in first and not trials[name].isna().all()]

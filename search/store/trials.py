@@ -365,6 +365,7 @@ def _record(trial: FrozenTrial, objectives: Collection[str]) -> dict[str, Any]:
         "error": result["error"],
         **({"traceback": result["traceback"]} if result.get("traceback") else {}),
         "started_at": start.astimezone(UTC) if start else None,
+        "candidate": json.dumps(trial.user_attrs["candidate"]),
         **metrics,
     }
 

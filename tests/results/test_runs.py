@@ -109,7 +109,7 @@ def test_load_reads_three_files_and_nothing_else(folder):
 
 
 def test_write_keeps_schema_version_and_pandas_types(folder):
-    assert pq.read_schema(folder / "trials.parquet").metadata[b"schema_version"] == b"1"
+    assert pq.read_schema(folder / "trials.parquet").metadata[b"schema_version"] == b"2"
     assert str(pd.read_parquet(folder / "trials.parquet")["kernel_size"].dtype) == "Int64"
 
 
@@ -168,7 +168,7 @@ def test_load_damaged_byte_is_noticed_or_harmless(folder):
         pd.testing.assert_frame_equal(found, expected)
 
 
-@pytest.mark.parametrize("version", [2, None])
+@pytest.mark.parametrize("version", [3, None])
 def test_load_other_schema_version_is_refused(folder, monkeypatch, version):
     if version is None:
         to_frame(ROWS).to_parquet(folder / "trials.parquet")
@@ -176,14 +176,14 @@ def test_load_other_schema_version_is_refused(folder, monkeypatch, version):
         with monkeypatch.context() as patch:
             patch.setattr(runs, "schema_version", version)
             write(to_frame(ROWS), folder / "trials.parquet")
-    with pytest.raises(RunUnreadable, match=f"has schema version {str(version).lower()}, this program reads version 1"):
+    with pytest.raises(RunUnreadable, match=f"has schema version {str(version).lower()}, this program reads version 2"):
         load(folder)
 
 
 def test_load_older_schema_version_has_later_columns_missing(folder, monkeypatch):
     write(to_frame(ROWS).drop(columns=["macs", "started_at"]), folder / "trials.parquet")
     write(to_frame(ROWS).drop(columns="state"), folder / "stateless.parquet")
-    monkeypatch.setattr(runs, "schema_version", 2)
+    monkeypatch.setattr(runs, "schema_version", 3)
     trials = load(folder).trials
     assert trials[["macs", "started_at"]].isna().all(axis=None)
     assert [str(dtype) for dtype in trials[["macs", "started_at"]].dtypes] == ["Int64", "datetime64[us, UTC]"]
