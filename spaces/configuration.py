@@ -154,6 +154,10 @@ class ParameterSpace(WalkedSpace[Configuration]):
         """Columns that its points have in records: one a parameter."""
         return tuple(self.asked)
 
+    def deciders(self) -> frozenset[str]:
+        """The parameters that conditions name."""
+        return frozenset(other for conditions in self.when.values() for other in conditions)
+
     def dimensions(self) -> dict[str, Dimension]:
         """Every parameter by name."""
         return dict(self.asked)

@@ -171,6 +171,10 @@ class SearchSpace(WalkedSpace[Candidate]):
             found |= {f"{activation}.{name}": values for name, values in part.items()}
         return {**found, "lr_factor": self.lr_factor}
 
+    def deciders(self) -> frozenset[str]:
+        """The backbone has stages, an activation has a placement and options, and the placement may be none."""
+        return frozenset({"backbone", "activation", "placement"})
+
     def columns(self) -> tuple[str, ...]:
         """Columns that its candidates have in records; options that are named alike share one."""
         options = [name for activation in self._listed("activation") or () for name in registry.get(activation).options]

@@ -39,6 +39,10 @@ class WalkedSpace(ABC, Generic[Point]):
         """Every dimension that some point has, by the name it has in an Optuna study."""
 
     @abstractmethod
+    def deciders(self) -> frozenset[str]:
+        """The dimensions whose values decide which other dimensions exist; none where all always exist."""
+
+    @abstractmethod
     def columns(self) -> tuple[str, ...]:
         """Columns that its points have in records."""
 

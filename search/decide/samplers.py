@@ -41,6 +41,7 @@ def _known_cost(seed: int, knowledge: Knowledge) -> BaseSampler:
         logarithmic=knowledge.logarithmic,
         hints=knowledge.hints,
         counted=knowledge.counted,
+        conditions=knowledge.conditions,
     )
 
 

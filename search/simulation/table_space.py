@@ -60,6 +60,10 @@ class TableSpace(WalkedSpace[Configuration]):
         """Every parameter of the table by name."""
         return dict(self.asked)
 
+    def deciders(self) -> frozenset[str]:
+        """None: every row has every parameter."""
+        return frozenset()
+
     def columns(self) -> tuple[str, ...]:
         """The table's parameters."""
         return tuple(self.asked)

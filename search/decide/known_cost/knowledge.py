@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -14,10 +15,11 @@ from leni.errors import LeniSearchError
 from search.decide.known_cost.hints import Hint
 from spaces.walk import WalkedSpace
 
-__all__ = ["Knowledge", "SpaceCost", "knowledge_of"]
+__all__ = ["Knowledge", "SpaceConditions", "SpaceCost", "knowledge_of"]
 
 Parameters = Mapping[str, Any]
 LISTED = 20_000  # candidates of a space that are listed before the first trial, which takes up to two seconds
+REMEMBERED = 10_000  # combinations of deciding values whose parameters are kept
 COUNTED = 4  # networks whose costs are counted in one ask; each takes 30 to 100 ms
 
 
@@ -33,6 +35,7 @@ class Knowledge:
         logarithmic: indices of the known costs that count by their logarithm; None for a rule.
         hints: what may tell of uncertain objectives.
         counted: candidates whose costs are counted in one ask; None for all of them, where that is quick.
+        conditions: of values for all parameters, those that exist; None where all do, or where it is not known.
     """
 
     costs: Mapping[int, Callable[[Parameters], float]] = field(default_factory=dict)
@@ -42,6 +45,35 @@ class Knowledge:
     logarithmic: Collection[int] | None = None
     hints: Sequence[Hint] = ()
     counted: int | None = None
+    conditions: Callable[[Parameters], dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class SpaceConditions:
+    """Which parameters exist, according to a space's own conditions.
+
+    Attributes:
+        space: of the candidates.
+        names: of the parameters that exist, by the values of those that decide; filled while it is used.
+    """
+
+    space: WalkedSpace[Any]
+    names: dict[tuple[Any, ...], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
+
+    def __call__(self, parameters: Parameters) -> dict[str, Any]:
+        """Of values for all parameters, those that the space asks for."""
+        deciding = [parameters.get(name) for name in sorted(self.space.deciders())]
+        key = tuple((type(value), value) for value in deciding)  # True is not 1
+        if key not in self.names:
+            if len(self.names) >= REMEMBERED:  # a number without steps decides
+                self.names.clear()
+            trial = FixedTrial(dict(parameters))
+            with suppress(
+                LeniSearchError, ValueError
+            ):  # it cannot be built, or lacks a parameter: as far as it was asked
+                self.space.suggest(trial)
+            self.names[key] = frozenset(trial.params)
+        return {name: value for name, value in parameters.items() if name in self.names[key]}
 
 
 @dataclass(frozen=True)
@@ -95,4 +127,11 @@ def knowledge_of(
             found_parameters = (space.parameters(candidate) for candidate in listed)
             candidates = [found[0] for found in found_parameters if found is not None]
     limits = {index: (bounds or {})[name] for index, name in enumerate(objectives) if name in (bounds or {})}
-    return Knowledge(costs, candidates, distributions, limits, counted=None if quick else COUNTED)
+    return Knowledge(
+        costs,
+        candidates,
+        distributions,
+        limits,
+        counted=None if quick else COUNTED,
+        conditions=SpaceConditions(space) if space.deciders() else None,
+    )

@@ -1,14 +1,14 @@
 """Candidates where a space cannot be listed: random ones, neighbours of good ones, crosses between them.
 
-Parameters may be conditional, and Optuna does not say on what. `Conditions` learns it from the trials: a parameter that
-not every trial has exists where one categorical parameter has certain values, if there is one that explains it;
-otherwise as in the trial that the candidate was made from.
+Parameters may be conditional. A space says on what (`Knowledge.conditions`). In plain Optuna, where nothing does,
+`Conditions` learns it from the trials: a parameter that not every trial has exists where one categorical parameter has
+certain values, if there is one that explains it; otherwise as in the trial that the candidate was made from.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,10 +92,13 @@ class Conditions:
 
     Attributes:
         parents: of a conditional parameter, the categorical one that decides, and the values with which it exists.
+        always: parameters that always exist.
+        given: of values for all parameters, those that exist; where it is given, nothing else counts.
     """
 
     parents: dict[str, tuple[str, frozenset[Any]]] = field(default_factory=dict)
     always: frozenset[str] = frozenset()
+    given: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
 
     @classmethod
     def learn(cls, trials: Sequence[Mapping[str, Any]], distributions: Mapping[str, BaseDistribution]) -> Conditions:
@@ -114,6 +117,8 @@ class Conditions:
 
     def kept(self, full: Parameters, like: Mapping[str, Any]) -> Parameters:
         """The parameters of a full assignment that exist; `like`: the trial that it was made from."""
+        if self.given is not None:
+            return self.given(full)
         known: dict[str, bool] = {}
 
         def exists(name: str, depth: int = 0) -> bool:

@@ -70,6 +70,8 @@ class KnownCostSampler(BaseSampler):
         startup: trials that are spread over the costs before a model is asked.
         hints: numbers of candidates that may tell of an uncertain objective: see `hints`.
         counted: where `costs` takes long, candidates that it is asked for in one ask: see `counting`. None for all.
+        conditions: function of values for all parameters that gives those which exist, where parameters depend on
+            others; None where this is learned from the trials.
 
     Raises:
         SpecError: an index is not one of an objective, bounds are no bounds, or startup or counted is below 1.
@@ -88,6 +90,7 @@ class KnownCostSampler(BaseSampler):
         startup: int = 10,
         hints: Sequence[Hint] = (),
         counted: int | None = None,
+        conditions: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self.costs, self.bounds, self.hints = dict(costs or {}), dict(bounds or {}), list(hints)
         for index in [*self.costs, *self.bounds, *(logarithmic or ()), *(hint.objective for hint in self.hints)]:
@@ -103,6 +106,7 @@ class KnownCostSampler(BaseSampler):
         self.distributions = dict(distributions or {})
         self.logarithmic = None if logarithmic is None else frozenset(logarithmic)
         self.feasible, self.startup, self.counted = feasible, startup, counted
+        self.conditions = None if conditions is None else Conditions(given=conditions)
         self.generator = np.random.default_rng(seed)
         self.order = sorted(self.costs)
         self.lock = threading.RLock()
@@ -201,7 +205,9 @@ class KnownCostSampler(BaseSampler):
             memory.counter = counter
             weights = (kept.processes, kept.fitted)
             memory.models = Models(encoder, known=self.order, bounds=self.bounds, weights=weights)
-            memory.candidates = Candidates(memory.space, self.listed, counter, self.generator)
+            memory.candidates = Candidates(
+                memory.space, self.listed, counter, self.generator, conditions=self.conditions
+            )
             memory.kept = None
         for one in history.observations[memory.noted :]:
             memory.counter.see(one.parameters, (one.values * history.signs)[self.order])
@@ -248,7 +254,8 @@ class KnownCostSampler(BaseSampler):
         if self.listed is not None or not self.hints:
             return self.listed or []
         generator = np.random.default_rng(0)
-        return propose(space, Conditions(always=frozenset(space)), [], [], count=REFERENCE, generator=generator)
+        conditions = self.conditions or Conditions(always=frozenset(space))
+        return propose(space, conditions, [], [], count=REFERENCE, generator=generator)
 
     def _improving(self, history: History, candidates: Candidates, models: Models) -> Mapping[str, Any]:
         """The candidate of the largest expected improvement."""

@@ -37,6 +37,7 @@ class Candidates:
         listed: parameters of every candidate there is; None where they are not listed.
         counter: of the known costs.
         generator: of the randomness.
+        conditions: when parameters exist; None where that is learned from the trials.
     """
 
     def __init__(
@@ -45,9 +46,12 @@ class Candidates:
         listed: Sequence[Parameters] | None,
         counter: CostCounter,
         generator: np.random.Generator,
+        *,
+        conditions: Conditions | None = None,
     ) -> None:
         self.space, self.counter, self.generator = space, counter, generator
-        self.conditions, self.learned = Conditions(), 0
+        self.given = conditions is not None
+        self.conditions, self.learned = conditions or Conditions(), 0
         self.listed: Pool | None = None
         self.rows: dict[Key, int] = {}
         if listed is not None:
@@ -79,7 +83,7 @@ class Candidates:
     def _proposed(self, history: History, good: Sequence[Parameters]) -> list[dict[str, Any]]:
         """Random ones, and some near the good ones."""
         seen = [one.parameters for one in history.observations]
-        if self.learned * LEARNED <= len(seen):
+        if not self.given and self.learned * LEARNED <= len(seen):
             self.learned = max(1, len(seen))
             self.conditions = Conditions.learn(seen, self.space)
         known = seen[-DRAWN:]
