@@ -23,6 +23,7 @@ __all__ = [
     "RESERVED",
     "SHARED",
     "column_called",
+    "curve_column",
     "metric_column",
     "parameter_column",
     "plain_name",
@@ -71,6 +72,16 @@ def metric_column(name: str, *, taken: Collection[str] = ()) -> str:
         ('loss', 'metric:error', 'accuracy')
     """
     return _column(METRIC, name, name in RESERVED - SHARED or name in taken)
+
+
+def curve_column(column: str) -> str:
+    """The column of the learning curves that a column of the records has, by the epoch.
+
+    Example:
+        >>> curve_column("accuracy"), curve_column("epoch")
+        ('accuracy', 'metric:epoch')
+    """
+    return METRIC + column if column in ("seed", "seeds", "epoch") else column
 
 
 def plain_name(column: str) -> str:

@@ -189,7 +189,7 @@ class Spec(SpecFields):
         if self.pruner is not None:
             return ALIASES.get(self.pruner, self.pruner)
         directions = self.directions()
-        curved = self.evaluator is None and next(iter(directions)) == "accuracy"
+        curved = self.evaluator is not None or next(iter(directions)) == "accuracy"
         return default_pruner(self.epochs) if curved and len(directions) > 1 else "none"
 
     def recipe(self) -> Recipe:
@@ -220,15 +220,6 @@ class Spec(SpecFields):
             return where.columns()
         objectives = self.directions()
         return tuple(parameter_column(name, taken=objectives) for name in where.columns())
-
-    def ignored(self) -> tuple[str, ...]:
-        """What was asked for and cannot act here, a sentence each."""
-        if self.evaluator is None or self.pruner in (None, "none"):
-            return ()
-        return (
-            f"the pruner {self.pruner} is ignored: what {self.evaluator} reports is read when it has returned, and a "
-            f"function that has returned is completed",
-        )
 
     def first_seeds(self) -> tuple[int, ...]:
         """Seeds of a candidate that is new: the same for every candidate, so that differences are paired."""

@@ -26,9 +26,9 @@ from search.driver.run_search import run
 from search.engine.asker import Asker
 from search.store.sqlite import open_storage, read_only
 from search.training.data import Data, load
-from search.training.evaluator import TrainingEvaluator
 from search.training.recipe import Recipe
 from search.training.timing import torch_threads
+from search.training.training_run import TrainingEvaluator
 from spaces import Candidate
 from spaces import space as preset
 

@@ -33,13 +33,14 @@ from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder
 from search.store.trials import StudyStore, check_database
 from search.training.data import Data
-from search.training.evaluator import load_function
+from search.training.user_functions import load_function
 from spaces import Candidate, SearchSpace, cost
 
 __all__ = ["Prepared", "make_budget", "make_engine", "make_pruner", "make_sampler", "prepare", "trial_settings"]
 
 PLUGIN_SHAPE = ((1, 8, 8), 10)  # images and classes that costs are counted for where a user's function evaluates
-SLICE_S, SHORT_SLICE_S = 1.0, 0.25  # seconds between two reports of a trial; short ones where it may be stopped
+SLICE_S, SHORT_SLICE_S = 1.0, 0.25  # seconds between two reports of a training; short ones where it may be stopped
+REPORTS_PER_S = 100  # of all functions that may be stopped together, at most, each 20 times a second at most
 
 
 @dataclass(frozen=True)
@@ -125,24 +126,35 @@ def make_sampler(spec: Spec, known: KnownCosts) -> BaseSampler:
     return sampler(name, seed=spec.seed, knowledge=knowledge)
 
 
-def make_pruner(spec: Spec, known: Collection[str]) -> Pruner | None:
-    """The pruner of a spec; None where no training is stopped, or where an evaluator could not be (`Spec.ignored`).
+def measured(spec: Spec, known: Collection[str]) -> str:
+    """The column of the objective that has a learning curve: accuracy, else the first that is not known before.
 
     Args:
         spec: of the run.
         known: columns of what is known of a candidate before its trial.
     """
-    roles = Roles.of(spec.directions(), known=known, measured="accuracy")
-    made = pruner(
+    return next(iter(Roles.of(spec.directions(), known=known, measured="accuracy").measured))
+
+
+def make_pruner(spec: Spec, known: Collection[str]) -> Pruner | None:
+    """The pruner of a spec; None where no training is stopped.
+
+    Args:
+        spec: of the run.
+        known: columns of what is known of a candidate before its trial.
+    """
+    curve = measured(spec, known)
+    roles = Roles.of(spec.directions(), known=known, measured=curve)
+    usual = (0.0, 1.0) if curve == "accuracy" and isinstance(spec.search_space(), SearchSpace) else None
+    return pruner(
         spec.pruner_name(),
         epochs=spec.epochs,
         costs=len(roles.known),
         others=len(roles.others),
         maximise=roles.maximise,
-        bounds=spec.bounds.get("accuracy", (0.0, 1.0)) if "accuracy" in roles.measured else None,
+        bounds=spec.column_bounds().get(curve, usual),
         keep=spec.keep,
     )
-    return None if spec.evaluator else made
 
 
 def make_budget(spec: Spec) -> Budget:
@@ -181,15 +193,26 @@ def make_engine(
         observers=observers,
         seeds=spec.first_seeds(),
         pruner=make_pruner(spec, prepared.known.columns),
+        curve=measured(spec, prepared.known.columns),
+        first_seed=spec.evaluator is not None,
         keep=lambda: folder.keep_sampler(asker.state()),
         gpus=prepared.gpus,
         now=time.monotonic(),
     )
 
 
-def trial_settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: bool) -> TrialSettings:
-    """What all trials of a run have in common; stops: whether they may be stopped early."""
+def trial_settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: bool, at_once: int) -> TrialSettings:
+    """What all trials of a run have in common.
+
+    Args:
+        spec: of the run.
+        folder: of the run.
+        prepared: what was checked before.
+        stops: whether trials may be stopped early.
+        at_once: how many run at once.
+    """
     known = prepared.known.columns if spec.evaluator else ()
+    short = max(0.05, at_once / REPORTS_PER_S) if spec.evaluator else SHORT_SLICE_S
     return TrialSettings(
         spec.recipe(),
         threads=max(1, int(spec.cpus_per_trial)),
@@ -199,7 +222,8 @@ def trial_settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: 
         columns=spec.columns(),
         folder=prepared.folder,
         import_path=tuple(str(Path(prepared.folder, part)) for part in sys.path),
-        slice_s=0.0 if spec.loggers else SHORT_SLICE_S if stops else SLICE_S,
+        slice_s=0.0 if spec.loggers else short if stops else SLICE_S,
+        **({} if spec.grace_s is None else {"grace_s": spec.grace_s}),
         checkpoints=spec.checkpoint_address() or str(folder.checkpoints),
         checkpoint_s=spec.checkpoint_s,
         test=spec.test,

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from rich.console import Console
 
 import results
 from leni.errors import FolderError, SpecError, StorageError
+from results.names import plain_name
 from search.decide.quiet import without_optunas_lines
 from search.driver.notes import Notes, restore_sampler
-from search.driver.prepare import Prepared, make_engine, prepare, trial_settings
+from search.driver.prepare import Prepared, make_engine, measured, prepare, trial_settings
 from search.driver.progress import Progress
 from search.driver.recording import RecordWriter
 from search.engine.core import Engine
@@ -238,11 +239,9 @@ def _search(
             restore_sampler(engine.asker, folder, notes, trials=engine.begun)
         progress.recall(engine)
         with progress:
-            for sentence in spec.ignored():
-                progress.note(sentence)
             tune_trials(
                 EngineSearcher(engine, checkpoints=checkpoints, goes_on=prepared.data is not None, warn=notes.add),
-                settings=trial_settings(spec, folder, prepared, stops=engine.pruner is not None),
+                settings=trial_settings(spec, folder, prepared, stops=engine.pruner is not None, at_once=at_once),
                 arrays=prepared.data.to_arrays() if prepared.data else None,
                 resources={"cpu": spec.cpus_per_trial, "gpu": prepared.gpus},
                 folder=folder.ray,
@@ -267,7 +266,13 @@ def _search(
         ) from None
     finally:
         if writable:
-            said = list(dict.fromkeys([*notes.texts, *spec.ignored(), *store.notes(), *prepared.known.mistakes]))
+            said = [
+                *notes.texts,
+                *store.notes(),
+                *prepared.known.mistakes,
+                *_unjudged(spec, engine, prepared.known.columns),
+            ]
+            said = list(dict.fromkeys(said))
             facts = {**facts, **_pruning(spec, engine), **({"notes": said} if said else {})}
             _close(folder, store, writer, {**facts, "ended": ended})
             finish(tracked, progress.console)
@@ -307,6 +312,14 @@ def _pruning(spec: Spec, engine: Engine | None) -> dict[str, Any]:
     name, given_away = spec.pruner_name(), engine.pruner.given_away()
     keep = {"keep": spec.keep} if name == "learned" else {}
     return {"pruning": {"pruner": name, **keep, "given_away": given_away}}
+
+
+def _unjudged(spec: Spec, engine: Engine | None, known: Collection[str]) -> tuple[str, ...]:
+    """That a pruner which was asked for had nothing to judge by, where no function has reported its objective."""
+    if spec.evaluator is None or spec.pruner is None or engine is None or engine.pruner is None or engine.judged:
+        return ()
+    name = plain_name(measured(spec, known))
+    return (f"the pruner {spec.pruner} had nothing to judge by: {spec.evaluator} reported no {name!r}",)
 
 
 def _data_facts(data: Data | None) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from optuna.distributions import BaseDistribution
 
+from results.names import curve_column
 from search.decide.known_cost.history import READING, VARIANCE
 from search.decide.stopping.roles import Roles
 from search.decide.stopping.rules import Pruner
@@ -68,8 +69,10 @@ class Task:
         asked: the sampler's answer.
         costs: what is known of it before training.
         seeds: that it is trained with.
-        curve: one item per epoch, means over the seeds.
+        curve: one item per epoch, by which the trial is judged: means over the seeds, or the first seed's values where
+            the seeds are trained one after another.
         rows: one item per epoch and seed, as records have them.
+        beyond: items that were reported after the stop had been decided.
         alone: whether it ran out of memory beside others, and is to be tried once more with nothing beside it.
         stopped: whether its stop has been decided.
         since: when it began.
@@ -81,9 +84,22 @@ class Task:
     seeds: tuple[int, ...]
     curve: list[Mapping[str, Any]] = field(default_factory=list)
     rows: list[Mapping[str, Any]] = field(default_factory=list)
+    beyond: list[Mapping[str, Any]] = field(default_factory=list)
     alone: bool = False
     stopped: bool = False
     since: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """The last epoch, or step, of the curve."""
+        return self.curve[-1]["epoch"] if self.curve else 0
+
+    def is_new(self, point: Mapping[str, Any]) -> bool:
+        """Whether a point was not told before: a last result arrives twice, a retried trial tells its curve again."""
+        if "seed" in point:
+            told = ((row["seed"], row["epoch"]) for row in reversed(self.rows))
+            return next((epoch for seed, epoch in told if seed == point["seed"]), -1) < point["epoch"]
+        return not self.curve or point["epoch"] > self.epochs
 
 
 class Engine:
@@ -99,6 +115,8 @@ class Engine:
         seeds: of a candidate that is new; one that is asked for again gets as many that follow.
         pruner: may end a trial early.
         curve: the objective that trials report over their epochs.
+        first_seed: whether a trial is judged by its first seed, as the others are trained after it; by the mean over
+            the seeds otherwise.
         keep: called after every answer of the sampler.
         gpus: of one trial.
         now: when the search, or its resumption, begins; of the same clock as every later `now`, in seconds.
@@ -116,16 +134,19 @@ class Engine:
         seeds: Sequence[int] = (0,),
         pruner: Pruner | None = None,
         curve: str = "accuracy",
+        first_seed: bool = False,
         keep: Callable[[], None] | None = None,
         gpus: float = 0.0,
         now: float = 0.0,
     ) -> None:
         self.asker, self.ledger, self.costs, self.budget = asker, ledger, costs, budget
         self.slots, self.observers, self.seeds, self.gpus = slots, list(observers), tuple(seeds), gpus
-        self.pruner, self.curve, self.keep = pruner, curve, keep
+        self.pruner, self.keep = pruner, keep
+        self.curve, self.first_seed = curve_column(curve), first_seed
         self.waiting, self.later = list[Task](), list[Task]()
         self.live: dict[int, Task] = {}
         self.begun, self.gpu_s, self.started = 0, 0.0, now
+        self.judged = 0  # points of learning curves that the pruner was told
         self.completed: list[Mapping[str, float]] = []
         self.differing = False  # whether a trial has returned another value than was known, which is said once
         self.why = ""  # no further trial begins: what the budget says, or "exhausted"
@@ -148,7 +169,7 @@ class Engine:
         if self.pruner is not None:
             self._begin(task)
             for point in outcome.curve:
-                self.pruner.report(task.number, point["epoch"], _number(point.get(self.curve)))
+                self._judge(task.number, point)
         self._note(task, outcome, seconds=float(outcome.metrics.get("wall_s") or 0.0))
 
     def next(self, now: float) -> Task | None:
@@ -209,24 +230,39 @@ class Engine:
             done: whether the training is over, so that there is nothing to stop.
         """
         task = self.live[number]
-        for point in points:
-            if task.stopped or (task.curve and point["epoch"] <= task.curve[-1]["epoch"]):
-                continue  # a last result arrives twice, and a trial that goes on tells its curve again
-            task.curve.append(point)
-            task.rows += _rows(point)
-            for observer in self.observers:
-                observer.reported(number, point)
-            stops = self.pruner is not None and self.pruner.report(
-                number, point["epoch"], _number(point.get(self.curve))
-            )
-            if stops and not done:  # what a slow report says beyond would make a run depend on the clock
+        for point in filter(task.is_new, points):
+            if task.stopped:  # what a slow report says beyond would make a run depend on the clock
+                task.beyond.append(point)
+            elif self._take(task, point) and not done:
                 task.stopped = True
-                return True
-        return False
+        return task.stopped
+
+    def _take(self, task: Task, point: Mapping[str, Any]) -> bool:
+        """Take a point of a learning curve; whether the pruner would stop the trial."""
+        task.rows += _rows(point)
+        if "seed" in point:  # of a seed after the first, by which the trial is not judged
+            return False
+        task.curve.append(point)
+        for observer in self.observers:
+            observer.reported(task.number, point)
+        return self._judge(task.number, point)
+
+    def _judge(self, number: int, point: Mapping[str, Any]) -> bool:
+        """What the pruner says of a point, where it has a value of the objective with a curve."""
+        if self.pruner is None or self.curve not in point or point["epoch"] < 1:
+            return False
+        self.judged += 1
+        value = _number(point[self.curve])
+        return self.pruner.report(number, point["epoch"], value if math.isfinite(value) else math.nan)
 
     def complete(self, number: int, metrics: Mapping[str, Any], now: float, *, notes: Sequence[str] = ()) -> Outcome:
-        """A training has come to its end: completed, if there is a finite value for every objective."""
+        """A training has come to its end: completed, if there is a finite value for every objective.
+
+        It is completed also where its stop had been decided, but came too late.
+        """
         task = self.live[number]
+        for point in filter(task.is_new, task.beyond):
+            self._take(task, point)
         metrics, differing = agreed(task.asked.candidate, task.costs, metrics)
         notes = (*notes, *(note for note in differing if not self.differing))
         self.differing = self.differing or bool(differing)
@@ -238,15 +274,21 @@ class Engine:
         evidence = _measured(self.ledger.objectives, task.costs, metrics)
         return self._end(number, Outcome("completed", dict(metrics), task.rows, evidence=evidence, notes=notes), now)
 
-    def stop(self, number: int, now: float) -> Outcome:
-        """A training was stopped early: what it had reached is evidence, no result."""
+    def stop(self, number: int, now: float, *, spent: Mapping[str, Any] | None = None) -> Outcome:
+        """A training was stopped early: what it had reached is evidence, no result.
+
+        Args:
+            number: of a trial that runs.
+            now: the moment.
+            spent: what is known of its cost, by column of the records: wall_s.
+        """
         task = self.live[number]
-        last = task.curve[-1].get(self.curve) if task.curve else None
-        reached = {self.curve: last} if last is not None else {}
-        known = {**task.costs, **reached}
+        last = task.curve[-1] if task.curve else {}
+        reached = {name: last[name] for name in self.ledger.objectives if last.get(name) is not None}
+        known = {**reached, **task.costs}
         values = [_number(known.get(name)) for name in self.ledger.objectives]
         evidence = {READING: values} if all(map(math.isfinite, values)) else {}
-        metrics = {"epochs": len(task.curve), "seeds": len(task.seeds), **reached}
+        metrics = {"epochs": task.epochs, "seeds": len(task.seeds), **reached, **(spent or {})}
         return self._end(number, Outcome("stopped", metrics, task.rows, evidence=evidence), now)
 
     def fail(self, number: int, error: str, now: float, *, traceback: str = "", interrupted: bool = False) -> Outcome:
@@ -260,7 +302,7 @@ class Engine:
             interrupted: whether a resumed search goes on with it.
         """
         task = self.live[number]
-        metrics = {"epochs": len(task.curve), "seeds": len(task.seeds)}
+        metrics = {"epochs": task.epochs, "seeds": len(task.seeds)}
         found = Outcome("failed", metrics, task.rows, error, traceback=traceback, interrupted=interrupted)
         return self._end(number, found, now)
 
@@ -281,7 +323,7 @@ class Engine:
         task = self.live.pop(number)
         if self.pruner is not None:
             self.pruner.end(number, "failed")
-        task.alone, task.curve, task.rows = True, [], []
+        task.alone, task.curve, task.rows, task.beyond = True, [], [], []
         self.later.append(task)
 
     def _end(self, number: int, outcome: Outcome, now: float) -> Outcome:
@@ -324,7 +366,7 @@ def _measured(
 
 def _rows(point: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row per seed of an epoch; of an evaluator that knows of no seeds, one row of seed 0."""
-    own = {"epoch": point["epoch"], "accuracy": point.get("accuracy"), "loss": point.get("loss")}
+    own = {name: point[name] for name in ("epoch", "accuracy", "loss") if name in point}
     seeds = point.get("seeds") or [{"seed": 0, **own}]
     return [{**own, **row} for row in seeds]
 

@@ -38,7 +38,7 @@ def replay(
         cut_off = trial.user_attrs.get("result", {}).get("interrupted", False)
         if not cut_off:  # one that was, and that another went on with, is that other
             counts = "warm_start" not in trial.user_attrs
-            engine.recall(_task(engine, trial), _outcome(trial), counts=counts)
+            engine.recall(_task(engine, trial), _outcome(engine, trial), counts=counts)
     for trial in running.values():
         engine.waiting.append(_task(engine, trial))
     for trial in interrupted.values():
@@ -69,12 +69,14 @@ def _continued(engine: Engine, store: StudyStore, old: FrozenTrial, moved: Calla
     return task
 
 
-def _outcome(trial: FrozenTrial) -> Outcome:
-    """How a trial ended, its curve as means over its seeds."""
+def _outcome(engine: Engine, trial: FrozenTrial) -> Outcome:
+    """How a trial ended, with the curve by which it was judged: of its first seed, or the mean over its seeds."""
     result: Mapping[str, Any] = trial.user_attrs.get("result", {})
+    first = next(iter(trial.user_attrs.get("seeds", engine.seeds)))
     epochs: dict[int, list[float]] = {}
     for row in curve_of(trial):
-        value = row.get("accuracy")
-        epochs.setdefault(row["epoch"], []).append(float("nan") if value is None else value)
-    curve = [{"epoch": epoch, "accuracy": sum(values) / len(values)} for epoch, values in sorted(epochs.items())]
+        if engine.curve in row and (not engine.first_seed or row.get("seed", first) == first):
+            value = row[engine.curve]
+            epochs.setdefault(row["epoch"], []).append(float("nan") if value is None else value)
+    curve = [{"epoch": epoch, engine.curve: sum(values) / len(values)} for epoch, values in sorted(epochs.items())]
     return Outcome(STATES[trial.state], result.get("metrics", {}), curve, result.get("error", ""))

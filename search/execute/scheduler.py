@@ -17,11 +17,17 @@ LOOK_S = 0.25  # seconds between two looks at how long trials have run
 
 
 class JudgingScheduler(FIFOScheduler):
-    """Stops a trial when the searcher, to whom every learning curve goes, says so, or when its time is over."""
+    """Stops a trial when the searcher, to whom every learning curve goes, says so, or when its time is over.
 
-    def __init__(self, searcher: EngineSearcher) -> None:
+    Args:
+        searcher: judges.
+        tells: whether a trial is told that it is to stop, and ends by itself; it is ended between two of its steps
+            otherwise. A user's function cannot be cut off between two steps.
+    """
+
+    def __init__(self, searcher: EngineSearcher, *, tells: bool = False) -> None:
         super().__init__()
-        self.searcher = searcher
+        self.searcher, self.tells = searcher, tells
         self.trials: dict[str, Trial] = {}
         self.since: dict[str, float] = {}
         self.looked = time.monotonic()
@@ -34,8 +40,17 @@ class JudgingScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Called by Tune for every report of a trial."""
-        stop = self.searcher.judge(trial.trial_id, result)
-        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+        stops = self.searcher.judge(trial.trial_id, result)
+        if stops and not self.tells:
+            return TrialScheduler.STOP
+        actor = trial.temporary_state.ray_actor
+        if stops and actor is not None:
+            trial.max_failures = 0  # whatever becomes of its process, it is not tried again
+            if result.get("hung"):
+                ray.kill(actor)
+            else:
+                actor.tell_stop.remote()
+        return TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Called by Tune when a trial's process has died, before it is tried again or the searcher hears of its end.

@@ -36,6 +36,7 @@ class EngineSearcher(Searcher):
         self.engine, self.checkpoints, self.goes_on, self.warn = engine, checkpoints, goes_on, warn
         self.numbers: dict[str, int] = {}  # of the trials that run, by Tune's own name
         self.deaths: dict[str, str] = {}
+        self.spent: dict[int, dict[str, float]] = {}  # what a trial has cost by its last report
         self.cut_off: dict[str, str] = {}  # trials that have run for too long, with the reason
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -58,6 +59,7 @@ class EngineSearcher(Searcher):
             return False
         if result.get("warning"):
             self.warn(f"trial {number}: {result['warning']}")
+        self.spent[number] = {"wall_s": result["wall_s"]} if "wall_s" in result else {}
         return self.engine.report(number, result.get("curve", ()), done=result.get("done", False))
 
     def overdue(self, running_s: Mapping[str, float]) -> list[str]:
@@ -93,6 +95,7 @@ class EngineSearcher(Searcher):
         del self.numbers[trial_id]
         self.deaths.pop(trial_id, None)
         self.cut_off.pop(trial_id, None)
+        self.spent.pop(number, None)
         if self.checkpoints is not None and not kept:
             self.checkpoints.remove(number)
 
@@ -103,6 +106,9 @@ class EngineSearcher(Searcher):
             late = bool(self.engine.overdue(number, running_s=0.0, now=now))
             self.engine.fail(number, self.cut_off[trial_id], now, interrupted=self.goes_on and late)
             return self.goes_on and late
+        if error and self.engine.live[number].stopped:  # its process was ended because it did not stop by itself
+            self.engine.stop(number, now, spent=self.spent.get(number))
+            return False
         if error:
             self.engine.fail(number, self.deaths.get(trial_id, "the trial's process ended"), now)
             return False
@@ -110,7 +116,7 @@ class EngineSearcher(Searcher):
         if "metrics" in result:
             self.engine.complete(number, dict(result["metrics"]), now, notes=tuple(result.get("notes", ())))
         elif not result.get("error"):
-            self.engine.stop(number, now)
+            self.engine.stop(number, now, spent=self.spent.get(number))
         elif self._postponed(number, result["error"]):
             return True
         else:

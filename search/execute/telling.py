@@ -18,7 +18,7 @@ from spaces import Candidate, Configuration
 __all__ = ["telling", "told_config", "told_result"]
 
 TUNES = frozenset({"config", "pid", "timestamp", "training_iteration", "timesteps_total", "time_total_s", "done"})
-NOT_TOLD = ("curve", "metrics", "notes", "error")
+NOT_TOLD = ("curve", "reported", "metrics", "notes", "error")
 LONGEST = 250  # characters of a name, and of a parameter's value
 
 
@@ -36,7 +36,8 @@ def told_config(config: Mapping[str, Any]) -> dict[str, Any]:
 def told_result(config: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     """Tune's result with every number that was measured under its own name; Tune's own names stay Tune's."""
     told = {name: value for name, value in result.items() if name not in NOT_TOLD}
-    for column, value in {**config.get("costs", {}), **dict(result.get("metrics", ()))}.items():
+    measured = {**dict(result.get("reported", ())), **dict(result.get("metrics", ()))}
+    for column, value in {**config.get("costs", {}), **measured}.items():
         name = plain_name(column)
         if isinstance(value, (bool, int, float)):
             told[_name(f"metric/{name}" if name in TUNES else name)] = float(value)

@@ -10,7 +10,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,17 +23,13 @@ from search.store.checkpoints import Checkpoints
 from search.store.secrets import masked
 from search.training.cpus import usable_cpus
 from search.training.data import Data
-from search.training.evaluator import (
-    Evaluation,
-    FunctionEvaluator,
-    FunctionRun,
-    TrainingEvaluator,
-    TrainingRun,
-    failure_sentence,
-)
+from search.training.evaluation import Evaluation
+from search.training.function_run import GRACE_S, FunctionEvaluator, FunctionRun
 from search.training.latency import latency_ms
 from search.training.recipe import Recipe
 from search.training.surroundings import Surroundings
+from search.training.training_run import TrainingEvaluator, TrainingRun
+from search.training.user_functions import failure_sentence
 from spaces import Candidate, Configuration
 from spaces.exported import state_on_cpu
 
@@ -54,7 +50,8 @@ class TrialSettings:
         columns: of the records, that say what was tried.
         folder: where the command was started, which relative paths in a user's function mean.
         import_path: the driver's sys.path, where a user's module is found; Ray itself passes only parts of it on.
-        slice_s: seconds of training between two reports, each of which costs a round trip to the driver.
+        slice_s: seconds between two reports to the driver, at least: each costs a round trip.
+        grace_s: seconds that a user's function has to end in once its trial is to stop, at least.
         checkpoints: address of `Checkpoints`, None to keep no state.
         checkpoint_s: seconds between two states of a training, at least.
         test: whether the test split is measured at a training's end.
@@ -70,6 +67,7 @@ class TrialSettings:
     folder: str | None = None
     import_path: tuple[str, ...] = ()
     slice_s: float = 1.0
+    grace_s: float = GRACE_S
     checkpoints: str | None = None
     checkpoint_s: float = 5.0
     test: bool = False
@@ -99,7 +97,7 @@ class TrialActor(tune.Trainable):
             path = str(settings.evaluator)
             self.evaluator = FunctionEvaluator(
                 path, settings.recipe, (0,), settings.objectives, settings.columns,
-                Surroundings(settings.folder, path.partition(":")[0]),
+                Surroundings(settings.folder, path.partition(":")[0]), settings.grace_s,
             )  # fmt: skip
         else:
             self.evaluator = TrainingEvaluator(Data.from_arrays(arrays), settings.recipe, (0,), self.device)
@@ -116,7 +114,7 @@ class TrialActor(tune.Trainable):
         self.running: TrainingRun | FunctionRun | None = None
         self.config_given = config
         self.reported = 0
-        self.worked_s = 0.0
+        self.worked_s = self.mark = 0.0
         self.warning = ""
         self.saved = time.monotonic()
         if self.device == "cuda":
@@ -159,18 +157,16 @@ class TrialActor(tune.Trainable):
         """Evaluate for a while, or to the end.
 
         Returns:
-            "curve": new points of the learning curve; "done"; and with it "metrics" as pairs (Tune flattens mappings),
-            or "error" with the reason why there are none and its "traceback", and "notes". A failure of the evaluation
-            is a result, not a crash: the actor lives on.
+            "curve": new points of the learning curve; "wall_s": seconds so far; "done"; and with it "metrics" as pairs
+            (Tune flattens mappings), or "error" with the reason why there are none and its "traceback", and "notes";
+            none of these of a trial that was stopped. "hung" where it does not stop, so that this process has to end.
+            A failure of the evaluation is a result, not a crash: the actor lives on.
         """
-        started = time.monotonic()
         done, error, trace = False, "", ""
+        self.mark = self.mark or time.monotonic()
         try:
             running = self.running or self._start()
-            while True:
-                done = next(running, None) is None or (isinstance(running, FunctionRun) and running.done)
-                if done or time.monotonic() - started >= self.settings.slice_s:
-                    break
+            done = running.advance(self.settings.slice_s)
             if done and isinstance(running, TrainingRun):
                 self._finish(running)
         except BaseException as failure:  # whatever a network or a user's function raises fails its trial alone
@@ -179,22 +175,41 @@ class TrialActor(tune.Trainable):
             done, error, trace = True, masked(failure_sentence(failure)), kept_traceback(failure)
         if self.running is not None:
             self.evaluation = self.running.evaluation
-        self.worked_s += time.monotonic() - started
+        self._clock()
         curve = self.evaluation.curve[self.reported :]
-        self.reported = len(self.evaluation.curve)
-        report: dict[str, Any] = {"curve": curve, "done": done}
+        self.reported += len(curve)
+        report: dict[str, Any] = {"curve": curve, "done": done, "wall_s": self.worked_s}
         if self.warning:
             report["warning"], self.warning = self.warning, ""
-        if curve:  # for trackers, which read numbers alone
-            report |= {
-                name: curve[-1][name] for name in ("epoch", "accuracy", "loss") if curve[-1].get(name) is not None
-            }
+        report |= _for_trackers(curve)
         if done:
-            report |= {"error": error, "traceback": trace} if error else {"metrics": list(self._metrics().items())}
-            report |= {"notes": self.evaluation.notes} if self.evaluation.notes else {}
-            self.running = None
+            report |= self._end(error, trace)
+        elif isinstance(self.running, FunctionRun) and self.running.hung:
+            report["hung"] = True
         else:
             self._save()
+        return report
+
+    def tell_stop(self) -> None:
+        """The trial is to stop: a user's function is told so, and the next step waits for its end."""
+        if isinstance(self.running, FunctionRun):
+            self.running.stop()
+
+    def _clock(self) -> None:
+        """Count the time since the last look; a function works on between two steps, a training does not."""
+        now = time.monotonic()
+        self.worked_s += now - self.mark
+        self.mark = now if isinstance(self.running, FunctionRun) else 0.0
+
+    def _end(self, error: str, trace: str) -> dict[str, Any]:
+        """What the last report says beside the curve."""
+        stopped = isinstance(self.running, FunctionRun) and self.running.stopped
+        report: dict[str, Any] = {"notes": self.evaluation.notes} if self.evaluation.notes else {}
+        if error:
+            report |= {"error": error, "traceback": trace}
+        elif not stopped:
+            report["metrics"] = list(self._metrics().items())
+        self.running = None
         return report
 
     def _finish(self, running: TrainingRun) -> None:
@@ -230,7 +245,7 @@ class TrialActor(tune.Trainable):
         """The record's measured fields."""
         cuda = self.device == "cuda"
         return {
-            "epochs": len(self.evaluation.curve),
+            "epochs": max((point["epoch"] for point in self.evaluation.curve), default=0),
             "wall_s": self.worked_s,
             "device": torch.cuda.get_device_name() if cuda else "cpu",
             **({"peak_memory": torch.cuda.max_memory_allocated()} if cuda else {}),
@@ -242,3 +257,10 @@ class TrialActor(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """See `save_checkpoint`."""
+
+
+def _for_trackers(curve: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The numbers of the last point: those of every training by name, others as pairs, since they may have any name."""
+    last = {name: value for name, value in (curve[-1] if curve else {}).items() if isinstance(value, (int, float))}
+    found: dict[str, Any] = {name: last.pop(name) for name in ("epoch", "accuracy", "loss") if name in last}
+    return {**found, "reported": list(last.items())} if last else found

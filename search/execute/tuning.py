@@ -55,7 +55,7 @@ def tune_trials(
             trainable,
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
-                scheduler=JudgingScheduler(searcher),
+                scheduler=JudgingScheduler(searcher, tells=settings.evaluator is not None),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=_name,

@@ -25,7 +25,7 @@ from search.engine.core import Engine
 from search.engine.replay import replay
 from search.spec import Spec
 from search.store.trials import StudyStore
-from search.training.evaluator import FunctionEvaluator
+from search.training.function_run import FunctionEvaluator
 from spaces import Configuration
 
 TRIALS = 3
@@ -76,7 +76,7 @@ def searched(folder: Path, spec: Spec) -> list[Configuration]:
     tried = []
     while (task := engine.next(0.0)) is not None:
         tried.append(Configuration.from_dict(json.loads(json.dumps(task.asked.candidate.to_dict()))))
-        (evaluation,) = evaluator.evaluate(tried[-1])
+        evaluation = evaluator.evaluate(tried[-1])
         engine.report(task.number, evaluation.curve, done=True)
         engine.complete(task.number, evaluation.metrics, 0.0, notes=evaluation.notes)
     results.write(results.to_frame(store.records()), folder / "trials.parquet")

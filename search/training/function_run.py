@@ -1,0 +1,208 @@
+"""A user's function in place of a training: called in a thread, so that what it reports is known while it runs.
+
+A user's evaluator is `module:function`, called as function(config, report), once for each seed:
+
+    def evaluate(config: dict, report: Reporter) -> dict: ...
+
+`config` is the candidate's fields (`Candidate.to_dict`), or the values of a space of its own, with "seed" and "epochs".
+`report(metrics)` gives the learning curve and says whether the trial is to stop (`search.training.reporter`). What is
+returned holds the objectives and what else is worth keeping (`search.training.metrics`), of a network of ours "params"
+and "macs" where they differ from what is known of it; where nothing is returned, the last report counts. RReLU and
+dropout in it may use torch's global generator: it is seeded.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from search.training.calls import call
+from search.training.evaluation import Evaluation
+from search.training.metrics import COUNTS, Returned, read_metrics
+from search.training.recipe import Recipe
+from search.training.reporter import Reporter, TrialStopped
+from search.training.reports import Reports
+from search.training.seed_means import mean_metrics
+from search.training.surroundings import Surroundings
+from search.training.user_functions import load_function
+from spaces import Candidate, Configuration
+
+__all__ = ["FunctionEvaluator", "FunctionRun"]
+
+COSTS = ("params", "macs")  # known of every network of ours without its evaluation
+GRACE_S = 10.0
+
+
+@dataclass(frozen=True)
+class FunctionEvaluator:
+    """Calls a user's function with each seed; a metric is the mean over them.
+
+    Attributes:
+        path: `module:function`.
+        recipe: its epochs are told to the function.
+        seeds: one call each.
+        objectives: columns of what the function has to return, but for the costs of a network of ours.
+        taken: columns of the parameters, which are not for metrics.
+        surroundings: what is put back before each call; None to leave the process as it is.
+        grace_s: seconds that a function has to end in once its trial is to stop, at least; twice the longest time
+            between two of its reports, where that is longer.
+    """
+
+    path: str
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    objectives: tuple[str, ...] = ("accuracy",)
+    taken: tuple[str, ...] = ()
+    surroundings: Surroundings | None = None
+    grace_s: float = GRACE_S
+
+    def start(self, candidate: Candidate | Configuration, state: Mapping[str, Any] | None = None) -> FunctionRun:
+        """Begin the evaluation; a call cannot be taken up again, so any state is left unread."""
+        return FunctionRun(self, candidate)
+
+    def evaluate(self, candidate: Candidate | Configuration) -> Evaluation:
+        """The evaluation, when the function has ended.
+
+        Raises:
+            EvaluationError: an objective did not come back, or no finite number.
+        """
+        run = self.start(candidate)
+        while not run.advance(math.inf):
+            pass
+        return run.evaluation
+
+
+class FunctionRun:
+    """The calls of a user's function for one trial, in a thread of their own.
+
+    Args:
+        evaluator: the function, its seeds and objectives.
+        candidate: what is tried.
+
+    Attributes:
+        evaluation: what is known so far.
+        over: whether the function has ended.
+        stopped: whether it ended because its trial is to stop, so that there is no result.
+        hung: whether it has not ended although its trial is to stop and the grace time is over.
+    """
+
+    def __init__(self, evaluator: FunctionEvaluator, candidate: Candidate | Configuration) -> None:
+        self.evaluator, self.candidate = evaluator, candidate
+        self.evaluation = Evaluation()
+        self.over = self.stopped = self.hung = False
+        self._failure: BaseException | None = None
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._fresh = False  # something was reported since `advance` returned
+        self._advanced, self._reported = -math.inf, time.monotonic()  # so that the first report is not waited with
+        self._longest_s, self._deadline = 0.0, math.inf
+        self._thread = threading.Thread(target=self._work, name="evaluator", daemon=True)
+
+    def advance(self, seconds: float) -> bool:
+        """Wait for the next report, but at least as long since the last time, or for the function's end.
+
+        Args:
+            seconds: between two returns, at least, unless the function ends.
+
+        Returns:
+            Whether the function has ended.
+
+        Raises:
+            BaseException: what the function raised.
+            EvaluationError: an objective did not come back, or no finite number.
+        """
+        if self._thread.ident is None:
+            self._reported = time.monotonic()
+            self._thread.start()
+        with self._changed:
+            while not self.over and (left := self._left(seconds)) > 0:
+                self._changed.wait(min(left, threading.TIMEOUT_MAX))
+            self._advanced, self._fresh = time.monotonic(), False
+            self.hung = not self.over and self._stopping.is_set()
+        if self._failure is not None:
+            raise self._failure
+        return self.over
+
+    def _left(self, seconds: float) -> float:
+        """Seconds that are left to wait for."""
+        if self._stopping.is_set():
+            return self._deadline - time.monotonic()
+        if not self._fresh:
+            return math.inf
+        return max(0.0, self._advanced + seconds - time.monotonic())
+
+    def stop(self) -> None:
+        """The trial is to stop: the function is told at its next report, and has the grace time to end."""
+        with self._changed:
+            if self._stopping.is_set():
+                return
+            grace_s = max(self.evaluator.grace_s, 2 * self._longest_s)
+            self._deadline = time.monotonic() + grace_s
+            self._stopping.set()
+            self._changed.notify()
+
+    def _work(self) -> None:
+        """The thread: a call with each seed, and what comes of them."""
+        told = False
+        try:
+            found = []
+            for seed in self.evaluator.seeds:
+                reports = self._reports(seed)
+                reporter = Reporter(lambda *given, to=reports: self._receive(to, *given), self._stopping)
+                try:
+                    found.append(self._call(seed, reporter, reports))
+                finally:
+                    reporter.over, told = True, reporter.told
+                    self.evaluation.notes += [note for note in reports.notes if note not in self.evaluation.notes]
+                if told and reports.step < self.evaluator.recipe.epochs:
+                    raise TrialStopped
+            network = isinstance(self.candidate, Candidate)
+            self.evaluation.metrics = mean_metrics(found, COUNTS if network else (), self.evaluator.path)
+            self.evaluation.notes += list(dict.fromkeys(note for one in found for note in one.notes))
+        except BaseException as failure:  # noqa: BLE001 - whatever a user's function raises is its trial's alone
+            self.stopped = told or isinstance(failure, TrialStopped)
+            self._failure = None if self.stopped else failure
+        with self._changed:
+            self.over = True
+            self._changed.notify()
+
+    def _call(self, seed: int, reporter: Reporter, reports: Reports) -> Returned:
+        """One call, from its surroundings to its metrics."""
+        path, candidate = self.evaluator.path, self.candidate
+        network = isinstance(candidate, Candidate)
+        values = candidate.to_dict() if isinstance(candidate, Candidate) else candidate.columns()
+        needed = [name for name in self.evaluator.objectives if not (network and name in COSTS)]
+        function = load_function(path)
+        moved = self.evaluator.surroundings.restore() if self.evaluator.surroundings else ""
+        torch.manual_seed(seed)
+        returned = call(function, {"seed": seed, "epochs": self.evaluator.recipe.epochs, **values}, reporter)
+        result = reports.last if returned is None else returned
+        kept = read_metrics(result, path, objectives=needed, taken=self.evaluator.taken, network=network)
+        kept.notes += [f"{path}: {moved}"] if moved else []
+        return kept
+
+    def _reports(self, seed: int) -> Reports:
+        """The reports of a call, before there is any."""
+        made = self.evaluator
+        later = seed != made.seeds[0]
+        return Reports(made.path, seed, later=later, objectives=made.objectives, taken=made.taken)
+
+    def _receive(self, reports: Reports, metrics: Any, checkpoint: Any, step: Any) -> None:
+        """One report, from any thread of the function."""
+        with self._changed:
+            now = time.monotonic()
+            self._longest_s, self._reported = max(self._longest_s, now - self._reported), now
+            point = reports.add(metrics, step)
+            if point is not None:
+                self.evaluation.curve.append(point)
+                self._fresh = True
+                self._changed.notify()
+
+    def state_dict(self) -> None:
+        """Nothing: it starts again."""
