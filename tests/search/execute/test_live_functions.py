@@ -23,7 +23,8 @@ def texts(folder) -> dict[int, list[str]]:
 )
 def test_a_stopped_function_ends_and_one_that_returned_is_completed(tmp_path, monkeypatch, name, last, number):
     monkeypatch.chdir(tmp_path)
-    run = search.run(evaluator=f"live_evaluators:{name}", out=tmp_path / "run", grace_s=0.1, **{**KEYS, "trials": number})
+    keys = {**KEYS, "trials": number, "grace_s": 0.1}
+    run = search.run(evaluator=f"live_evaluators:{name}", out=tmp_path / "run", **keys)
     traces, trials = texts(tmp_path), run.trials.set_index("x")
     completed = {x for x, lines in traces.items() if "returned" in lines}
     assert set(trials.index[trials["state"] == "completed"]) == completed
