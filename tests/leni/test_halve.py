@@ -75,7 +75,7 @@ class Again(nn.Module):
     [
         (nn.Sequential(nn.Conv2d(3, 5, 1), nn.ReLU()), "5 channels, which cannot be halved"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.MaxPool2d(2), nn.ReLU()), "no convolution comes before it"),
-        (nn.Sequential(nn.Conv2d(3, 6, 1, groups=3), nn.ReLU()), r"0, .*has groups \(=3\)"),
+        (nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 6, 1, groups=2), nn.ReLU()), r"1, .*2 groups of an odd number of filters \(3\)"),
         (Read(), "conv, the convolution before it, feeds more than this site"),
         (Again(), "conv, the convolution before it, feeds more than this site"),
     ],
@@ -89,3 +89,48 @@ def test_producer_that_cannot_be_halved_is_a_sentence(network: nn.Module, reason
 
 def test_producer_without_norm_is_the_convolution_alone() -> None:
     assert found(nn.Sequential(nn.Conv2d(3, 4, (1, 2), stride=2), nn.ReLU())) == Producer("0", "", 14, 2 * 6 * 3 * 2)
+
+
+class NormAct(nn.BatchNorm2d):
+    """A batch norm of a class of its own, which ends in its activation, as timm's."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.drop, self.act = nn.Identity(), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training)
+        return self.act(self.drop(x))
+
+
+class Standardised(nn.Conv2d):
+    """A convolution of a class of its own, whose weight is computed for each filter."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1)
+        self.gain = nn.Parameter(torch.linspace(1, 2, outputs).reshape(-1, 1, 1, 1))
+        self.scale = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = F.batch_norm(self.weight.reshape(1, self.out_channels, -1), None, None, training=True)
+        return F.conv2d(x, weight.reshape_as(self.weight) * self.gain * self.scale, self.bias, padding=1)
+
+
+@pytest.mark.parametrize(
+    ("layers", "kept"),
+    [
+        (nn.Sequential(nn.Conv2d(4, 12, 1, groups=2), nn.BatchNorm2d(12), nn.ReLU()), [0, 1, 2, 6, 7, 8]),
+        (nn.Sequential(nn.Conv2d(4, 8, 1, groups=4), nn.ReLU()), [0, 2, 4, 6]),
+        (nn.Sequential(Standardised(4, 6), nn.Dropout(), NormAct(6)), [0, 1, 2]),
+    ],
+)
+def test_halve_keeps_half_of_each_group_and_reads_layers_of_other_classes(layers: nn.Module, kept: list[int]) -> None:
+    record = trace(layers, torch.empty(1, 4, 5, 4))
+    producer = producer_of(layers, record, record.calls[-1])
+    assert isinstance(producer, Producer)
+    whole, images, before = copy.deepcopy(layers).eval(), torch.randn(2, 4, 5, 4), params(layers)
+
+    halve(layers, producer)
+
+    torch.testing.assert_close(layers.eval()(images), whole(images)[:, kept])
+    assert before - params(layers) == producer.params
