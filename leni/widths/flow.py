@@ -7,7 +7,7 @@ elementwise; any other keeps all its operands as they are, and is named as the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +28,12 @@ class Patch:
     Attributes:
         path: of the module.
         name: of the attribute.
-        size: what it must be.
+        size: what it must be; of a tuple or list, what its members must be.
     """
 
     path: str
     name: str
-    size: Size
+    size: Size | Dims
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Flow:
         self.products: list[Product] = []
         self.called: dict[str, None] = {}  # paths of layers that ran, in order
         self.root = record.root
+        self.attempt = 0  # how often the step that is followed was found wrong before
+        self._arguments = record.arguments
         self._dims: dict[int, Dims] = {}
         self._owners = {
             id(tensor): path
@@ -128,20 +130,33 @@ class Flow:
                     for size in dims:
                         self.equations.fix(size, reason)
 
-    def patch(self, step: Step, numbers: Mapping[int, Size]) -> bool:
-        """Change attributes of the module that makes a step, where they hold one of these numbers.
+    def patch(self, step: Step, numbers: Sequence[int], sizes: Sequence[Size]) -> bool:
+        """Change attributes of the module that makes a step, where they hold these numbers: all in a row, or one each.
+
+        Args:
+            step: the step.
+            numbers: that it works with.
+            sizes: what each of them must be.
 
         Returns:
-            Whether there is one.
+            Whether there is such an attribute.
         """
-        module = self.root.get_submodule(step.scope)
-        found = [
-            Patch(step.scope, name, numbers[value])
-            for name, value in vars(module).items()
-            if type(value) is int and value in numbers and not name.startswith("_")
-        ]
+        changing = {now: size for now, size in zip(numbers, sizes, strict=True) if not self.equations.solve(size).fixed}
+        found: list[Patch] = []
+        for name, value in vars(self.root.get_submodule(step.scope)).items():
+            if name.startswith("_"):
+                continue
+            if type(value) is int and value in changing:
+                found.append(Patch(step.scope, name, changing[value]))
+            elif isinstance(value, tuple | list) and list(value) == list(numbers) and changing:
+                found.append(Patch(step.scope, name, tuple(sizes)))
         self.patches += found
         return bool(found)
+
+    def given_sizes(self, path: str) -> list[Size]:
+        """Sizes, other than fixed ones, of the tensors that the module at a path was called with."""
+        sizes = (size for tensor in tensors_in(self._arguments.get(path, ())) for size in self.dims(tensor))
+        return [size for size in sizes if not self.equations.solve(size).fixed]
 
 
 Rule = Callable[[Flow, Step], bool]  # False: the step is another than the rule is for

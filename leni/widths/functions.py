@@ -29,7 +29,7 @@ from leni.widths.shapes import (
 )
 from leni.widths.sizes import Size
 
-__all__ = ["follow_function", "pooled"]
+__all__ = ["RESHAPES", "follow_function", "pooled"]
 
 
 def follow_function(flow: Flow, step: Step) -> bool:
@@ -196,7 +196,7 @@ def _einsum(flow: Flow, step: Step) -> bool:
     return flow.put(step.result, tuple(sizes[letter] for letter in output))
 
 
-_RESHAPES = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as", "ravel")
+RESHAPES = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as", "ravel")
 _REDUCTIONS = frozenset(
     {"sum", "mean", "amax", "amin", "max", "min", "var", "std", "prod", "norm", "logsumexp", "any", "all", "argmax"}
     | {"argmin", "var_mean", "std_mean", "aminmax", "median", "vector_norm", "nansum", "nanmean"}
@@ -207,7 +207,7 @@ _POOLS = (
     + ["interpolate", "upsample", "grid_sample", "dropout2d", "boolean_dispatch", "fn"]
 )
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(_RESHAPES, reshaped),
+    **dict.fromkeys(RESHAPES, reshaped),
     **dict.fromkeys(_REDUCTIONS, reduced),
     **dict.fromkeys(_POOLS, pooled),
     **dict.fromkeys(("cat", "concat", "concatenate"), concatenated),

@@ -13,8 +13,10 @@ keep their channels. So a group that is listed can be had at any multiple of its
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +24,16 @@ from torch import Tensor, nn
 from leni.copying import copied, meta_copy
 from leni.errors import NetworkError
 from leni.recording import Step, Trace, tensors_in
-from leni.tracing import Stopped, trace
-from leni.widths.flow import Flow, said
-from leni.widths.functions import follow_function
+from leni.tracing import Stopped, own_class, trace
+from leni.widths.flow import Flow, said, step_name
+from leni.widths.functions import RESHAPES, follow_function
 from leni.widths.modules import follow_module
-from leni.widths.parameters import Layer, Parameters
+from leni.widths.parameters import Dims, Layer, Parameters
 from leni.widths.sizes import Equations, Size
 
 __all__ = ["ChannelGroup", "Groups", "channel_groups"]
+
+READINGS = {**dict.fromkeys(RESHAPES, 2), "split": 1, "split_with_sizes": 1}  # in how many other ways they can be read
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,14 @@ class Groups:
                 setattr(module, name, self.number(size, values) if isinstance(size, Size) else new)
         for flow in self.flows:
             for patch in flow.patches:
-                setattr(network.get_submodule(patch.path), patch.name, self.number(patch.size, values))
+                module = network.get_submodule(patch.path)
+                setattr(module, patch.name, self._number_or_row(patch.size, values, getattr(module, patch.name)))
+
+    def _number_or_row(self, size: Size | Dims, values: Mapping[int, int], now: Any) -> Any:
+        """A number, or as many as an attribute has now, in a tuple or list as it is."""
+        if isinstance(size, Size):
+            return self.number(size, values)
+        return type(now)(self.number(one, values) for one in size)
 
 
 @torch.no_grad()
@@ -150,15 +161,35 @@ def channel_groups(model: nn.Module, example_input: Tensor) -> Groups:
     """
     records = [trace(model, example_input), trace(model, example_input, training=True)]
     fixed: dict[tuple[int, int], str] = {}  # steps whose operands keep their sizes, with the reason
+    attempts: Counter[tuple[int, int]] = Counter()  # how often steps were found wrong that can be read in other ways
+    alike = _alike(records)
     without_data = not any(record.asked_device or _has_data(record) for record in records)
     base = meta_copy(model) if without_data else model
+    example_input = torch.empty_like(example_input, device="meta") if without_data else example_input
     while True:
-        groups = _solve(model, records, fixed)
+        groups = _solve(model, records, fixed, attempts)
         probe = [_probe(group, index) for index, group in enumerate(groups.groups)]
         wrong = _wrong_step(groups, base, probe, example_input, records)
         if wrong is None:
             return groups
-        fixed |= wrong
+        place, reason = wrong
+        name = step_name(records[place[0]].steps[place[1]])
+        if attempts[place] < READINGS.get(name, 0):
+            attempts.update(alike[place])
+        else:
+            fixed[place] = reason
+
+
+def _alike(records: Sequence[Trace]) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """Steps that the same line of the same class makes, itself included, of each step (turn, index)."""
+    lines: dict[Any, list[tuple[int, int]]] = defaultdict(list)
+    for turn, record in enumerate(records):
+        counts: Counter[str] = Counter()
+        kinds = {path: own_class(module) for path, module in record.root.named_modules(remove_duplicate=False)}
+        for index, step in enumerate(record.steps):
+            counts[step.scope] += 1
+            lines[kinds.get(step.scope), step_name(step), counts[step.scope]].append((turn, index))
+    return {place: line for line in lines.values() for place in line}
 
 
 def _has_data(record: Trace) -> bool:
@@ -171,7 +202,12 @@ def _probe(group: ChannelGroup, index: int) -> int:
     return group.parts * max(1, units * (3 + index % 4) // 8)
 
 
-def _solve(model: nn.Module, records: Sequence[Trace], fixed: Mapping[tuple[int, int], str]) -> Groups:
+def _solve(
+    model: nn.Module,
+    records: Sequence[Trace],
+    fixed: Mapping[tuple[int, int], str],
+    attempts: Mapping[tuple[int, int], int],
+) -> Groups:
     equations = Equations()
     parameters = Parameters(records[0].root, equations)
     flows = []
@@ -179,6 +215,7 @@ def _solve(model: nn.Module, records: Sequence[Trace], fixed: Mapping[tuple[int,
         parameters.adopt(record.root)
         flow = Flow(record, parameters, equations)
         for index, step in enumerate(record.steps):
+            flow.attempt = attempts.get((turn, index), 0)
             follow = follow_module if step.module is not None else follow_function
             if not follow(flow, step):
                 flow.opaque(step)
@@ -232,8 +269,8 @@ def _in_order(parameters: Parameters, flows: Sequence[Flow]) -> list[tuple[str, 
 
 def _wrong_step(
     groups: Groups, base: nn.Module, widths: Sequence[int], example_input: Tensor, records: Sequence[Trace]
-) -> dict[tuple[int, int], str] | None:
-    """The step at which the network at other widths does not do what was expected, with what to say of it."""
+) -> tuple[tuple[int, int], str] | None:
+    """The step (turn, index) at which the network at other widths does not do what was expected, and what to say."""
     values = groups.values(widths)
     network = copied(base)
     groups._resize(network, values)
@@ -263,11 +300,11 @@ def _first_difference(
 
 def _free_before(
     groups: Groups, flow: Flow, steps: Sequence[Step], turn: int, index: int, stopped: Stopped | None
-) -> dict[tuple[int, int], str]:
+) -> tuple[tuple[int, int], str]:
     """The last step up to the wrong one that has a size to fix."""
     for place in range(index, -1, -1):
         step = steps[place]
         sizes = [size for t in tensors_in((step.args, step.kwargs, step.result)) for size in flow.dims(t)]
         if any(not groups.equations.solve(size).fixed for size in sizes):
-            return {(turn, place): f"{said(steps[index])} is written for as many channels as it has"}
+            return (turn, place), f"{said(steps[index])} is written for as many channels as it has"
     raise NetworkError(f"cannot find the channels of {type(groups.model).__name__} that go together: {stopped}")

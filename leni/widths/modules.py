@@ -13,6 +13,7 @@ from torch.nn.modules.pooling import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd, _Av
 
 from leni.kinds import module_kind
 from leni.recording import Step, tensors_in
+from leni.widths.arguments import given
 from leni.widths.elementwise import elementwise
 from leni.widths.flow import Flow, Product
 from leni.widths.functions import pooled
@@ -43,6 +44,8 @@ def follow_module(flow: Flow, step: Step) -> bool:
     flow.called[path] = None
     layer = flow.parameters.layers.get(path)
     x = next(tensors_in(step.args), None)
+    if isinstance(module, nn.MultiheadAttention):
+        return layer is not None and _attended(flow, step, layer)
     if x is None or not isinstance(step.result, Tensor):
         return False
     if isinstance(module, _ConvNd | nn.Linear):
@@ -112,6 +115,25 @@ def _prelu(flow: Flow, step: Step, layer: Layer | None, x: Tensor) -> bool:
         flow.equate(dims[1], layer.tensors["weight"][0], step)
         layer.attributes["num_parameters"] = layer.tensors["weight"][0]
     return flow.put(step.result, dims)
+
+
+def _attended(flow: Flow, step: Step, layer: Layer) -> bool:
+    """Queries, keys and values of one number of channels."""
+    width, out = layer.attributes["embed_dim"], flow.parameters.layers.get(f"{layer.path}.out_proj")
+    query, *others = (given(step, index, name) for index, name in enumerate(("query", "key", "value")))
+    attended = next(tensors_in(step.result))
+    if not isinstance(width, Size) or out is None or out.inputs is None or out.outputs is None:
+        return False
+    if attended.shape != query.shape:
+        return False
+    flow.called[out.path] = None
+    for size in (out.inputs, out.outputs, *(flow.dims(tensor)[-1] for tensor in (query, *others))):
+        flow.equate(width, size, step)
+    rows, keys = flow.dims(query)[:-1], flow.dims(others[0])[:-1]
+    attended_to = keys[-1] if getattr(step.module, "batch_first", False) else keys[0]
+    flow.products += [Product(1, (*rows, width, width))] * 2 + [Product(1, (*keys, width, width))] * 2
+    flow.products += [Product(1, (*rows, attended_to, width))] * 2
+    return flow.put(attended, flow.dims(query))
 
 
 def _shuffled(flow: Flow, step: Step, x: Tensor) -> bool:

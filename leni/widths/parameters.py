@@ -139,6 +139,19 @@ def _layer_norm(layer: Layer, module: Any, equations: Equations) -> None:
     layer.tensors |= dict.fromkeys(("weight", "bias"), shape)
 
 
+def _attention(layer: Layer, module: Any, equations: Equations) -> None:
+    heads = module.num_heads
+    width = equations.new(module.embed_dim, chosen=False, parts=heads)
+    equations.divide(width, heads, f"{layer.path} has {heads} heads")
+    if module.in_proj_weight is None:  # queries, keys and values of different numbers of channels
+        equations.fix(width, f"{layer.path} takes keys or values of other numbers of channels")
+        return
+    layer.attributes |= dict.fromkeys(("embed_dim", "kdim", "vdim"), width)
+    layer.attributes["head_dim"] = width.times(Fraction(1, heads))
+    layer.tensors |= {"in_proj_weight": (width.times(3), width), "in_proj_bias": (width.times(3),)}
+    layer.tensors |= dict.fromkeys(("bias_k", "bias_v"), (Size.of(1), Size.of(1), width))
+
+
 _KINDS: dict[Any, Callable[[Layer, Any, Equations], None]] = {
     _ConvNd: _convolution,
     nn.Linear: _linear,
@@ -146,4 +159,5 @@ _KINDS: dict[Any, Callable[[Layer, Any, Equations], None]] = {
     nn.GroupNorm: _group_norm,
     nn.LayerNorm: _layer_norm,
     nn.RMSNorm: _layer_norm,
+    nn.MultiheadAttention: _attention,
 }

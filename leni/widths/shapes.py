@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 from torch import Tensor
@@ -31,6 +32,8 @@ __all__ = [
     "unbound",
 ]
 
+_FEW = 4  # members of a sum whose orders are all tried
+
 
 def reshaped(flow: Flow, step: Step) -> bool:
     """View, reshape, flatten, squeeze: runs of dimensions whose product is the same are taken together."""
@@ -39,15 +42,31 @@ def reshaped(flow: Flow, step: Step) -> bool:
         return False
     sizes = flow.dims(x)
     wanted = numbers(step, 1, "size" if "size" in step.kwargs else "shape")
-    inferred = wanted.index(-1) if -1 in wanted and len(wanted) == result.dim() else None
+    wanted = wanted if len(wanted) == result.dim() else [-1] * result.dim()
     before = [index for index, size in enumerate(x.shape) if size != 1]
     after = [index for index, size in enumerate(result.shape) if size != 1]
     dims = list(map(Size.of, result.shape))
+    inferred = wanted.index(-1) if wanted.count(-1) == 1 else None
     for old, new in _runs([x.shape[i] for i in before], [result.shape[i] for i in after]):
         old_dims, new_dims = [before[i] for i in old], [after[i] for i in new]
         if not _run(flow, step, [sizes[i] for i in old_dims], new_dims, dims, inferred):
             return False
+    if flow.attempt:
+        _written(flow, step, wanted, dims)
     return flow.put(result, tuple(dims))
+
+
+def _written(flow: Flow, step: Step, wanted: Sequence[int], dims: Sequence[Size]) -> None:
+    """Numbers that do not follow the operand: they are attributes of the module, or parts of what it is called with."""
+    patched = [Size.of(-1) if number == -1 else size for number, size in zip(wanted, dims, strict=True)]
+    if flow.attempt == 1 and flow.patch(step, wanted, patched):
+        return
+    for number, size in zip(wanted, dims, strict=True):
+        if number == -1 or flow.equations.solve(size).fixed:
+            continue
+        given_sizes = [one for one in flow.given_sizes(step.scope) if flow.equations.now(one) % number == 0]
+        for one in sorted(given_sizes, key=flow.equations.now)[:1]:
+            flow.equate(size, one.times(Fraction(number, int(flow.equations.now(one)))), step)
 
 
 def _runs(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
@@ -79,13 +98,23 @@ def _run(
     if len(changing) > 1:
         return False
     total = changing[0].times(math.prod((size.constant for size in solved if size.fixed), start=Fraction(1)))
-    place = new[-1] if inferred is None or inferred not in new else inferred
-    others = math.prod(int(flow.equations.now(dims[index])) for index in new if index != place)
+    counts = {index: int(flow.equations.now(dims[index])) for index in new}
+    place = _place(total, counts) if inferred is None or inferred not in new else inferred
+    others = math.prod(counts.values()) // counts[place]
     if others > 1:
         flow.divide(total, others, step)
         total = flow.equations.solve(total)
     dims[place] = total.times(Fraction(1, others))
     return True
+
+
+def _place(total: Size, counts: Mapping[int, int]) -> int:
+    """The new dimension that changes: one that all of the old size fits in, else the last."""
+    product = math.prod(counts.values())
+    for index, count in counts.items():
+        if all((factor * count / product).denominator == 1 for _, factor in total.terms):
+            return index
+    return list(counts)[-1]
 
 
 def permuted(order: Callable[[Step, int], Sequence[int]]) -> Rule:
@@ -175,18 +204,31 @@ def chunked(flow: Flow, step: Step) -> bool:
 
 
 def split(flow: Flow, step: Step) -> bool:
-    """Pieces of given sizes: followed where they are equal and the module that splits keeps their size."""
+    """Pieces of given sizes: each stays the fraction that it is, in the attributes of the module that splits too."""
     x, pieces = first(step), list(tensors_in(step.result))
     dim = given(step, 2, "dim", 0) % x.dim()
     dims = list(flow.dims(x))
-    size = flow.equations.solve(dims[dim])
-    part = Fraction(1, len(pieces))
-    if not size.fixed:
-        if any(piece.shape[dim] * len(pieces) != x.shape[dim] for piece in pieces):
-            return False
-        flow.divide(size, len(pieces), step)
-        flow.patch(step, {x.shape[dim]: size, pieces[0].shape[dim]: size.times(part)})
-    return _pieces(flow, pieces, dims, dim, [size.times(part)] * len(pieces))
+    counts = [piece.shape[dim] for piece in pieces]
+    if sum(counts) != x.shape[dim] or flow.equations.solve(dims[dim]).fixed:
+        return _pieces(flow, pieces, dims, dim, list(map(Size.of, counts)))
+    if len(set(counts)) == 1:
+        flow.divide(dims[dim], len(counts), step)
+    sizes = _fractions(flow, step, dims[dim], counts)
+    if not flow.attempt:
+        flow.patch(step, counts, sizes)
+        flow.patch(step, [x.shape[dim]], [dims[dim]])
+    return _pieces(flow, pieces, dims, dim, sizes)
+
+
+def _fractions(flow: Flow, step: Step, size: Size, counts: Sequence[int]) -> list[Size]:
+    """Parts of a size: the members of a sum where they are that, else multiples of what they all are multiples of."""
+    solved, total = flow.equations.solve(size), sum(counts)
+    members = [Size((term,)) for term in solved.terms]
+    for order in itertools.permutations(members) if len(members) == len(counts) <= _FEW else ():
+        if [flow.equations.now(member) for member in order] == counts and not solved.constant:
+            return list(order)
+    flow.divide(size, total // math.gcd(*counts), step)
+    return [flow.equations.solve(size).times(Fraction(count, total)) for count in counts]
 
 
 def _pieces(flow: Flow, pieces: Sequence[Tensor], dims: list[Size], dim: int, sizes: Sequence[Size]) -> bool:
@@ -224,13 +266,29 @@ def indexed(flow: Flow, step: Step) -> bool:
             continue
         size, now = next(sizes)
         if isinstance(entry, slice):
-            length = len(range(*entry.indices(now)))
-            if length != now and not flow.equations.solve(size).fixed:
+            start, stop, stride = entry.indices(now)
+            length = len(range(start, stop, stride))
+            changing = not flow.equations.solve(size).fixed
+            if length != now and changing and (stride != 1 or not length):
                 return False
-            dims.append(size if length == now else Size.of(length))
+            dims.append(_sliced(flow, step, size, start, stop) if length != now and changing else size)
+            if length != now and not changing:
+                dims[-1] = Size.of(length)
         elif not flow.equations.solve(size).fixed:
             return False
     return flow.put(step.result, tuple(dims))
+
+
+def _sliced(flow: Flow, step: Step, size: Size, start: int, stop: int) -> Size:
+    """A piece out of a dimension, which stays the fraction that it is, in the module's attributes too."""
+    counts = [start, stop - start, int(flow.equations.now(size)) - stop]
+    present = [count for count in counts if count]
+    sizes = _fractions(flow, step, size, present)
+    piece = sizes[1 if start else 0]
+    edges = [sizes[0]] if start else []
+    edges += [edges[0].plus(piece) if edges else piece] if counts[2] else []
+    flow.patch(step, [edge for edge in (start, stop if counts[2] else 0) if edge], edges)
+    return piece
 
 
 def expanded(flow: Flow, step: Step) -> bool:

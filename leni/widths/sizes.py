@@ -154,6 +154,7 @@ class Equations:
         difference = self.solve(one).plus(self.solve(other).times(-1))
         if difference.fixed:
             return
+        reason = self.reason(one) or self.reason(other) or reason  # why one of them cannot change is why both cannot
         width = self._to_eliminate(difference)
         if width is None:
             if not self._equate_pairs(difference, reason):

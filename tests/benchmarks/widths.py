@@ -51,13 +51,15 @@ TIMM = """
     convnext_atto convnextv2_atto edgenext_xx_small mobilevit_xxs mobilevitv2_050 halonet26t levit_128s poolformer_s12
     vit_tiny_patch16_224 swin_tiny_patch4_window7_224 mixer_s32_224 resmlp_12_224 pvt_v2_b0 efficientvit_b0
     inception_next_atto fastvit_t8
-""".split()
+"""
 
 
 def networks() -> list[str]:
     """Names of the networks, those of timm first."""
     models = importlib.import_module("torchvision.models")
-    return [f"timm:{name}" for name in TIMM] + [f"torchvision:{name}" for name in sorted(models.list_models(models))]
+    return [f"timm:{name}" for name in TIMM.split()] + [
+        f"torchvision:{name}" for name in sorted(models.list_models(models))
+    ]
 
 
 def built(name: str) -> nn.Module:
@@ -115,7 +117,7 @@ def attempt(build: Callable[[], nn.Module], example: Tensor, wanted: dict[bool, 
         return step(build(), example, wanted)
     except LeniSearchError as error:
         return str(error)
-    except Exception as error:
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError) as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 

@@ -75,7 +75,10 @@ class Again(nn.Module):
     [
         (nn.Sequential(nn.Conv2d(3, 5, 1), nn.ReLU()), "5 channels, which cannot be halved"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.MaxPool2d(2), nn.ReLU()), "no convolution comes before it"),
-        (nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 6, 1, groups=2), nn.ReLU()), r"1, .*2 groups of an odd number of filters \(3\)"),
+        (
+            nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 6, 1, groups=2), nn.ReLU()),
+            r"1, .*2 groups of an odd number of filters",
+        ),
         (Read(), "conv, the convolution before it, feeds more than this site"),
         (Again(), "conv, the convolution before it, feeds more than this site"),
     ],
