@@ -99,7 +99,9 @@ class Flow:
 
     def equate(self, one: Size, other: Size, step: Step) -> None:
         """Demand that two sizes are equal."""
-        self.equations.equate(one, other, said(step))
+        constants = [size for size in (one, other) if self.equations.solve(size).fixed]
+        reason = f"{said(step)} has a size of {self.equations.now(one)} that does not change" if constants else ""
+        self.equations.equate(one, other, reason or said(step))
 
     def divide(self, size: Size, parts: int, step: Step) -> None:
         """Demand that a size can be divided."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 from torch import Tensor
@@ -29,7 +29,7 @@ from leni.widths.shapes import (
 )
 from leni.widths.sizes import Size
 
-__all__ = ["RESHAPES", "follow_function", "pooled"]
+__all__ = ["RESHAPES", "follow_function", "pooled", "positions"]
 
 
 def follow_function(flow: Flow, step: Step) -> bool:
@@ -95,19 +95,25 @@ def _convolved(rank: int) -> Rule:
         depthwise = groups == x.shape[place] > 1
         if depthwise:
             flow.equate(dims[place].times(weight.shape[0] // groups), kernel[0], step)
-            if not flow.equations.solve(kernel[0]).fixed and not _keeps_groups(flow, step):
-                return False
+            if not _keeps_groups(flow, step):
+                flow.patch(step, [groups], [dims[place]])
         else:
             flow.divide(dims[place], groups, step)
             flow.divide(kernel[0], groups, step)
             flow.equate(dims[place].times(Fraction(1, groups)), kernel[1], step)
         if bias is not None:
             flow.equate(flow.dims(bias)[0], kernel[0], step)
-        positions = step.result.shape[place + 1 :]
-        flow.products.append(Product(math.prod(positions), (*dims[:place], *kernel)))
-        return flow.put(step.result, (*dims[:place], kernel[0], *map(Size.of, positions)))
+        after = positions(dims, x.shape, step.result.shape, place + 1)
+        flow.products.append(Product(1, (*dims[:place], *after, *kernel)))
+        return flow.put(step.result, (*dims[:place], kernel[0], *after))
 
     return rule
+
+
+def positions(dims: Sequence[Size], before: Sequence[int], after: Sequence[int], first: int) -> list[Size]:
+    """Sizes of a convolution's positions: those of its input where it keeps them, since these may be channels."""
+    pairs = zip(dims, before, after, strict=True)
+    return [size if now == then else Size.of(then) for size, now, then in pairs][first:]
 
 
 def _keeps_groups(flow: Flow, step: Step) -> bool:
@@ -180,6 +186,11 @@ def _alike(flow: Flow, step: Step) -> bool:
     return flow.put(step.result, flow.dims(x))
 
 
+def _fresh(flow: Flow, step: Step) -> bool:
+    """A new tensor of sizes given as numbers; from its operand it has the dtype alone."""
+    return flow.put(step.result, tuple(map(Size.of, step.result.shape)))
+
+
 def _einsum(flow: Flow, step: Step) -> bool:
     equation, tensors = step.args[0], list(tensors_in(step.args[1:]))
     if not isinstance(equation, str) or "..." in equation or "->" not in equation:
@@ -214,6 +225,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("bmm", "matmul", "mm"), _product),
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), permuted(transposition)),
     **dict.fromkeys(("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like", "full_like"), _alike),
+    **dict.fromkeys(("new_empty", "new_zeros", "new_ones", "new_full"), _fresh),
     **dict.fromkeys(("batch_norm", "instance_norm"), _normed),
     **{f"conv{rank}d": _convolved(rank) for rank in (1, 2, 3)},
     "permute": permuted(permutation),

@@ -250,7 +250,7 @@ def _groups(model: nn.Module, equations: Equations, parameters: Parameters, flow
         for width, _ in solved.terms:
             members.setdefault(width, []).append(path)
         if solved.fixed:
-            kept[path] = equations.reason(layer.outputs)
+            kept[path] = equations.reason(layer.outputs) or "it has one channel"
     groups = tuple(
         ChannelGroup(paths[0], equations.widths[width].channels, equations.widths[width].parts, tuple(paths))
         for width, paths in members.items()

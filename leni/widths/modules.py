@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +15,7 @@ from leni.recording import Step, tensors_in
 from leni.widths.arguments import given
 from leni.widths.elementwise import elementwise
 from leni.widths.flow import Flow, Product
-from leni.widths.functions import pooled
+from leni.widths.functions import pooled, positions
 from leni.widths.parameters import Layer
 from leni.widths.shapes import reshaped
 from leni.widths.sizes import Size
@@ -77,15 +76,9 @@ def _weighted(flow: Flow, step: Step, layer: Layer, x: Tensor) -> bool:
     channels = x.dim() - 1 if isinstance(module, nn.Linear) else x.dim() - 1 - len(module.kernel_size)
     dims = list(flow.dims(x))
     flow.equate(dims[channels], layer.inputs, step)
-    out = [Size.of(size) for size in result.shape]
-    if isinstance(module, nn.Linear):
-        out[:-1] = dims[:-1]
-        rows = dims[:-1]
-    else:
-        out[:channels] = dims[:channels]
-        positions = x.shape[channels + 1 :] if isinstance(module, _ConvTransposeNd) else result.shape[channels + 1 :]
-        rows = [*dims[:channels], Size.of(math.prod(positions))]
-    out[channels] = layer.outputs
+    out = [*dims[:channels], layer.outputs, *positions(dims, x.shape, result.shape, channels + 1)]
+    rows = out if not isinstance(module, _ConvTransposeNd) else dims
+    rows = [size for index, size in enumerate(rows) if index != channels]
     flow.products.append(Product(1, (*rows, *layer.tensors["weight"])))
     return flow.put(result, tuple(out))
 
@@ -119,7 +112,7 @@ def _prelu(flow: Flow, step: Step, layer: Layer | None, x: Tensor) -> bool:
 
 def _attended(flow: Flow, step: Step, layer: Layer) -> bool:
     """Queries, keys and values of one number of channels."""
-    width, out = layer.attributes["embed_dim"], flow.parameters.layers.get(f"{layer.path}.out_proj")
+    width, out = layer.attributes.get("embed_dim"), flow.parameters.layers.get(f"{layer.path}.out_proj")
     query, *others = (given(step, index, name) for index, name in enumerate(("query", "key", "value")))
     attended = next(tensors_in(step.result))
     if not isinstance(width, Size) or out is None or out.inputs is None or out.outputs is None:

@@ -140,12 +140,11 @@ def _layer_norm(layer: Layer, module: Any, equations: Equations) -> None:
 
 
 def _attention(layer: Layer, module: Any, equations: Equations) -> None:
+    if module.in_proj_weight is None:
+        return  # keys or values of other numbers of channels: not followed
     heads = module.num_heads
     width = equations.new(module.embed_dim, chosen=False, parts=heads)
     equations.divide(width, heads, f"{layer.path} has {heads} heads")
-    if module.in_proj_weight is None:  # queries, keys and values of different numbers of channels
-        equations.fix(width, f"{layer.path} takes keys or values of other numbers of channels")
-        return
     layer.attributes |= dict.fromkeys(("embed_dim", "kdim", "vdim"), width)
     layer.attributes["head_dim"] = width.times(Fraction(1, heads))
     layer.tensors |= {"in_proj_weight": (width.times(3), width), "in_proj_bias": (width.times(3),)}

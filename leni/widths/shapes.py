@@ -32,6 +32,7 @@ __all__ = [
     "unbound",
 ]
 
+_SAMPLES = 2  # of a traced pass, at most
 _FEW = 4  # members of a sum whose orders are all tried
 
 
@@ -45,6 +46,9 @@ def reshaped(flow: Flow, step: Step) -> bool:
     wanted = wanted if len(wanted) == result.dim() else [-1] * result.dim()
     before = [index for index, size in enumerate(x.shape) if size != 1]
     after = [index for index, size in enumerate(result.shape) if size != 1]
+    like = [tensor for tensor in tensors_in((step.args[1:], step.kwargs)) if tensor.shape == result.shape]
+    if like:  # reshape_as
+        return flow.put(result, flow.dims(like[0]))
     dims = list(map(Size.of, result.shape))
     inferred = wanted.index(-1) if wanted.count(-1) == 1 else None
     for old, new in _runs([x.shape[i] for i in before], [result.shape[i] for i in after]):
@@ -109,10 +113,10 @@ def _run(
 
 
 def _place(total: Size, counts: Mapping[int, int]) -> int:
-    """The new dimension that changes: one that all of the old size fits in, else the last."""
+    """The new dimension that changes: one that the old size fits in whole, else the last."""
     product = math.prod(counts.values())
     for index, count in counts.items():
-        if all((factor * count / product).denominator == 1 for _, factor in total.terms):
+        if all(factor.denominator % (factor * count / product).denominator == 0 for _, factor in total.terms):
             return index
     return list(counts)[-1]
 
@@ -292,12 +296,13 @@ def _sliced(flow: Flow, step: Step, size: Size, start: int, stop: int) -> Size:
 
 
 def expanded(flow: Flow, step: Step) -> bool:
-    """Dimensions of size 1 are spread over others."""
+    """Dimensions of size 1 are spread over others; how far, is for the steps after to say."""
     x, result = first(step), step.result
     others = list(tensors_in((step.args, step.kwargs)))[1:]
-    dims = (
-        list(flow.dims(others[0])) if others and others[0].shape == result.shape else list(map(Size.of, result.shape))
-    )
+    if others and others[0].shape == result.shape:
+        dims = list(flow.dims(others[0]))
+    else:
+        dims = [flow.equations.new(size, chosen=False) if size > _SAMPLES else Size.of(size) for size in result.shape]
     offset = result.dim() - x.dim()
     for index, size in enumerate(flow.dims(x), offset):
         if x.shape[index - offset] == result.shape[index]:
