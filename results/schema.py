@@ -8,8 +8,9 @@ from results.fronts import COMPLETED
 
 __all__ = ["CURVES_SCHEMA", "FURTHER", "SCHEMA", "STATES", "Column"]
 
-STATES = (COMPLETED, "stopped", "failed", "infeasible", "extended")
-"""What can become of a trial. The accuracy of a stopped one is a reading at less than the full budget."""
+STATES = (COMPLETED, "stopped", "failed", "extended")
+"""How a trial can end. The accuracy of a stopped one is a reading at less than the full budget. A candidate that cannot
+be built or is outside of the limits is never a trial, and has no record."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ SCHEMA = (
         "state",
         "string",
         "",
-        "completed, stopped, failed, infeasible, or extended (its seeds count in an earlier trial)",
+        "completed, stopped, failed, or extended (its seeds count in an earlier trial)",
     ),
     Column("backbone", "string", "", "the network's family and depth, resnet8"),
     Column("widths", "string", "channels", "channels of each stage, 4-8-16"),

@@ -74,8 +74,8 @@ def cost_of(name: str, run: Run, *, gpus: float = 1.0) -> Cost:
 
 
 def failures(trials: pd.DataFrame) -> pd.DataFrame:
-    """Failed and infeasible trials by reason: trials (a count), reason, numbers (the first of them)."""
-    failed = trials[trials["state"].isin(["failed", "infeasible"])]
+    """Failed trials by reason: trials (a count), reason, numbers (the first of them)."""
+    failed = trials[trials["state"] == "failed"]
     reasons = failed["error"].fillna("").replace("", "no reason was recorded")
     rows = []
     for reason, part in failed.groupby(reasons, sort=False):

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from leni.errors import CandidateError
 from search.decide.bounded import BoundedSampler
 from search.decide.generators import reseed, set_states, states_of
+from search.store.trials import STATES
 from spaces import Candidate, Configuration, WalkedSpace
 
 __all__ = ["Asked", "Asker", "Point"]
@@ -33,7 +34,7 @@ _KEPT = (RandomSampler, TPESampler, NSGAIISampler, NSGAIIISampler, QMCSampler)
 """Optuna's samplers whose state is their generators', what they note in the study, and what the trials say."""
 
 ASKED = "asked"  # how many answers the sampler had given before this one, in an answer's attributes
-_STATES = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+_STATES = {name: state for state, name in STATES.items()}
 
 
 Point = Candidate | Configuration

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 import results
 from leni.placement import Placement
 from results.errors import ResultsError
+from results.schema import STATES
 from results.text import readable
 from search.service.access import Reader, home_for
 from search.service.api import Cursor, SearchId
@@ -38,7 +39,7 @@ def trials(
     request: Request,
     search_id: SearchId,
     caller: Reader,
-    state: Annotated[str | None, Query(pattern="^(completed|stopped|failed|infeasible)$")] = None,
+    state: Annotated[str | None, Query(pattern=f"^({'|'.join(STATES)})$")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 500,
     cursor: Cursor = None,
 ) -> Response:

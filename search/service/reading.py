@@ -27,10 +27,11 @@ from results.text import readable
 from results.user_view import is_evaluators, shown_names, user_columns, user_view
 from search.service.home import Home
 from search.store.sqlite import read_only
+from search.store.trials import STATES
 
 __all__ = ["Reading", "Readings", "candidate_of", "count_trials"]
 
-NAMES: Mapping[str, str] = {"COMPLETE": "completed", "PRUNED": "stopped", "FAIL": "failed", "RUNNING": "running"}
+NAMES: Mapping[str, str] = {**{state.name: name for state, name in STATES.items()}, "RUNNING": "running"}
 KEPT = 16  # readings in memory; 5,000 trials take some 20 MB
 SIGNATURE = ("trials", "curves", "environment")
 
@@ -51,10 +52,12 @@ class Reading:
     @cached_property
     def rows(self) -> list[str]:
         """A JSON object for each trial, in order of number; of an evaluator's run without columns that are empty."""
-        trials = self.run.trials.drop(columns=["traceback", "candidate"], errors="ignore")
+        trials = self.run.trials.drop(columns="traceback", errors="ignore")
         if is_evaluators(trials):
             first = ["number", "state", *user_columns(trials, self.run.objectives)]
-            rest = [name for name in trials.columns if name not in first and not trials[name].isna().all()]
+            rest = [
+                name for name in trials.columns if name not in (*first, "candidate") and not trials[name].isna().all()
+            ]
             trials = trials[[*first, *rest]]
         return _rows(trials)
 

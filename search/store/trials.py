@@ -38,6 +38,7 @@ __all__ = ["NAME", "STATES", "StudyStore", "candidate_of", "check_database", "co
 
 NAME = "leni-search"
 STATES = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
+"""How a trial can end: Optuna's state, and its name in the records (`results.STATES`)."""
 CUT_OFF: Mapping[str, Any] = {"metrics": {}, "curve": [], "error": "the run was cut off while it wrote this trial"}
 T = TypeVar("T")
 

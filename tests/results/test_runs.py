@@ -54,7 +54,7 @@ def test_to_frame_keeps_values_types_and_order():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"state": "done"}, "state must be one of completed, stopped, failed, infeasible, extended, got 'done'"),
+        ({"state": "done"}, "state must be one of completed, stopped, failed, extended, got 'done'"),
         ({"state": None}, "state is missing in row 0"),
         ({"number": None}, "number is missing in row 0"),
         ({"params": 1.5}, r"column params must be Int64, got 1.5 \(row 0\)"),
@@ -237,8 +237,8 @@ def test_load_unusable_environment_is_an_error(folder, text, words):
 
 
 def test_count_states_names_each_state_that_occurs():
-    states = ["failed", "completed", "completed", "infeasible"]
-    assert count_states(pd.DataFrame({"state": states})) == "4 trials: 2 completed, 1 failed, 1 infeasible"
+    states = ["failed", "completed", "completed", "extended"]
+    assert count_states(pd.DataFrame({"state": states})) == "4 trials: 2 completed, 1 failed, 1 extended"
     assert count_states(pd.DataFrame({"state": ["stopped"]})) == "1 trial: 1 stopped"
     assert count_states(pd.DataFrame({"accuracy": [0.1, 0.2]})) == "2 trials: 2 completed"
 

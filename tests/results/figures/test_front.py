@@ -62,10 +62,10 @@ def test_front_info_accuracy_is_vertical_in_either_order(objectives):
 
 def test_front_info_counts_states_and_draws_completed_alone():
     frame = to_frame([{"number": n, "state": state, "accuracy": 0.9 - n / 100, "params": 1000 - n} for n, state in
-                      enumerate(["completed", "stopped", "failed", "completed", "infeasible"])])  # fmt: skip
+                      enumerate(["completed", "stopped", "failed", "completed", "extended"])])  # fmt: skip
     info = figures._front_info(frame, BOTH)
     assert info.points["number"].tolist() == [0, 3]
-    assert info.notes == ("5 trials: 2 completed, 1 stopped, 1 failed, 1 infeasible; front of 2",)
+    assert info.notes == ("5 trials: 2 completed, 1 stopped, 1 failed, 1 extended; front of 2",)
 
 
 def test_front_info_says_what_has_no_finite_value():

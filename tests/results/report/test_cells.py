@@ -12,7 +12,7 @@ ROWS = [
      "started_at": "2026-03-01T11:00:00+01:00"},
     {"number": 0, "state": "completed", "wall_s": 1800.0, "device": "cpu", "started_at": "2026-03-01T10:30:00Z"},
     {"number": 1, "state": "completed", "wall_s": 1200.0, "device": "GPU X", "started_at": "2026-03-01T10:00:00Z"},
-    {"number": 3, "state": "infeasible", "error": ""},
+    {"number": 3, "state": "failed", "error": ""},
     {"number": 9, "state": "failed", "error": "out of memory"},
 ]  # fmt: skip
 
@@ -24,8 +24,7 @@ def test_cost_adds_up_trials_and_spans_from_first_start_to_last_end(tmp_path):
     assert cost.span == pytest.approx(1.0)  # from 10:00 to 11:00, both UTC
     assert {name: count for name, count in cost.states.items() if count} == {
         "completed": 2,
-        "failed": 2,
-        "infeasible": 1,
+        "failed": 3,
     }
     assert cost.row()["trials"] == 5
 

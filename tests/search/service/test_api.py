@@ -136,6 +136,8 @@ def test_trials_are_those_of_the_folder_in_pages(client, service, finished):
     assert first["items"] + rest["items"] == json.loads(results.to_json(run.trials))
     assert rest["next"] is None
     assert [row["number"] for row in client.get(f"{where}?state=failed").json()["items"]] == [4]
+    for state, status in (("extended", 200), ("infeasible", 422)):
+        assert client.get(f"{where}?state={state}").status_code == status
 
 
 def test_front_is_that_of_the_folder(client, service, finished):
