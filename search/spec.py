@@ -17,7 +17,7 @@ from pydantic import ValidationError, model_validator
 
 from leni.errors import CandidateError, LeniSearchError, SpecError
 from results.names import metric_column, parameter_column
-from search.decide.samplers import sampler
+from search.decide.samplers import HINTED, sampler
 from search.decide.stopping.rules import ALIASES, default_pruner, pruner
 from search.objectives import DIRECTIONS, OBJECTIVES, check_objectives, parsed_objective
 from search.spec_fields import SpecFields
@@ -25,6 +25,7 @@ from search.store.checkpoints import absolute_folder
 from search.store.secrets import masked, with_secrets
 from search.store.sqlite import absolute_database
 from search.training.data import describe, names
+from search.training.proxies import check_proxies
 from search.training.recipe import Recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
 from spaces.configuration import check_name
@@ -76,6 +77,7 @@ class Spec(SpecFields):
         pruner(self.pruner_name(), epochs=self.epochs, keep=self.keep)
         self._check_limits(own=own)
         self._check_candidates()
+        self._check_hints()
         if wrong := [name for name in self.loggers if name not in LOGGERS]:
             raise SpecError(f"loggers must be of {', '.join(LOGGERS)}, got {wrong[0]!r}")
         if self.evaluator is None and self.data not in names():
@@ -95,6 +97,14 @@ class Spec(SpecFields):
                     f"limits must be of {' and '.join(KNOWN)}, which are known of networks, got {name!r}",
                     code="LS-SPEC-LIMITS",
                 )
+
+    def _check_hints(self) -> None:
+        """What the sampler is told before the first trial is of use to it."""
+        if (self.prior or self.proxies) and self.sampler not in (None, *HINTED):
+            raise SpecError(f"prior and proxies need the sampler {' or '.join(HINTED)}, got {self.sampler!r}")
+        check_proxies(self.proxies)
+        if self.proxies and self.evaluator is not None:
+            raise SpecError(f"proxies are of networks that are trained, and trials are calls of {self.evaluator!r}")
 
     def all_limits(self) -> dict[str, tuple[float | None, float | None]]:
         """Least and greatest value that is tried, by the name of a known cost; those that have a limit."""
@@ -266,8 +276,8 @@ class Spec(SpecFields):
             table["space"] = self.space.to_dict()
         elif isinstance(self.space, str) and self.space.endswith(".toml"):
             table["space"] = space(self.space).to_dict()
-        for key in ("objectives", "loggers", "candidates"):
-            table[key] = list(table[key])
+        for key in ("objectives", "loggers", "candidates", "prior", "proxies"):
+            table[key] = list(map(str, table[key]))
         for key in ("enqueue", "warm_start", "data_folder"):
             if key in table:
                 table[key] = str(table[key])

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from search.decide.stopping.keep import KEEP
 
-__all__ = ["Flag", "Limit", "SpecFields", "flag_of"]
+__all__ = ["Flag", "Limit", "SpecFields", "UserPath", "flag_of"]
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,16 @@ class SpecFields(BaseModel):
     warm_start: Annotated[UserPath | None, Flag(not_submitted="it names a folder of the server")] = Field(
         None,
         description="Folder of a run whose completed trials are taken over. Data, recipe and objectives must agree.",
+    )
+    prior: Annotated[tuple[UserPath, ...], Flag(metavar="DIR", not_submitted="it names folders of the server")] = Field(
+        (),
+        description="Folder of an earlier run over the same space, whose data and recipe may differ. The sampler "
+        "known-cost (or gp) tries first what was good there, and uses it further as far as it helps.",
+    )
+    proxies: Annotated[tuple[str, ...], Flag(names=("--proxy",), metavar="NAME")] = Field(
+        (),
+        description="Zero-cost proxy of the untrained networks: synflow, grad or naswot. The sampler known-cost (or "
+        "gp) uses it as it uses `prior`.",
     )
     evaluator: str | None = Field(None, description="module:function that is called in place of a training.")
     costs: str | None = Field(

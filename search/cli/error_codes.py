@@ -85,6 +85,9 @@ _ROWS = (
               "Take one of the names that the message lists."),
     ErrorCode("LS-WARM-START", "A run's trials cannot be taken over.", "The other run had other data, another recipe "
               "or other objectives, so that its results do not compare.", "Use the same settings, or start without."),
+    ErrorCode("LS-PRIOR", "An earlier run tells nothing of this search.", "It has no objective in common with this one "
+              "that has to be measured, no dimension of its space, or too few completed trials.", "Give a run over the "
+              "same space with the same objective; its data and recipe may differ."),
     ErrorCode("LS-SECRET", "A password or token of an address is missing.", "Secrets are not kept in spec.toml; an "
               "environment variable that the address names is not set.", "Set the variable, PGPASSWORD or ~/.pgpass; "
               "an address takes $NAME in place of a secret."),

@@ -16,7 +16,7 @@ import typer
 
 from search.cli.limits import limits_of
 from search.cli.objectives import bounds_of
-from search.spec_fields import Limit, SpecFields, flag_of
+from search.spec_fields import Limit, SpecFields, UserPath, flag_of
 
 __all__ = ["flag_parameters", "option", "spec_values"]
 
@@ -117,6 +117,8 @@ def _reader(name: str) -> Callable[[Any], Any]:
         return lambda value: value
     if kind == tuple[str, ...]:
         return lambda texts: tuple(name.strip() for text in texts for name in text.split(","))
+    if kind == tuple[UserPath, ...]:
+        return lambda texts: tuple(map(Path, texts))  # a path may hold commas
     if kind == dict[str, tuple[float, float]]:
         return bounds_of
     if kind == dict[str, Limit]:

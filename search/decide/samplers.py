@@ -25,7 +25,7 @@ from search.decide.bounded import BoundedSampler
 from search.decide.known_cost.knowledge import Knowledge
 from search.decide.known_cost.sampler import KnownCostSampler
 
-__all__ = ["SAMPLERS", "default_sampler", "sampler"]
+__all__ = ["HINTED", "SAMPLERS", "default_sampler", "sampler"]
 
 POPULATION = 20  # of the genetic samplers: Optuna's 50 is more than many a search has trials
 TPE_TRIALS = 800  # completed trials that TPE is shown at most: see bounded.py
@@ -59,13 +59,18 @@ SAMPLERS: Mapping[str, Callable[[int, Knowledge], BaseSampler]] = {
 """Name -> factory of (seed, knowledge), which Optuna's own have no use for."""
 
 
-def default_sampler(*, known: bool) -> str:
+HINTED = ("known-cost", "gp")
+"""Names of the samplers that make use of hints."""
+
+
+def default_sampler(*, known: bool, hinted: bool = False) -> str:
     """The name of the sampler that a search gets unless another is asked for.
 
     Args:
         known: whether any objective is known before a trial runs.
+        hinted: whether there are hints.
     """
-    return "known-cost" if known else "tpe"
+    return "known-cost" if known else "gp" if hinted else "tpe"
 
 
 def sampler(name: str, *, seed: int, knowledge: Knowledge | None = None) -> BaseSampler:

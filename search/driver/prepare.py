@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ import optuna
 from optuna.samplers import BaseSampler
 from rich.console import Console
 
+from search.decide.known_cost.hints import Hint
 from search.decide.known_cost.knowledge import knowledge_of
-from search.decide.samplers import default_sampler, sampler
+from search.decide.samplers import HINTED, default_sampler, sampler
 from search.decide.stopping.roles import Roles
 from search.decide.stopping.rules import Pruner, pruner
 from search.driver.cost_limits import check_cost_limits
 from search.driver.data import spec_data
+from search.driver.hints import prior_hints, proxy_hints
 from search.driver.known_costs import KnownCosts, known_costs
 from search.driver.limits import check_limits
 from search.engine.asker import Asker, Point
@@ -53,6 +55,7 @@ class Prepared:
     first: tuple[Point, ...]
     given: tuple[optuna.trial.FrozenTrial, ...]
     folder: str
+    hints: tuple[Hint, ...] = ()
 
     def costs(self, candidate: Any) -> dict[str, int | float]:
         """What is known of a candidate before its trial, by column of the records.
@@ -94,7 +97,9 @@ def prepare(spec: Spec, *, console: Console | None = None, quiet: bool = False) 
         check_limits(spec, known, first=first)
     else:
         check_cost_limits(spec, known, first=first)
-    return Prepared(gpus, data, known, first, tuple(given), here)
+    hints = prior_hints(spec, known=known.columns)
+    hints += proxy_hints(spec, data, check=known.allowed) if data else []
+    return Prepared(gpus, data, known, first, tuple(given), here, tuple(hints))
 
 
 def _counter(data: Data | None) -> Callable[[Candidate], Mapping[str, int]]:
@@ -107,22 +112,24 @@ def _counter(data: Data | None) -> Callable[[Candidate], Mapping[str, int]]:
     return count
 
 
-def make_sampler(spec: Spec, known: KnownCosts) -> BaseSampler:
+def make_sampler(spec: Spec, known: KnownCosts, hints: Sequence[Hint] = ()) -> BaseSampler:
     """The sampler of a spec, with what can be known of its space.
 
     Args:
         spec: of the run.
         known: what is known of its candidates.
+        hints: what may tell of its uncertain objectives.
     """
     names = list(spec.directions())
     objectives = [name for name in names if name in known.columns]
-    name = spec.sampler or default_sampler(known=bool(objectives))
+    name = spec.sampler or default_sampler(known=bool(objectives), hinted=bool(hints))
     knowledge = None
-    if name in ("known-cost", "gp"):  # gp knows no cost, but which candidates there are
+    if name in HINTED:  # gp knows no cost, but which candidates there are
         knowledge = knowledge_of(
             spec.search_space(), names, known=objectives, count=known.allowed, bounds=spec.column_bounds(),
             quick=known.quick,
         )  # fmt: skip
+        knowledge = replace(knowledge, hints=hints)
     return sampler(name, seed=spec.seed, knowledge=knowledge)
 
 
@@ -176,7 +183,7 @@ def make_engine(
     """The engine of a run, which knows nothing of the study yet."""
     asker = Asker(
         spec.search_space(),
-        make_sampler(spec, prepared.known),
+        make_sampler(spec, prepared.known, prepared.hints),
         directions=list(spec.directions().values()),
         seed=spec.seed,
         check=prepared.known.allowed,

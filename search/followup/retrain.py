@@ -29,10 +29,10 @@ HOW = ("workers", "address", "cpus_per_trial", "gpus_per_trial", "lock")
 """Keys of a spec that say how it runs, not what comes out."""
 
 FREE: dict[str, Any] = {  # what of a search's spec has no meaning for a list, or belongs to its own study
-    "enqueue": None, "warm_start": None, "references": False, "pruner": "none", "sampler": "random",
-    "duplicates": "skip", "storage": None, "loggers": (), "max_hours": None, "max_trial_hours": None,
-    "max_gpu_hours": None, "until_stable": None, "min_params": None, "max_params": None, "min_macs": None,
-    "max_macs": None, "limits": {},
+    "enqueue": None, "warm_start": None, "prior": (), "proxies": (), "references": False, "pruner": "none",
+    "sampler": "random", "duplicates": "skip", "storage": None, "loggers": (), "max_hours": None,
+    "max_trial_hours": None, "max_gpu_hours": None, "until_stable": None, "min_params": None, "max_params": None,
+    "min_macs": None, "max_macs": None, "limits": {},
 }  # fmt: skip
 FRESH = 1_000_000
 """How far the fresh seeds are from the search's."""

@@ -114,3 +114,13 @@ def test_missing_objective_fails_its_trial_with_a_reason(tmp_path):
     run = search.run(**keys, trials=2, workers=1, out=tmp_path / "run", quiet=True)
     assert (run.trials["state"] == "failed").all()
     assert run.trials["error"].str.contains("'f3'").all()
+
+
+def test_an_earlier_run_of_another_function_over_the_same_space_is_a_prior(tmp_path):
+    first = ours("zdt1", 12, 1, tmp_path / "one", sampler="random")
+    run = ours("zdt2", 6, 1, tmp_path / "two", prior=(first.folder,))
+    plain = ours("zdt2", 6, 1, tmp_path / "three", sampler="gp")
+    assert len(run.trials) == 6  # nothing of the earlier run is taken over
+    assert run.trials["x0"].tolist() != plain.trials["x0"].tolist()
+    again = Spec.read(run.folder / "spec.toml")
+    assert again.prior == (first.folder.resolve(),)

@@ -100,6 +100,13 @@ def test_read_unknown_name_lists_the_nearest(write, text, expected):
         ("seed = -1", "seed must be greater than or equal to 0, got -1"),
         ("space = 5", "space must be the name of a preset, the path of a .toml file or a table, got 5"),
         ("data_folder = 3", "data_folder is not a valid path, got 3"),
+        ("proxies = ['synflow', 'zen']", "proxies must be of synflow, grad, naswot, got 'zen'"),
+        ("proxies = ['grad']\nsampler = 'tpe'", "prior and proxies need the sampler known-cost or gp, got 'tpe'"),
+        ("prior = ['a']\nsampler = 'random'", "prior and proxies need the sampler known-cost or gp, got 'random'"),
+        (
+            "proxies = ['grad']\nevaluator = 'm:f'\nobjectives = ['e:min']",
+            "proxies are of networks that are trained, and trials are calls of 'm:f'",
+        ),
         ("objectives = 'accuracy'", "objectives must be a valid tuple, got 'accuracy'"),
         ("objectives = []", "objectives must hold accuracy, and each once, got "),
         ("objectives = ['accuracy', 'accuracy']", "each once, got accuracy, accuracy"),
@@ -175,6 +182,7 @@ def own_space() -> SearchSpace:
         Spec(space=own_space(), objectives=("accuracy", "macs"), fix={"width": [0.25, 0.5]}, seed=3, references=False),
         Spec(space=own_space().to_dict(), training={"clip": 1.0, "amp": False}, workers=2, gpus_per_trial=0.0),
         Spec(data="cifar10", data_folder=Path("/data set/ä"), train_size=500, download=True, sampler="qmc", trials=1),
+        Spec(prior=(Path("/runs/a b"), Path("/runs/c")), proxies=("naswot", "grad")),
     ],
 )
 def test_to_toml_reads_back_as_an_equal_search(write, spec):

@@ -16,10 +16,11 @@ from search.spec_fields import SpecFields, flag_of
 
 NOT_KEYS = {"file", "add_trials", "dry_run", "quiet", "verbose", "lr", "batch_size", "cuda_graph"}
 WITHOUT_FLAG = {"candidates", "test", "keep_weights"}  # of follow-up commands alone
-NOT_SUBMITTED = {"out", "storage", "checkpoints", "address", "download", "enqueue", "warm_start", "lock"}
+NOT_SUBMITTED = {"out", "storage", "checkpoints", "address", "download", "enqueue", "warm_start", "prior", "lock"}
 PARSED = {"objectives": (["loss:min,size:min"], ("loss:min", "size:min")), "loggers": (["mlflow"], ("mlflow",)),
           "bounds": (["loss=0:1"], {"loss": (0, 1)}), "fix": (["width=1", "a=b"], {"width": 1, "a": "b"}),
           "limits": (["a=1:", "b=:2"], {"a": {"min": 1.0}, "b": {"max": 2.0}}),
+          "prior": (["a,b", "c"], (Path("a,b"), Path("c"))), "proxies": (["grad,naswot"], ("grad", "naswot")),
           "training": (["lr=0.5"], {"lr": 0.5})}  # fmt: skip
 OLD_NAMES = {"--fix", "--objectives", "--max-gpu-hours", "--pruner", "--stopper", "--no-references", "--out", "--lr",
              "--no-lock", "--logger", "--download", "--cpus-per-trial", "--no-cuda-graph"}  # fmt: skip
