@@ -7,7 +7,8 @@
     run.figure()     # an Altair chart
 
 A user's own function is searched by `search.run(evaluator=..., space=..., objectives=...)`; `search.known` marks a
-function that gives what is known of a configuration before its trial, `search.Impossible` refuses one.
+function that gives what is known of a configuration before its trial, `search.Impossible` refuses one. In the function,
+`search.get_checkpoint()` is what its trial goes on from, and `search.TrialStopped` what ends one that is to stop.
 
 Torch, Ray and Optuna are imported at the first use of these names, so that the command's --help answers at once.
 """
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from search.driver.run_search import run as run
     from search.spec import Spec as Spec
     from search.training.known import known as known
+    from search.training.reporter import TrialStopped as TrialStopped
+    from search.training.reporter import get_checkpoint as get_checkpoint
 
-__all__ = ["Impossible", "Spec", "known", "resume", "run"]
+__all__ = ["Impossible", "Spec", "TrialStopped", "get_checkpoint", "known", "resume", "run"]
 
 _PLACES = {
     "Impossible": "leni.errors",
     "Spec": "search.spec",
+    "TrialStopped": "search.training.reporter",
+    "get_checkpoint": "search.training.reporter",
     "known": "search.training.known",
     "resume": "search.driver.run_search",
     "run": "search.driver.run_search",

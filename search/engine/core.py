@@ -75,6 +75,7 @@ class Task:
         beyond: items that were reported after the stop had been decided.
         alone: whether it ran out of memory beside others, and is to be tried once more with nothing beside it.
         stopped: whether its stop has been decided.
+        again: whether an earlier process or run had begun it.
         since: when it began.
     """
 
@@ -87,6 +88,7 @@ class Task:
     beyond: list[Mapping[str, Any]] = field(default_factory=list)
     alone: bool = False
     stopped: bool = False
+    again: bool = False
     since: float = 0.0
 
     @property

@@ -43,6 +43,8 @@ def replay(
         engine.waiting.append(_task(engine, trial))
     for trial in interrupted.values():
         engine.waiting.append(_continued(engine, store, trial, moved))
+    for task in engine.waiting:
+        task.again = True
     engine.begun += len(engine.waiting)
 
 

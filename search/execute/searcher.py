@@ -59,6 +59,8 @@ class EngineSearcher(Searcher):
             return False
         if result.get("warning"):
             self.warn(f"trial {number}: {result['warning']}")
+        if result.get("anew") and (self.engine.live[number].again or trial_id in self.deaths):
+            self.warn(f"trial {number} was cut off and starts again from its beginning: it has kept no checkpoint")
         self.spent[number] = {"wall_s": result["wall_s"]} if "wall_s" in result else {}
         return self.engine.report(number, result.get("curve", ()), done=result.get("done", False))
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -98,6 +99,7 @@ class TrialActor(tune.Trainable):
             self.evaluator = FunctionEvaluator(
                 path, settings.recipe, (0,), settings.objectives, settings.columns,
                 Surroundings(settings.folder, path.partition(":")[0]), settings.grace_s,
+                settings.checkpoint_s,
             )  # fmt: skip
         else:
             self.evaluator = TrainingEvaluator(Data.from_arrays(arrays), settings.recipe, (0,), self.device)
@@ -115,7 +117,7 @@ class TrialActor(tune.Trainable):
         self.config_given = config
         self.reported = 0
         self.worked_s = self.mark = 0.0
-        self.warning = ""
+        self.warning, self.anew = "", False
         self.saved = time.monotonic()
         if self.device == "cuda":
             torch.cuda.empty_cache()
@@ -129,17 +131,36 @@ class TrialActor(tune.Trainable):
         state = self._last_state()
         try:
             self.worked_s = float(state["worked_s"]) if state else 0.0
-            self.running = evaluator.start(candidate, state["evaluation"] if state else None)  # type: ignore[arg-type]
+            self.running = self._begun(evaluator, candidate, state["evaluation"] if state else None)
         except Exception as error:  # whatever is not as `state_dict` made it
             if state is None:
                 raise
             self.warning = f"its state cannot be used ({failure_sentence(error)}): it starts anew"
             state, self.worked_s = None, 0.0
-            self.running = evaluator.start(candidate, None)  # type: ignore[arg-type]
+            self.running = self._begun(evaluator, candidate, None)
+        self.anew = state is None and isinstance(self.running, FunctionRun)
         if state is None and len(self.config_given["seeds"]) > 1:  # the clock chose how: keep that
             self.saved = -math.inf
             self._save()
         return self.running
+
+    def _begun(self, evaluator: Any, candidate: Any, state: Mapping[str, Any] | None) -> TrainingRun | FunctionRun:
+        """A new run of the evaluator, or one that goes on from a state; a function keeps its states itself."""
+        if isinstance(evaluator, FunctionEvaluator):
+            return evaluator.start(candidate, state, keep=partial(self._keep, self.number))
+        run: TrainingRun = evaluator.start(candidate, state)
+        return run
+
+    def _keep(self, number: int, state: Mapping[str, Any]) -> None:
+        """Write a state of a function, from its thread.
+
+        Raises:
+            OSError: it cannot be written.
+            TypeError: it holds more than data.
+        """
+        if self.checkpoints is not None:
+            worked_s = self.worked_s + time.monotonic() - self.mark
+            self.checkpoints.save(number, {"evaluation": state, "worked_s": worked_s})
 
     def _last_state(self) -> Mapping[str, Any] | None:
         """What the trial left when it was cut off; None where there is nothing that can be read."""
@@ -157,7 +178,8 @@ class TrialActor(tune.Trainable):
         """Evaluate for a while, or to the end.
 
         Returns:
-            "curve": new points of the learning curve; "wall_s": seconds so far; "done"; and with it "metrics" as pairs
+            "curve": new points of the learning curve; "wall_s": seconds so far; "anew" in the first report, where a
+            function begins without a state; "done"; and with it "metrics" as pairs
             (Tune flattens mappings), or "error" with the reason why there are none and its "traceback", and "notes";
             none of these of a trial that was stopped. "hung" where it does not stop, so that this process has to end.
             A failure of the evaluation is a result, not a crash: the actor lives on.
@@ -181,6 +203,8 @@ class TrialActor(tune.Trainable):
         report: dict[str, Any] = {"curve": curve, "done": done, "wall_s": self.worked_s}
         if self.warning:
             report["warning"], self.warning = self.warning, ""
+        if self.anew:
+            report["anew"], self.anew = True, False
         report |= _for_trackers(curve)
         if done:
             report |= self._end(error, trace)
@@ -231,14 +255,13 @@ class TrialActor(tune.Trainable):
 
     def _save(self) -> None:
         """Keep the training's state, if the last one is long enough ago."""
-        if self.checkpoints is None or self.running is None:
+        if self.checkpoints is None or not isinstance(self.running, TrainingRun):
             return
         if time.monotonic() - self.saved < self.settings.checkpoint_s:
             return
         state = self.running.state_dict()
-        if state is not None:
-            with contextlib.suppress(OSError):  # a full disk costs this state, not the trial; the last is still there
-                self.checkpoints.save(self.number, {"evaluation": state, "worked_s": self.worked_s})
+        with contextlib.suppress(OSError):  # a full disk costs this state, not the trial; the last is still there
+            self.checkpoints.save(self.number, {"evaluation": state, "worked_s": self.worked_s})
         self.saved = time.monotonic()
 
     def _metrics(self) -> dict[str, Any]:

@@ -14,22 +14,26 @@ dropout in it may use torch's global generator: it is seeded.
 from __future__ import annotations
 
 import math
+import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from search.training.calls import call
 from search.training.evaluation import Evaluation
+from search.training.function_state import FunctionState, Keeper
 from search.training.metrics import COUNTS, Returned, read_metrics
 from search.training.recipe import Recipe
 from search.training.reporter import Reporter, TrialStopped
 from search.training.reports import Reports
 from search.training.seed_means import mean_metrics
 from search.training.surroundings import Surroundings
+from search.training.user_checkpoint import packed, unpacked
 from search.training.user_functions import load_function
 from spaces import Candidate, Configuration
 
@@ -52,6 +56,7 @@ class FunctionEvaluator:
         surroundings: what is put back before each call; None to leave the process as it is.
         grace_s: seconds that a function has to end in once its trial is to stop, at least; twice the longest time
             between two of its reports, where that is longer.
+        checkpoint_s: seconds between two states that are kept, at least, unless keeping one takes little of the time.
     """
 
     path: str
@@ -61,10 +66,26 @@ class FunctionEvaluator:
     taken: tuple[str, ...] = ()
     surroundings: Surroundings | None = None
     grace_s: float = GRACE_S
+    checkpoint_s: float = 5.0
 
-    def start(self, candidate: Candidate | Configuration, state: Mapping[str, Any] | None = None) -> FunctionRun:
-        """Begin the evaluation; a call cannot be taken up again, so any state is left unread."""
-        return FunctionRun(self, candidate)
+    def start(
+        self,
+        candidate: Candidate | Configuration,
+        state: Mapping[str, Any] | None = None,
+        *,
+        keep: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> FunctionRun:
+        """Begin the evaluation, or go on from what `keep` was given.
+
+        Args:
+            candidate: what is tried.
+            state: that `keep` was given; None to begin.
+            keep: writes a state; None to keep none.
+
+        Raises:
+            KeyError, TypeError, ValueError: the state is none of a function's.
+        """
+        return FunctionRun(self, candidate, state, keep=keep)
 
     def evaluate(self, candidate: Candidate | Configuration) -> Evaluation:
         """The evaluation, when the function has ended.
@@ -84,6 +105,8 @@ class FunctionRun:
     Args:
         evaluator: the function, its seeds and objectives.
         candidate: what is tried.
+        state: that `keep` was given; None to begin.
+        keep: writes a state; None to keep none.
 
     Attributes:
         evaluation: what is known so far.
@@ -92,9 +115,20 @@ class FunctionRun:
         hung: whether it has not ended although its trial is to stop and the grace time is over.
     """
 
-    def __init__(self, evaluator: FunctionEvaluator, candidate: Candidate | Configuration) -> None:
+    def __init__(
+        self,
+        evaluator: FunctionEvaluator,
+        candidate: Candidate | Configuration,
+        state: Mapping[str, Any] | None = None,
+        *,
+        keep: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
         self.evaluator, self.candidate = evaluator, candidate
         self.evaluation = Evaluation()
+        self._kept = FunctionState.of(state) if state else FunctionState()
+        self.evaluation.curve += self._kept.curve
+        self.evaluation.notes += self._kept.notes
+        self._keeper = Keeper(keep, every_s=evaluator.checkpoint_s) if keep is not None else None
         self.over = self.stopped = self.hung = False
         self._failure: BaseException | None = None
         self._stopping = threading.Event()
@@ -149,22 +183,24 @@ class FunctionRun:
 
     def _work(self) -> None:
         """The thread: a call with each seed, and what comes of them."""
-        told = False
+        told, found = False, self._kept.found
         try:
-            found = []
-            for seed in self.evaluator.seeds:
+            for seed in self.evaluator.seeds[len(found) :]:
                 reports = self._reports(seed)
-                reporter = Reporter(lambda *given, to=reports: self._receive(to, *given), self._stopping)
-                try:
-                    found.append(self._call(seed, reporter, reports))
-                finally:
-                    reporter.over, told = True, reporter.told
-                    self.evaluation.notes += [note for note in reports.notes if note not in self.evaluation.notes]
+                with tempfile.TemporaryDirectory(prefix="leni-search-") as folder:
+                    reporter = self._reporter(reports, Path(folder))
+                    try:
+                        found.append(self._call(seed, reporter, reports))
+                    finally:
+                        told = reporter.told
+                        self._note(reports.notes)
                 if told and reports.step < self.evaluator.recipe.epochs:
                     raise TrialStopped
+                if len(found) < len(self.evaluator.seeds):
+                    self._keep(None, None)
             network = isinstance(self.candidate, Candidate)
             self.evaluation.metrics = mean_metrics(found, COUNTS if network else (), self.evaluator.path)
-            self.evaluation.notes += list(dict.fromkeys(note for one in found for note in one.notes))
+            self._note(note for one in found for note in one.notes)
         except BaseException as failure:  # noqa: BLE001 - whatever a user's function raises is its trial's alone
             self.stopped = told or isinstance(failure, TrialStopped)
             self._failure = None if self.stopped else failure
@@ -181,17 +217,31 @@ class FunctionRun:
         function = load_function(path)
         moved = self.evaluator.surroundings.restore() if self.evaluator.surroundings else ""
         torch.manual_seed(seed)
-        returned = call(function, {"seed": seed, "epochs": self.evaluator.recipe.epochs, **values}, reporter)
+        with reporter:
+            returned = call(function, {"seed": seed, "epochs": self.evaluator.recipe.epochs, **values}, reporter)
         result = reports.last if returned is None else returned
         kept = read_metrics(result, path, objectives=needed, taken=self.evaluator.taken, network=network)
         kept.notes += [f"{path}: {moved}"] if moved else []
         return kept
 
     def _reports(self, seed: int) -> Reports:
-        """The reports of a call, before there is any."""
+        """The reports of a call: none, or those before the checkpoint that it goes on from."""
         made = self.evaluator
         later = seed != made.seeds[0]
-        return Reports(made.path, seed, later=later, objectives=made.objectives, taken=made.taken)
+        reports = Reports(made.path, seed, later=later, objectives=made.objectives, taken=made.taken)
+        if self._kept.reports is not None:
+            reports.load_state_dict(self._kept.reports)
+        return reports
+
+    def _reporter(self, reports: Reports, folder: Path) -> Reporter:
+        """The function's second argument, with the checkpoint that the call goes on from."""
+        content, self._kept.checkpoint, self._kept.reports = self._kept.checkpoint, None, None
+        checkpoint = None if content is None else unpacked(content, folder)
+        return Reporter(
+            lambda metrics, checkpoint, step: self._receive(reports, metrics, checkpoint, step),
+            self._stopping,
+            checkpoint=checkpoint,
+        )
 
     def _receive(self, reports: Reports, metrics: Any, checkpoint: Any, step: Any) -> None:
         """One report, from any thread of the function."""
@@ -203,6 +253,23 @@ class FunctionRun:
                 self.evaluation.curve.append(point)
                 self._fresh = True
                 self._changed.notify()
+        if checkpoint is not None:
+            self._keep(reports, checkpoint)
 
-    def state_dict(self) -> None:
-        """Nothing: it starts again."""
+    def _keep(self, reports: Reports | None, checkpoint: Any) -> None:
+        """Keep a state: in the middle of a call its reports and its checkpoint, None between two calls."""
+        if self._keeper is None or self._stopping.is_set() or not self._keeper.due():
+            return
+
+        def state() -> Mapping[str, Any]:
+            told = None if reports is None else reports.state_dict()
+            content = None if checkpoint is None else packed(checkpoint)
+            evaluation, found = self.evaluation, list(self._kept.found)
+            return FunctionState(list(evaluation.curve), list(evaluation.notes), found, told, content).to_dict()
+
+        if why := self._keeper.keep(state):
+            self._note([f"{self.evaluator.path}: its checkpoint could not be kept: {why}"])
+
+    def _note(self, notes: Iterable[str]) -> None:
+        """Add sentences to the evaluation's notes, each once."""
+        self.evaluation.notes += [note for note in notes if note not in self.evaluation.notes]

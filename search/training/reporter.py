@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-__all__ = ["Reporter", "TrialStopped"]
+__all__ = ["Reporter", "TrialStopped", "get_checkpoint"]
 
 
 class TrialStopped(BaseException):
@@ -27,25 +27,40 @@ class TrialStopped(BaseException):
 class Reporter:
     """The `report` of one call of a user's function; any of its threads may call it.
 
+    As a context manager it spans the call: `get_checkpoint` answers with its checkpoint inside, and it is over after.
+
     Args:
         receive: takes the metrics, the checkpoint and the step of a report, each None where there is none.
         stopping: set when the trial is to stop.
+        checkpoint: what the function goes on from, None at the beginning.
 
     Attributes:
         told: whether the function knows that it is to stop.
         over: whether the function has ended, so that nothing more is received.
     """
 
-    def __init__(self, receive: Callable[[Any, Any, Any], None], stopping: threading.Event) -> None:
-        self.receive, self.stopping = receive, stopping
+    active: Reporter | None = None  # of the call that this process is in
+
+    def __init__(
+        self, receive: Callable[[Any, Any, Any], None], stopping: threading.Event, *, checkpoint: Any = None
+    ) -> None:
+        self.receive, self.stopping, self.checkpoint = receive, stopping, checkpoint
         self.told = self.over = False
+
+    def __enter__(self) -> Reporter:
+        Reporter.active = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over, Reporter.active = True, None
 
     def __call__(self, metrics: Any, checkpoint: Any = None, step: int | None = None) -> bool:
         """Report what is measured so far.
 
         Args:
             metrics: a number, which is the accuracy, or a mapping of names to values.
-            checkpoint: what the function can go on from if its process ends.
+            checkpoint: what the function can go on from if its process ends: the path of a folder, which is read at
+                once, or a mapping of tensors, arrays, numbers and texts.
             step: how far the training has come, a whole number that grows; None counts the reports.
 
         Returns:
@@ -72,6 +87,16 @@ class Reporter:
         """Report without an answer; what comes after the function's end is not received."""
         if not self.over:
             self.receive(metrics, checkpoint, step)
+
+
+def get_checkpoint() -> Any:
+    """What the user's function that runs in this process goes on from, in any of its threads.
+
+    Returns:
+        None at the beginning. After its process or its run has ended, what it last reported as its checkpoint: the
+        mapping, or the path of a folder with the same files, which is there until the function ends.
+    """
+    return None if Reporter.active is None else Reporter.active.checkpoint
 
 
 def _unused(caller: FrameType) -> bool:

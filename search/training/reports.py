@@ -75,6 +75,15 @@ class Reports:
         point = {"epoch": at, **values, "seeds": [{"seed": self.seed, "epoch": at, **values}]}
         return {**point, "seed": self.seed} if self.later else point
 
+    def state_dict(self) -> dict[str, Any]:
+        """What later reports depend on: numbers and texts."""
+        last = {name: value for name, value in (self.last or {}).items() if isinstance(value, bool | int | float | str)}
+        return {"step": self.step, "count": self.count, "last": None if self.last is None else last}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on after the reports of a `state_dict`."""
+        self.step, self.count, self.last = int(state["step"]), int(state["count"]), state["last"]
+
     def _step(self, step: Any, *, first: bool) -> int | None:
         """The step of a report; None where it is no whole number above the last one."""
         if step is None:

@@ -1,7 +1,13 @@
 """Evaluators that report while they run, for tests; each leaves a file in the command's folder when it returns."""
 
+import json
+import tempfile
 import time
 from pathlib import Path
+
+import numpy as np
+
+import search
 
 
 def trace(config, text):
@@ -50,3 +56,44 @@ def hanging(config, report):
                 time.sleep(0.02)
     trace(config, "returned")
     return {"score": config["x"] * config["epochs"], "size": 2.0}
+
+
+def _walk(config, report, value, first, kept):
+    """Ten steps of a sum of random numbers, whose generator is part of the state."""
+    generator = np.random.default_rng(config["seed"] + config["x"])
+    if kept is not None:
+        generator.bit_generator.state = kept
+    for step in range(first, 11):
+        time.sleep(0.1)
+        value += float(generator.normal())
+        yield step, value, generator.bit_generator.state
+
+
+def keeping_state(config, report):
+    """Goes on from a mapping."""
+    state = search.get_checkpoint() or {"value": 0.0, "first": 1, "kept": None}
+    trace(config, f"from {state['first']}")
+    for step, value, kept in _walk(config, report, **state):
+        checkpoint = {"value": value, "first": step + 1, "kept": kept}
+        report({"score": value, "size": 1.0}, checkpoint=checkpoint)
+
+
+def keeping_folder(config, report):
+    """Goes on from a folder, which is gone when report returns."""
+    folder = search.get_checkpoint()
+    state = {"value": 0.0, "first": 1, "kept": None}
+    if folder is not None:
+        state = json.loads(Path(folder, "deep", "state.json").read_text())
+    trace(config, f"from {state['first']}")
+    for step, value, kept in _walk(config, report, **state):
+        with tempfile.TemporaryDirectory() as place:
+            Path(place, "deep").mkdir()
+            Path(place, "deep", "state.json").write_text(json.dumps({"value": value, "first": step + 1, "kept": kept}))
+            report({"score": value, "size": 1.0}, checkpoint=place)
+
+
+def keeping_nothing(config, report):
+    """Starts again."""
+    trace(config, "from 1")
+    for _, value, _ in _walk(config, report, 0.0, 1, None):
+        report({"score": value, "size": 1.0})

@@ -1,13 +1,17 @@
+import io
 import math
 import threading
 
+import numpy as np
 import pytest
+import torch
 
 from leni.errors import EvaluationError
+from search.store.checkpoints import Checkpoints
 from search.training.evaluation import Evaluation
 from search.training.function_run import FunctionEvaluator, FunctionRun
 from search.training.recipe import Recipe
-from search.training.reporter import TrialStopped
+from search.training.reporter import TrialStopped, get_checkpoint
 from spaces import Candidate, Configuration
 
 SMALL = Candidate("resnet8", (2, 4, 8), "relu")
@@ -51,13 +55,12 @@ def stopped(monkeypatch, function, **keys: object) -> FunctionRun:
 
 def test_a_function_reports_its_curve_and_gets_the_candidate():
     evaluator = FunctionEvaluator("plugin_evaluators:by_width", RECIPE, seeds=(5,))
-    run = evaluator.start(SMALL, {"anything": 1})
+    run = evaluator.start(SMALL)
     evaluation = to_the_end(run)
     accuracy = 1 - 1 / 15
     assert [point["accuracy"] for point in evaluation.curve] == [accuracy / 2, accuracy]
     assert evaluation.curve[0]["seeds"] == [{"seed": 5, "epoch": 1, "accuracy": accuracy / 2}]
     assert evaluation.metrics == {"accuracy": accuracy}
-    assert run.state_dict() is None
 
 
 def test_a_function_is_called_with_each_seed_and_its_metrics_averaged(monkeypatch):
@@ -249,3 +252,75 @@ def test_what_a_thread_reports_after_the_function_has_returned_is_left_out(monke
         if thread.name.startswith("Thread-"):
             thread.join(60)
     assert (answers, run.evaluation.curve) == ([True], [])
+
+
+def cut_off(monkeypatch, function, after: int, **keys: object) -> dict:
+    """The last state that a run has kept when it had reported so often, as it comes back from a file."""
+    states = []
+
+    def cutting(config, report):
+        def reporting(*given, **more):
+            report(*given, **more)
+            if len(states) == after:
+                raise SystemExit
+
+        return function(config, reporting)
+
+    def keep(state) -> None:
+        torch.save(state, stored := io.BytesIO())
+        stored.seek(0)
+        states.append(torch.load(stored, weights_only=True))
+
+    run = calling(monkeypatch, cutting, checkpoint_s=0.0, **keys).start(SMALL, keep=keep)
+    with pytest.raises(SystemExit):
+        to_the_end(run)
+    return states[-1]
+
+
+def counting(config, report):
+    state = get_checkpoint() or {"count": 0, "noise": np.array([0.5, 0.25])}
+    for count in range(state["count"] + 1, 6):
+        noise = state["noise"] * count / 8
+        report({"accuracy": count / 10 + config["seed"] / 100}, checkpoint={"count": count, "noise": noise})
+        state = {"count": count, "noise": noise}
+    return {"accuracy": float(state["noise"].sum())}
+
+
+@pytest.mark.parametrize(("seeds", "after"), [((3,), 1), ((3,), 4), ((3, 1), 2), ((3, 1), 5), ((3, 1), 7), ((3, 1), 9)])
+def test_a_function_goes_on_from_its_checkpoint_and_ends_as_if_nothing_had_been(monkeypatch, seeds, after):
+    whole = calling(monkeypatch, counting, seeds=seeds).evaluate(SMALL)
+    state = cut_off(monkeypatch, counting, after, seeds=seeds)
+    run = calling(monkeypatch, counting, seeds=seeds).start(SMALL, state)
+    assert 0 < len(run.evaluation.curve) < len(whole.curve)
+    assert to_the_end(run) == whole
+
+
+def test_a_checkpoint_that_cannot_be_kept_is_named_and_costs_no_training(monkeypatch, tmp_path):
+    def function(config, report):
+        report(0.1, checkpoint={"model": object()})
+        report(0.2, checkpoint=tmp_path / "missing")
+        report(0.3, checkpoint=7)
+        return {"accuracy": 0.5}
+
+    keep = Checkpoints(str(tmp_path))
+    run = calling(monkeypatch, function, checkpoint_s=0.0).start(SMALL, keep=lambda state: keep.save(0, state))
+    assert to_the_end(run).metrics == {"accuracy": 0.5}
+    start = "plugin_evaluators:given: its checkpoint could not be kept: "
+    assert run.evaluation.notes == [
+        f"{start}a state must hold tensors, numbers and texts, got object",
+        f"{start}a checkpoint is the path of a folder or a mapping, and {tmp_path / 'missing'} is no folder",
+        f"{start}a checkpoint is the path of a folder or a mapping, got a int",
+    ]
+
+
+def test_there_is_a_checkpoint_only_while_a_function_runs(monkeypatch):
+    state = cut_off(monkeypatch, counting, 2)
+    seen = []
+
+    def function(config, report):
+        seen.append(get_checkpoint()["count"])
+        return {"accuracy": 0.5}
+
+    to_the_end(calling(monkeypatch, function).start(SMALL, state))
+    assert seen == [2]
+    assert get_checkpoint() is None
