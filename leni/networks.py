@@ -18,7 +18,7 @@ from torch import nn
 from leni.errors import NetworkError
 from leni.user_modules import import_user_module
 
-__all__ = ["default_input_size", "load_network"]
+__all__ = ["default_input_size", "load_network", "network_factory"]
 
 FORMS = "torchvision:NAME, timm:NAME or package.module:factory"
 # Sizes that torchvision's networks cannot do without, in pixels; all others take 224.
@@ -119,6 +119,19 @@ def default_input_size(name: str) -> tuple[int, int, int]:
         size = getattr(factory, "input_size", (3, 224, 224))
     channels, height, width = size
     return int(channels), int(height), int(width)
+
+
+def network_factory(name: str) -> Callable[..., object]:
+    """The function that builds a network.
+
+    Args:
+        name: as for `load_network`.
+
+    Raises:
+        NetworkError: there is no such network, or its package is not installed.
+    """
+    source, rest = _parse(name)
+    return _factory(source, rest, name, {})[0]
 
 
 def _parse(name: str) -> tuple[str, str]:

@@ -15,7 +15,6 @@ verified by tracing the new network.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,14 +26,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from leni.block import LENI
 from leni.call_sites import CallSite, named_calls
 from leni.copying import copied, meta_copy
-from leni.errors import LeniSearchError, NetworkError
+from leni.errors import LeniSearchError
 from leni.halve import Producer, halve, producer_of
 from leni.placement import FEATURE_ROLES, Placement
+from leni.putting import put_module, reroute
 from leni.registry import Activation, get
-from leni.rewire import Target, inputs_of, rewire
-from leni.tracing import PUT_BY_SWAP, Call, Trace, trace
+from leni.tracing import Call, Trace, trace
 
-__all__ = ["SiteReport", "SwapReport", "Swapped", "swap"]
+__all__ = ["SiteReport", "SwapReport", "Swapped", "obstacle", "replaceable", "swap"]
 
 
 @dataclass(frozen=True)
@@ -172,19 +171,13 @@ def swap(
         producer = producer_of(model, record, call) if row.multiple(**checked) == 2 else None
         reason = f"not chosen ({site.role})"
         if index in selected:
-            reason = _obstacle(row, checked, site, call, named, producer)
+            reason = obstacle(row, checked, site, call, named, producer)
         if reason:
             left[site.name] = reason
         else:
             changes.append(_Change(site, call, producer if isinstance(producer, Producer) else None))
-    network = model
-    while True:
-        network, failed = _convert(model, record, changes, pairs, row, checked)
-        failed = failed or _verify(network, example_input, changes, pairs, row)
-        if not failed:
-            break
-        left |= failed
-        changes = [change for change in changes if change.site.name not in failed]
+    network, changes, failed = _settle(model, record, pairs, changes, row, checked, example_input)
+    left |= failed
     done = {change.site.name: change for change in changes}
     reports = tuple(
         _report(model, network, done[site.name]) if site.name in done else SiteReport(site, False, left[site.name])
@@ -193,7 +186,29 @@ def swap(
     return Swapped(network, SwapReport(row.name, str(parsed), reports))
 
 
-def _obstacle(
+def replaceable(
+    model: nn.Module, record: Trace, pairs: Sequence[tuple[CallSite, Call]], example_input: Tensor
+) -> dict[str, str]:
+    """Which call sites can have no other module, tried with a module at every one of them.
+
+    Args:
+        model: the network.
+        record: its trace.
+        pairs: its sites, as `named_calls` gives them.
+        example_input: as for `swap`.
+
+    Returns:
+        The reasons, by the site's name; empty if every site can be replaced.
+    """
+    row = get("relu")
+    named = {site.name for site, _ in pairs if site.role not in FEATURE_ROLES}
+    reasons = {site.name: obstacle(row, {}, site, call, named, None) for site, call in pairs}
+    changes = [_Change(site, call, None) for site, call in pairs if not reasons[site.name]]
+    _, _, failed = _settle(model, record, pairs, changes, row, {}, example_input)
+    return {name: reason for name, reason in reasons.items() if reason} | failed
+
+
+def obstacle(
     row: Activation,
     options: Mapping[str, object],
     site: CallSite,
@@ -201,7 +216,16 @@ def _obstacle(
     named: set[str],
     producer: Producer | str | None,
 ) -> str:
-    """Why a chosen site cannot have the activation; empty if it can."""
+    """Why a chosen site cannot have an activation; empty if it can, as far as can be known before it is there.
+
+    Args:
+        row: the activation.
+        options: all of its options.
+        site: of the network.
+        call: of the site, in the trace.
+        named: names of sites that were asked for by name.
+        producer: for an activation that doubles its channels, as `producer_of` gives it; else None.
+    """
     if site.hidden:
         return site.hidden
     output = call.node.meta["shape"]
@@ -222,6 +246,26 @@ def _obstacle(
     return "" if tuple(result.shape) == call.shape else f"{row.name} makes {tuple(result.shape)} of {call.shape}"
 
 
+def _settle(
+    model: nn.Module,
+    record: Trace,
+    pairs: Sequence[tuple[CallSite, Call]],
+    changes: list[_Change],
+    row: Activation,
+    options: Mapping[str, object],
+    example_input: Tensor,
+) -> tuple[nn.Module, list[_Change], dict[str, str]]:
+    """A copy with those changes that turn out as they should, these changes, and why not the others."""
+    left: dict[str, str] = {}
+    while True:
+        network, failed = _convert(model, record, changes, pairs, row, options)
+        failed = failed or _verify(network, example_input, changes, pairs, row)
+        if not failed:
+            return network, changes, left
+        left |= failed
+        changes = [change for change in changes if change.site.name not in failed]
+
+
 def _convert(
     model: nn.Module,
     record: Trace,
@@ -231,91 +275,15 @@ def _convert(
     options: Mapping[str, object],
 ) -> tuple[nn.Module, dict[str, str]]:
     """A copy of `model` with the changes made, and why some could not be made."""
-    names = {id(call): site.name for site, call in pairs}
     network = copied(model)
-    rewired: dict[str, list[_Change]] = defaultdict(list)
-    for change in changes:
-        if change.call.functional or record.counts[change.call.path] > 1:
-            rewired[next(path for path in reversed(change.call.scopes) if record.counts[path] == 1)].append(change)
-    failed: dict[str, str] = {}
-    for path, group in rewired.items():
-        try:
-            _rewire(network, path, record, group, names)
-        except NetworkError as error:
-            failed |= {change.site.name: str(error) for change in group}
+    failed = reroute(network, record, [(change.site, change.call) for change in changes], pairs)
     if failed:
         return network, failed
     for change in changes:
-        _put(network, change, row, options)
+        if change.producer:
+            halve(network, change.producer)
+        put_module(network, change.site.name, row.factory(change.channels, **options), row.name)
     return network, {}
-
-
-def _put(network: nn.Module, change: _Change, row: Activation, options: Mapping[str, object]) -> None:
-    """Set the new module at the site's path, like its surroundings in device, dtype and mode."""
-    if change.producer:
-        halve(network, change.producer)
-    module = row.factory(change.channels, **options)
-    setattr(module, PUT_BY_SWAP, row.name)
-    parent_path, _, name = change.site.name.rpartition(".")
-    parent = network.get_submodule(parent_path)
-    module.train(parent.training)
-    while True:
-        scope = network.get_submodule(parent_path)
-        like = next((value for value in scope.parameters() if value.is_floating_point()), None)
-        if like is not None:
-            module.to(device=like.device, dtype=like.dtype)
-        if like is not None or not parent_path:
-            break
-        parent_path = parent_path.rpartition(".")[0]
-    setattr(parent, name, module)
-    if isinstance(parent, nn.TransformerEncoderLayer):
-        parent.activation_relu_or_gelu = 0  # else evaluation takes a fused way past the new module
-
-
-def _rewire(network: nn.Module, path: str, record: Trace, group: Sequence[_Change], names: Mapping[int, str]) -> None:
-    """Redirect the calls of `group` in the forward of the module at `path`; `names` has the site of each call."""
-    scope = network.get_submodule(path)
-    inside = [_inside(change.call, path) for change in group]
-    inlined = {id(module): module for scopes in inside for module in map(network.get_submodule, scopes)}
-    visible = [
-        call
-        for call in record.calls
-        if path in call.scopes
-        and not call.hidden
-        and all(id(network.get_submodule(name)) in inlined for name in _inside(call, path))
-    ]
-    chosen = {id(change.call) for change in group}
-    moved = {change.call.path for change in group if change.site.name == change.call.path}
-    targets: list[Target] = []
-    kept: dict[str, nn.Module] = {}
-    for call in visible:
-        name = names.get(id(call))
-        if name is not None and call.path in moved and id(call) not in chosen:
-            # The first call's module makes room, so the others need another path for it, and have one: their own name.
-            kept[name] = network.get_submodule(call.path)
-            if next(kept[name].parameters(), None) is not None:
-                raise NetworkError(f"{call.path} is called at other sites too, which share its parameters")
-        targets.append(_below(path, name) if name is not None and (id(call) in chosen or name in kept) else None)
-    inputs = inputs_of(scope, *record.arguments[path])
-    rewire(
-        scope,
-        kinds=[call.kind for call in visible],
-        targets=targets,
-        inlined=list(inlined.values()),
-        inputs=inputs,
-    )
-    for name, module in kept.items():
-        parent, _, leaf = name.rpartition(".")
-        setattr(network.get_submodule(parent), leaf, module)
-
-
-def _inside(call: Call, path: str) -> tuple[str, ...]:
-    """Paths of the modules running between the module at `path` and the call."""
-    return call.scopes[call.scopes.index(path) + 1 :]
-
-
-def _below(path: str, name: str) -> str:
-    return name[len(path) + 1 :] if path else name
 
 
 def _verify(
