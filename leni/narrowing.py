@@ -19,7 +19,7 @@ from leni.registry import get, names
 from leni.tracing import Trace, module_kind, trace
 from leni.widths.groups import ChannelGroup, Groups, channel_groups
 
-__all__ = ["narrow"]
+__all__ = ["group_stage", "layer_stages", "narrow"]
 
 LAYERS = (nn.Conv2d, nn.Linear)
 
@@ -51,7 +51,7 @@ def narrow(
         raise NetworkError(f"`ratio` must be in (0, 1], got {ratio}")
     _refuse_learned(model)
     record = trace(model, example_input)
-    stage_of = _layer_stages(model, record)
+    stage_of = layer_stages(model, record)
     known = sorted(set(stage_of.values()))
     for stage in stages or ():
         if stage not in known:
@@ -75,7 +75,7 @@ def _refuse_learned(model: nn.Module) -> None:
             )
 
 
-def _layer_stages(model: nn.Module, record: Trace) -> dict[str, int]:
+def layer_stages(model: nn.Module, record: Trace) -> dict[str, int]:
     """Stage of each convolution and linear layer, by path: that of its output's size, or of the next call site."""
     site_of = {call.node: site for site, call in named_calls(model, record)}
     sizes = {site.spatial: site.stage for site in site_of.values() if site.role in ("inner", "outer")}
@@ -103,7 +103,7 @@ def _narrower(
         raise NetworkError(f"nothing of {type(model).__name__} can be narrowed: {_reasons(groups)}")
     return groups.build(
         [
-            _width(group, ratio) if stages is None or _stage(group, stage_of) in stages else group.channels
+            _width(group, ratio) if stages is None or group_stage(group, stage_of) in stages else group.channels
             for group in groups.groups
         ]
     )
@@ -113,7 +113,8 @@ def _width(group: ChannelGroup, ratio: float) -> int:
     return group.parts * max(1, round(ratio * group.channels / group.parts))
 
 
-def _stage(group: ChannelGroup, stage_of: dict[str, int]) -> int:
+def group_stage(group: ChannelGroup, stage_of: dict[str, int]) -> int:
+    """Stage of a group: the last of its layers' stages, -1 if they have none."""
     return max((stage_of[layer] for layer in group.layers if layer in stage_of), default=-1)
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from leni.errors import NetworkError
 from leni.user_modules import import_user_module
 
-__all__ = ["default_input_size", "load_network", "network_factory"]
+__all__ = ["default_input_size", "has_input_size", "load_network", "network_factory"]
 
 FORMS = "torchvision:NAME, timm:NAME or package.module:factory"
 # Sizes that torchvision's networks cannot do without, in pixels; all others take 224.
@@ -119,6 +119,16 @@ def default_input_size(name: str) -> tuple[int, int, int]:
         size = getattr(factory, "input_size", (3, 224, 224))
     channels, height, width = size
     return int(channels), int(height), int(width)
+
+
+def has_input_size(name: str) -> bool:
+    """Whether it is known for which size of images a network was made; of a network of your own its factory says it.
+
+    Args:
+        name: as for `load_network`.
+    """
+    source, rest = _parse(name)
+    return source in ("torchvision", "timm") or hasattr(_factory(source, rest, name, {})[0], "input_size")
 
 
 def network_factory(name: str) -> Callable[..., object]:

@@ -46,6 +46,7 @@ class Call:
         channel_dim: dimension of `shape` that holds channels.
         module: the module called (of the copy that ran), None for a function.
         hidden: why the call cannot be replaced, where a module of torch makes it inside one operation; else empty.
+        step: index of the call among the trace's steps.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Call:
     channel_dim: int
     module: nn.Module | None
     hidden: str = ""
+    step: int = -1
 
     @property
     def channels(self) -> int:
@@ -271,16 +273,17 @@ class Recorder(TorchFunctionMode):
         result: Any,
     ) -> Call:
         scopes = tuple(running for running, _, _ in self._running)
+        step = len(self.trace.steps) - 1
         if module is not None and hidden_kind(module) is not None:
             shape = tuple(next(tensors_in(result)).shape)
             what = own_class(module).__name__
             hidden = f"{what} computes it inside one operation of torch, where nothing else can be put"
-            return Call(kind, path, False, scopes, node, shape, len(shape) - 1, module, hidden)
+            return Call(kind, path, False, scopes, node, shape, len(shape) - 1, module, hidden, step)
         shape = tuple(source[1].shape)
         dim = source[0].meta["channel_dim"]
         if dim is None or dim >= len(shape):
             dim = len(shape) - 1 if len(shape) in (2, 3) else min(1, len(shape) - 1)
-        return Call(kind, path, module is None, scopes, node, shape, dim, module)
+        return Call(kind, path, module is None, scopes, node, shape, dim, module, step=step)
 
 
 def _blocks(root: nn.Module) -> set[int]:

@@ -4,37 +4,44 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from leni import registry
 from leni.errors import CandidateError
 from leni.placement import Placement
-from spaces.backbones import backbone
+from spaces.assigned import Assigned
+from spaces.backbones import Backbone, backbone
+from spaces.backbones.placing import placement_of
+from spaces.backbones.sites import OWN
 
 __all__ = ["Candidate"]
+
+BETWEEN = " / "  # the placements of several activations, in a record
 
 
 @dataclass(frozen=True)
 class Candidate:
     """One network of a search, and the factor on its learning rate.
 
-    Sites outside the placement have ReLU. Two candidates are equal where their fields are: a placement is kept in
-    canonical form, options are filled in with the activation's defaults.
+    Sites outside the placement have the activation that the backbone has by itself: ReLU in those written for search.
+    Two candidates are equal where their fields are: a placement is kept in canonical form, options are filled in with
+    the activation's defaults.
 
     Attributes:
-        backbone: name of a backbone, `resnet8`.
-        widths: channels of each stage.
-        activation: name of a registered activation.
+        backbone: name of a backbone, `resnet8`, or of a network, `torchvision:resnet18` or `timm:resnet18?drop_rate=0.1`.
+        widths: channels of each stage; of a network, of each group of layers whose channels go together.
+        activation: name of a registered activation, or `own` for what the network has by itself.
         placement: where it goes (`leni.Placement`).
         options: the activation's own options, sorted (name, value) pairs; a mapping is accepted.
         lr_factor: on the recipe's learning rate.
+        also: further activations at other sites, in the order of the forward pass.
 
     Raises:
         CandidateError: a field of another type, or an impossible value.
         ActivationError: an unknown activation or option.
         PlacementError: the placement cannot be parsed, or matches no site of the backbone.
+        NetworkError: the backbone is a network that cannot be built or traced.
 
     Example:
         >>> candidate = Candidate("resnet8", (4, 8, 16), "relu")
@@ -48,46 +55,38 @@ class Candidate:
     placement: str = "all"
     options: tuple[tuple[str, Any], ...] = ()
     lr_factor: float = 1.0
+    also: tuple[Assigned, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("backbone", "activation"):
-            if not isinstance(getattr(self, name), str):
-                raise CandidateError(f"{name} must be a name, got {getattr(self, name)!r}")
+        if not isinstance(self.backbone, str):
+            raise CandidateError(f"backbone must be a name, got {self.backbone!r}")
         row = backbone(self.backbone)
-        if not isinstance(self.widths, (tuple, list)) or len(self.widths) != len(row.full_widths):
-            raise CandidateError(f"widths must be {len(row.full_widths)} numbers for {row.name}, got {self.widths!r}")
-        for width in self.widths:
-            if not isinstance(width, int) or isinstance(width, bool) or width < 1:
-                raise CandidateError(f"widths must be whole numbers of at least 1, got {self.widths!r}")
+        row.check(self.widths)
         if isinstance(self.lr_factor, bool) or not isinstance(self.lr_factor, (int, float)):
             raise CandidateError(f"lr_factor must be a number, got {self.lr_factor!r}")
         if not 0 < self.lr_factor <= sys.float_info.max:
             raise CandidateError(f"lr_factor must be above 0 and finite, got {self.lr_factor!r}")
-        if not isinstance(self.placement, str):
-            raise CandidateError(f"placement must be a text such as 'all' or 'stem+inner', got {self.placement!r}")
-        placement = Placement.parse(self.placement)
-        placement.select(row.sites)
+        if not isinstance(self.also, (tuple, list)) or not all(isinstance(part, Assigned) for part in self.also):
+            raise CandidateError(f"also must be further activations at other sites, got {self.also!r}")
+        first = Assigned(self.activation, self.placement, self.options)
+        for part in (first, *self.also):
+            Placement.parse(part.placement).select(row.sites)
+        first, *others = _canonical([first, *self.also], row)
+        object.__setattr__(self, "backbone", row.name)
         object.__setattr__(self, "widths", tuple(self.widths))
-        object.__setattr__(self, "placement", str(placement))
         object.__setattr__(self, "lr_factor", float(self.lr_factor))
-        object.__setattr__(self, "options", self._complete(self.options))
+        for name in ("activation", "placement", "options"):
+            object.__setattr__(self, name, getattr(first, name))
+        object.__setattr__(self, "also", tuple(others))
 
-    def _complete(self, options: Any) -> tuple[tuple[str, Any], ...]:
-        """All of the activation's options, in order of name, checked by its registry row; whole floats as floats."""
-        try:
-            given = None if isinstance(options, str) else dict(options)
-        except (TypeError, ValueError):
-            given = None
-        if given is None or not all(isinstance(name, str) for name in given):
-            raise CandidateError(f"options must be names with values, got {options!r}")
-        row = registry.get(self.activation)
-        floats = {name for name, option in row.options.items() if option.kind is float}
-        checked = row.check(given).items()
-        return tuple(sorted((name, float(value) if name in floats else value) for name, value in checked))  # type: ignore
+    @property
+    def parts(self) -> tuple[Assigned, ...]:
+        """All activations, each at its sites; one that is the backbone's own may be among them if it is alone."""
+        return (Assigned(self.activation, self.placement, self.options), *self.also)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON has them: lists for tuples, an object for the options."""
-        return {
+        """The fields as JSON has them: lists for tuples, an object for the options; `also` only where there is one."""
+        fields: dict[str, Any] = {
             "backbone": self.backbone,
             "widths": list(self.widths),
             "activation": self.activation,
@@ -95,10 +94,11 @@ class Candidate:
             "options": dict(self.options),
             "lr_factor": self.lr_factor,
         }
+        return {**fields, "also": [part.to_dict() for part in self.also]} if self.also else fields
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Candidate:
-        """A candidate from all of its fields, none more and none less.
+        """A candidate from all of its fields, none more and none less; `also` may be missing.
 
         Raises:
             CandidateError: a field is unknown or missing, an option is missing that is not of a later version than the
@@ -108,7 +108,7 @@ class Candidate:
             raise CandidateError(f"a candidate must be an object with named fields, got {values!r}")
         names = [field.name for field in fields(cls)]
         unknown = [str(name) for name in values if name not in names]
-        missing = [name for name in names if name not in values]
+        missing = [name for name in names if name not in values and name != "also"]
         if unknown or missing:
             raise CandidateError(
                 "a candidate's fields are "
@@ -118,11 +118,13 @@ class Candidate:
             )
         if not isinstance(values["options"], Mapping):
             raise CandidateError(f"options must be an object, got {values['options']!r}")
-        widths = values["widths"]
-        candidate = cls(**{**values, "widths": tuple(widths) if isinstance(widths, list) else widths})
-        known = registry.get(candidate.activation).options
-        if absent := [name for name, _ in candidate.options if name not in values["options"] and not known[name].later]:
-            raise CandidateError(f"options of {candidate.activation} are missing: {', '.join(absent)}")
+        widths, also = values["widths"], values.get("also", [])
+        if not isinstance(also, (list, tuple)):
+            raise CandidateError(f"also must be a list, got {also!r}")
+        others = tuple(part if isinstance(part, Assigned) else Assigned.from_dict(part) for part in also)
+        candidate = cls(**{**values, "widths": tuple(widths) if isinstance(widths, list) else widths, "also": others})
+        if not others:
+            candidate.parts[0].check_complete(values["options"])
         return candidate
 
     def to_json(self) -> str:
@@ -143,7 +145,46 @@ class Candidate:
         return cls.from_dict(values)
 
     def columns(self) -> dict[str, Any]:
-        """The fields as columns of a record: widths as `4-8-16`, each option in a column of its own."""
+        """The fields as columns of a record: widths as `4-8-16`, each option in a column of its own.
+
+        Of several activations the names are joined by a plus sign, and the placements, in the same order, by a slash;
+        an option in which two of them differ is left out.
+        """
         values = self.to_dict()
         values["widths"] = "-".join(map(str, self.widths))
-        return {**{name: value for name, value in values.items() if name != "options"}, **dict(self.options)}
+        options: dict[str, Any] = {}
+        for part in self.parts:
+            for name, value in part.options:
+                options[name] = value if options.get(name, value) == value else None
+        if self.also:
+            values["activation"] = "+".join(part.activation for part in self.parts)
+            values["placement"] = BETWEEN.join(part.placement for part in self.parts)
+        kept = {name: value for name, value in values.items() if name not in ("options", "also")}
+        return {**kept, **{name: value for name, value in options.items() if value is not None or not self.also}}
+
+
+def _canonical(parts: Sequence[Assigned], row: Backbone) -> list[Assigned]:
+    """The parts in the order of their first sites, each activation once, without those that change nothing.
+
+    Raises:
+        CandidateError: two of them have a site in common.
+    """
+    if len(parts) == 1:
+        (only,) = parts
+        return [Assigned(row.plain)] if only.activation == OWN or only.placement == "none" and row.layers else [only]
+    merged: dict[tuple[str, tuple[tuple[str, Any], ...]], set[int]] = {}
+    taken: set[int] = set()
+    for part in parts:
+        places = set(Placement.parse(part.placement).select(row.sites))
+        if both := places & taken:
+            raise CandidateError(f"site {row.sites[min(both)].name} has two activations")
+        taken |= places
+        if part.activation != OWN and places:
+            merged.setdefault((part.activation, part.options), set()).update(places)
+    merged = {
+        key: places for key, places in merged.items()
+        if key[1] or any(row.sites[place].kind != key[0] for place in places)
+    }  # fmt: skip
+    ordered = sorted(merged.items(), key=lambda item: min(item[1]))
+    found = [Assigned(name, placement_of(row.sites, places), options) for (name, options), places in ordered]
+    return found or [Assigned(row.plain)]

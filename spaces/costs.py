@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
-from leni import registry
-from spaces.building import build
+from spaces.backbones import backbone
+from spaces.backbones.activation_costs import structural
+from spaces.building import CandidateActivations, build
 from spaces.candidate import Candidate
+from spaces.macs_counter import MacsCounter
 
 __all__ = ["Cost", "cost"]
 
@@ -52,76 +51,20 @@ def cost(candidate: Candidate, *, input_shape: tuple[int, int, int], classes: in
         >>> cost(Candidate("resnet8", (4, 8, 16), "relu"), input_shape=(1, 8, 8), classes=10)
         Cost(params=5142, macs=49568)
     """
-    structure = registry.get(candidate.activation).structure(dict(candidate.options))
-    options = tuple(structure.items())
     channels, height, width = input_shape
-    return _count(replace(candidate, lr_factor=1.0, options=options), (channels, height, width), classes)
+    row = backbone(candidate.backbone)
+    if row.count is not None:
+        return Cost(*row.count(candidate.widths, CandidateActivations(candidate), (channels, height, width), classes))
+    first, *others = (replace(part, options=structural(part.activation, part.options)) for part in candidate.parts)
+    plain = replace(candidate, lr_factor=1.0, options=first.options, also=tuple(others))
+    return _count(plain, (channels, height, width), classes)
 
 
 @lru_cache(maxsize=65536)
 def _count(candidate: Candidate, input_shape: tuple[int, int, int], classes: int) -> Cost:
     """Counted once for candidates that differ only in what costs nothing: start, decay, learning rate."""
-    counter = _Counter()
+    counter = MacsCounter()
     with torch.random.fork_rng(devices=[]), torch.no_grad(), counter, torch.device("meta"):
         network = build(candidate, in_channels=input_shape[0], classes=classes).eval()
         network(torch.empty(1, *input_shape))
-    return Cost(sum(parameter.numel() for parameter in network.parameters()), counter.flops // 2)
-
-
-class _Counter(TorchDispatchMode):
-    """torch's flop counter by the same formulas, without what takes most of its time where only shapes are wanted.
-
-    Filling a weight, normalising by running statistics and elementwise work leave shapes as they are, yet on the meta
-    device each is worked out in Python, and normalising once more in `FlopCounterMode`, which decomposes it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.flops = 0
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Whether torch.compile is to be kept off: it never comes by here, and keeping it off would load it."""
-        return False
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func in _FILLS:
-            return args[0]
-        if func in _NORMS:
-            return torch.empty_like(args[0]), args[0].new_empty(0), args[0].new_empty(0)
-        if func.overloadpacket in _ALIKE and _same_shape(args):
-            return args[0] if func._schema.is_mutable else torch.empty_like(args[0])
-        result = _shaped(func, args, kwargs or {})
-        formula = flop_registry.get(func.overloadpacket)
-        if formula is not None:
-            self.flops += formula(*args, **(kwargs or {}), out_val=result)
-        return result
-
-
-def _shaped(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a function gives. Three have a meta kernel in Python, and the first call of one loads torch's compiler."""
-    if func is _ATEN.addmm.default:
-        return args[1].new_empty(args[1].shape[0], args[2].shape[1])
-    if func is _ATEN._prelu_kernel.default:
-        return torch.empty_like(args[0])
-    return (_ATEN.sum.dim_IntList if func is _ATEN.mean.dim else func)(*args, **kwargs)
-
-
-def _same_shape(args: tuple[Any, ...]) -> bool:
-    """Whether the first is a tensor, and no other tensor has another shape."""
-    first = args[0]
-    return isinstance(first, torch.Tensor) and all(
-        other.shape == first.shape for other in args[1:] if isinstance(other, torch.Tensor)
-    )
-
-
-_ATEN = torch.ops.aten
-_FILLS = frozenset({_ATEN.normal_.default, _ATEN.uniform_.default, _ATEN.fill_.Scalar, _ATEN.zero_.default})
-_NORMS = frozenset({_ATEN.native_batch_norm.default, _ATEN._native_batch_norm_legit_no_training.default})
-_ALIKE = frozenset({
-    _ATEN.relu, _ATEN.relu_, _ATEN.add, _ATEN.add_, _ATEN.sub, _ATEN.mul, _ATEN.mul_, _ATEN.clamp, _ATEN.clamp_,
-    _ATEN.clamp_min, _ATEN.clamp_max, _ATEN.neg, _ATEN.sigmoid, _ATEN.tanh, _ATEN.silu, _ATEN.silu_, _ATEN.gelu,
-    _ATEN.hardtanh, _ATEN.hardtanh_, _ATEN.hardswish, _ATEN.hardswish_, _ATEN.elu, _ATEN.leaky_relu,
-})  # fmt: skip
+    return Cost(sum(parameter.numel() for parameter in network.parameters()), counter.macs)

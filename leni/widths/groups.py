@@ -62,6 +62,7 @@ class Groups:
         groups: in the order of the forward pass.
         kept: why other layers keep their outputs, by path.
         flows: what the passes demand of sizes.
+        records: of the passes that the flows follow, in evaluation and in training mode.
     """
 
     model: nn.Module
@@ -71,6 +72,12 @@ class Groups:
     parameters: Parameters
     flows: tuple[Flow, ...]
     _widths: tuple[int, ...] = field(default=())
+    records: tuple[Trace, ...] = field(default=())
+
+    @property
+    def free(self) -> tuple[int, ...]:
+        """The equations' width of each group."""
+        return self._widths
 
     def values(self, widths: Sequence[int]) -> dict[int, int]:
         """Channels of each free width of the equations, at widths of the groups.
@@ -171,6 +178,7 @@ def channel_groups(model: nn.Module, example_input: Tensor) -> Groups:
         probe = [_probe(group, index) for index, group in enumerate(groups.groups)]
         wrong = _wrong_step(groups, base, probe, example_input, records)
         if wrong is None:
+            groups.records = tuple(records)
             return groups
         place, reason = wrong
         name = step_name(records[place[0]].steps[place[1]])

@@ -9,7 +9,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from leni.errors import CandidateError
-from spaces.backbones.sites import Backbone, BackboneSite, SiteActivations, convolution, halved
+from spaces.backbones.row import Backbone
+from spaces.backbones.sites import BackboneSite, SiteActivations, convolution, halved
 
 __all__ = ["RESNETS", "ResNet"]
 

@@ -1,16 +1,19 @@
-"""What a backbone written for search says of itself: its stages, its call sites, how it is built."""
+"""Call sites of a backbone, what is asked of the activations at them, and parts that backbones of ours share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import nn
 
 from leni.errors import InfeasibleWidth
 
-__all__ = ["Backbone", "BackboneSite", "SiteActivations", "convolution", "halved"]
+__all__ = ["OWN", "PLAIN", "BackboneSite", "SiteActivations", "convolution", "halved"]
+
+PLAIN = "relu"
+OWN = "own"
+"""What a network has at its sites by itself, as the name of an activation; of one with ReLU at all of them it is ReLU."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,13 @@ class BackboneSite:
         name: path of the site's module in the network, `stages.0.1.outer`.
         role: stem, inner (inside a block) or outer (after the residual sum).
         stage: counted from 1 by resolution; 0 for the stem.
+        kind: the activation that the network has there by itself.
     """
 
     name: str
     role: str
     stage: int
+    kind: str = PLAIN
 
 
 class SiteActivations(Protocol):
@@ -37,50 +42,14 @@ class SiteActivations(Protocol):
     def create(self, site: str, channels: int) -> nn.Module:
         """The module for a site that `channels` channels enter."""
 
+    def name(self, site: str) -> str:
+        """Name of the site's activation; OWN where the network keeps what it has."""
 
-@dataclass(frozen=True)
-class Backbone:
-    """A frozen row of the table of backbones.
+    def options(self, site: str) -> dict[str, Any]:
+        """Options of the site's activation."""
 
-    Attributes:
-        name: as a space names it, `resnet8`.
-        full_widths: channels of each stage at width 1.
-        sites: call sites in the order of the forward pass.
-        build: (widths, activations, in_channels, classes) -> network.
-        source: paper, and what differs from it.
-    """
-
-    name: str
-    full_widths: tuple[int, ...]
-    sites: tuple[BackboneSite, ...]
-    build: Callable[[tuple[int, ...], SiteActivations, int, int], nn.Module]
-    source: str
-
-    def widths(self, *ratios: float) -> tuple[int, ...]:
-        """Channels per stage at one ratio for all stages, or at one ratio a stage.
-
-        Args:
-            ratios: one number, or one a stage, in (0, 1].
-
-        Raises:
-            InfeasibleWidth: a ratio is outside (0, 1], their number is wrong, or a stage would have no channel.
-        """
-        if len(ratios) == 1:
-            ratios = ratios * len(self.full_widths)
-        if len(ratios) != len(self.full_widths):
-            raise InfeasibleWidth(f"{self.name} has {len(self.full_widths)} stages, got {len(ratios)} widths")
-        for ratio in ratios:
-            if not 0 < ratio <= 1:
-                raise InfeasibleWidth(f"width must be in (0, 1], got {ratio}")
-        widths = tuple(int(full * ratio + 0.5) for full, ratio in zip(self.full_widths, ratios, strict=True))
-        if 0 in widths:
-            stage = widths.index(0)
-            smallest = 0.5 / self.full_widths[stage]
-            raise InfeasibleWidth(
-                f"width {ratios[stage]} leaves stage {stage + 1} of {self.name} no channel; "
-                f"the smallest that leaves one is {smallest}"
-            )
-        return widths
+    def structure(self, site: str) -> tuple[tuple[str, Any], ...]:
+        """Of the options of an activation that is not the network's own, those that can change its costs."""
 
 
 def halved(site: str, width: int, activations: SiteActivations) -> int:

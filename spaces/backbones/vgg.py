@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from spaces.backbones.sites import Backbone, BackboneSite, SiteActivations, convolution, halved
+from spaces.backbones.row import Backbone
+from spaces.backbones.sites import BackboneSite, SiteActivations, convolution, halved
 
 __all__ = ["VGG16", "VGGS"]
 
