@@ -87,7 +87,7 @@ class Assigned:
             raise CandidateError(f"an activation at some sites has the fields {', '.join(KEYS)}, got {values!r}")
         if not isinstance(values["options"], Mapping):
             raise CandidateError(f"options must be an object, got {values['options']!r}")
-        found = cls(values["activation"], values["placement"], values["options"])
+        found = cls(values["activation"], values["placement"], tuple(values["options"].items()))
         found.check_complete(values["options"])
         return found
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from leni.errors import CandidateError
 from leni.placement import Placement
-from spaces.assigned import Assigned
+from spaces.assigned import Assigned, activation_row
 from spaces.backbones import Backbone, backbone
 from spaces.backbones.placing import placement_of
 from spaces.backbones.sites import OWN
@@ -29,7 +29,7 @@ class Candidate:
     the activation's defaults.
 
     Attributes:
-        backbone: name of a backbone, `resnet8`, or of a network, `torchvision:resnet18` or `timm:resnet18?drop_rate=0.1`.
+        backbone: name of a backbone, `resnet8`, or of a network, `timm:resnet18` or `timm:resnet18?drop_rate=0.1`.
         widths: channels of each stage; of a network, of each group of layers whose channels go together.
         activation: name of a registered activation, or `own` for what the network has by itself.
         placement: where it goes (`leni.Placement`).
@@ -112,7 +112,7 @@ class Candidate:
         if unknown or missing:
             raise CandidateError(
                 "a candidate's fields are "
-                + ", ".join(names)
+                + ", ".join(name for name in names if name != "also")
                 + (f"; unknown: {', '.join(unknown)}" if unknown else "")
                 + (f"; missing: {', '.join(missing)}" if missing else "")
             )
@@ -148,19 +148,37 @@ class Candidate:
         """The fields as columns of a record: widths as `4-8-16`, each option in a column of its own.
 
         Of several activations the names are joined by a plus sign, and the placements, in the same order, by a slash;
-        an option in which two of them differ is left out.
+        of options of one name the column has the first activation's.
         """
-        values = self.to_dict()
-        values["widths"] = "-".join(map(str, self.widths))
-        options: dict[str, Any] = {}
-        for part in self.parts:
-            for name, value in part.options:
-                options[name] = value if options.get(name, value) == value else None
-        if self.also:
-            values["activation"] = "+".join(part.activation for part in self.parts)
-            values["placement"] = BETWEEN.join(part.placement for part in self.parts)
-        kept = {name: value for name, value in values.items() if name not in ("options", "also")}
-        return {**kept, **{name: value for name, value in options.items() if value is not None or not self.also}}
+        return {
+            "backbone": self.backbone,
+            "widths": "-".join(map(str, self.widths)),
+            "activation": "+".join(part.activation for part in self.parts),
+            "placement": BETWEEN.join(part.placement for part in self.parts),
+            "lr_factor": self.lr_factor,
+            **{name: value for part in reversed(self.parts) for name, value in part.options},
+        }
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Any]) -> Candidate:
+        """The candidate of one activation that a record's columns are of; an option that is missing had its default.
+
+        Raises:
+            CandidateError: a value is impossible.
+        """
+        options = activation_row(columns["activation"]).options
+        return cls(
+            backbone=columns["backbone"],
+            widths=tuple(int(width) for width in columns["widths"].split("-") if width),
+            activation=columns["activation"],
+            placement=columns.get("placement", "all"),
+            options=tuple((name, columns[name]) for name in options if name in columns),
+            lr_factor=float(columns.get("lr_factor", 1.0)),
+        )
+
+    def __str__(self) -> str:
+        columns = self.columns()
+        return f"{self.backbone} {columns['widths']} {columns['activation']} @ {columns['placement']}"
 
 
 def _canonical(parts: Sequence[Assigned], row: Backbone) -> list[Assigned]:
@@ -171,7 +189,7 @@ def _canonical(parts: Sequence[Assigned], row: Backbone) -> list[Assigned]:
     """
     if len(parts) == 1:
         (only,) = parts
-        return [Assigned(row.plain)] if only.activation == OWN or only.placement == "none" and row.layers else [only]
+        return [Assigned(row.plain)] if only.activation == OWN or (only.placement == "none" and row.layers) else [only]
     merged: dict[tuple[str, tuple[tuple[str, Any], ...]], set[int]] = {}
     taken: set[int] = set()
     for part in parts:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from leni import registry
 from leni.errors import CandidateError
+from spaces.assigned import activation_row
 from spaces.candidate import Candidate
 
 __all__ = ["RECIPE_OPTIONS", "other_recipes"]
@@ -44,7 +44,7 @@ def other_recipes(candidate: Candidate, count: int, *, held: Collection[str] = (
     """
     if count < 1:
         raise CandidateError(f"a search of recipes needs at least one, got {count}")
-    options = registry.get(candidate.activation).options
+    options = activation_row(candidate.activation).options
     choices = {name: values for name, values in RECIPE_OPTIONS.items() if name in options and name not in held}
     found = {candidate: None}
     vain = 0

@@ -1,31 +1,35 @@
 """A search space: which candidates there are, asked dimension by dimension of an Optuna trial.
 
-It is conditional. A placement exists only where the activation is not ReLU (ReLU elsewhere is ReLU everywhere), an
-activation's own options only where that activation was chosen, and a width per stage only as far as the backbone has
-stages. One walk through these conditions (`_walk`) serves suggesting, listing and finding a candidate's parameters.
+It is conditional. A placement exists only where the activation is not the network's own (ReLU elsewhere is ReLU
+everywhere), an activation's own options only where that activation was chosen, and a width per stage only as far as the
+backbone has stages. One walk through these conditions (`_walk`) serves suggesting, listing and finding a candidate's
+parameters; widths (width_questions.py) and activations (activation_questions.py) are parts of it.
 """
 
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 
-from leni import registry
 from leni.errors import CandidateError, LeniSearchError, SpaceError
-from leni.placement import Placement
-from spaces.backbones import backbone
+from spaces.activation_questions import ActivationQuestions
+from spaces.assigned import activation_row
+from spaces.backbones import BACKBONES, Backbone, backbone
+from spaces.backbones.network_names import NetworkName
 from spaces.candidate import Candidate
-from spaces.dimensions import Dimension, Range, dimension
+from spaces.dimensions import Choice, Dimension, dimension
 from spaces.walk import Walk, WalkedSpace, run_walk
+from spaces.width_questions import WidthQuestions
 
 __all__ = ["SearchSpace"]
 
-PLAIN = "relu"
+DIMENSIONS = ("backbone", "activation", "placement", "width", "lr_factor")
+TEXTS = ("name", "description", "width_per", "activation_per")
 
 
 @dataclass(frozen=True)
@@ -34,18 +38,21 @@ class SearchSpace(WalkedSpace[Candidate]):
 
     Attributes:
         name: what the space is called.
-        backbone: names of backbones.
-        activation: names of activations.
-        placement: where an activation other than ReLU goes.
-        width: ratio of the backbone's full width, in (0, 1].
-        width_per: "network" for one ratio, "stage" for one ratio a stage.
+        backbone: names of backbones, `resnet8`, or of networks, `torchvision:resnet18`.
+        activation: names of activations; `own` for what a network has by itself.
+        placement: where an activation other than the network's own goes.
+        width: ratio of the backbone's full width, in (0, 1]; or, above 1, channels of the widest layers.
+        width_per: "network" for one ratio, "stage" for one ratio a stage, "group" for one a group of layers.
         lr_factor: on the recipe's learning rate; a fair comparison gives every activation its own.
         options: by activation, its own options that are searched; the others keep their defaults.
         description: one sentence.
+        round_to: what channels are a multiple of; None for 1 in backbones written for search, 8 in large networks.
+        activation_per: "network" for one activation, "stage", "role" or "site" for one at each of these.
+        network: options for the factories of all networks, which become a part of their names.
 
     Raises:
         SpaceError: a dimension cannot be read, or holds a value that no candidate can have.
-        LeniSearchError: its subclass for the value, a PlacementError, InfeasibleWidth, ActivationError or
+        LeniSearchError: its subclass for the value, a PlacementError, InfeasibleWidth, ActivationError, NetworkError or
             CandidateError, where it is none that the dimension can have.
 
     Example:
@@ -63,15 +70,16 @@ class SearchSpace(WalkedSpace[Candidate]):
     lr_factor: Any = 1.0
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     description: str = ""
+    round_to: int | None = None
+    activation_per: str = "network"
+    network: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("backbone", "activation", "placement", "width", "lr_factor"):
+        for name in DIMENSIONS:
             object.__setattr__(self, name, dimension(getattr(self, name), name))
-        for name in ("name", "description", "width_per"):
+        for name in TEXTS:
             if not isinstance(getattr(self, name), str):
                 raise SpaceError(f"{name} must be a text, got {getattr(self, name)!r}")
-        if self.width_per not in ("network", "stage"):
-            raise SpaceError(f"width_per must be 'network' or 'stage', got {self.width_per!r}")
         if not isinstance(self.options, Mapping) or not all(
             isinstance(part, Mapping) for part in self.options.values()
         ):
@@ -88,96 +96,81 @@ class SearchSpace(WalkedSpace[Candidate]):
         for name in ("backbone", "activation", "placement"):
             if self._listed(name) is None or not all(isinstance(value, str) for value in self._listed(name) or ()):
                 raise SpaceError(f"{name} must be a name or a list of names, got {getattr(self, name).to_toml()!r}")
-        for row in map(backbone, self._listed("backbone") or ()):
-            for ratio in _ends(self.width):
-                if isinstance(ratio, bool) or not isinstance(ratio, (int, float)):
-                    raise SpaceError(f"width must be a number in (0, 1], got {ratio!r}")
-                row.widths(float(ratio))
-            for placement in map(Placement.parse, self._listed("placement") or ()):
-                if self._others():
-                    placement.select(row.sites)
-        for factor in _ends(self.lr_factor):
+        self._name_networks()
+        for row in self.rows_of_backbones:
+            self._widths.check(row)
+            self._activations.check(row)
+        for factor in self.lr_factor.values() or (self.lr_factor.low, self.lr_factor.high):
             if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor <= 0:
                 raise SpaceError(f"lr_factor must be a number above 0, got {factor!r}")
-        rows = {name: registry.get(name) for name in self._listed("activation") or ()}
-        for activation, part in self.options.items():
-            if activation not in rows:
-                raise SpaceError(
-                    f"options.{activation}: the space does not have this activation; it has {', '.join(rows)}"
-                )
-            for name, values in part.items():
-                for value in values.values() or _ends(values):
-                    rows[activation].check({name: value})
+
+    def _name_networks(self) -> None:
+        """Write the options of networks into their names, so that a candidate has them."""
+        if not isinstance(self.network, Mapping):
+            raise SpaceError(f"network must be a table of options for the networks' factories, got {self.network!r}")
+        names = self._listed("backbone") or ()
+        ours = [name for name in names if name in BACKBONES]
+        if self.network and len(ours) == len(names):
+            raise SpaceError(f"network has options for factories, and the backbone {ours[0]} has none")
+        named = tuple(
+            name if name in BACKBONES or ":" not in name else str(NetworkName.parse(name).with_options(self.network))
+            for name in names
+        )
+        object.__setattr__(self, "backbone", Choice(tuple(dict.fromkeys(named))))
+        object.__setattr__(self, "network", {})
+
+    @cached_property
+    def _widths(self) -> WidthQuestions:
+        return WidthQuestions(self.width, self.width_per, self.round_to)
+
+    @cached_property
+    def _activations(self) -> ActivationQuestions:
+        return ActivationQuestions(self.activation, self.placement, self.activation_per, self.options)
+
+    @property
+    def rows_of_backbones(self) -> tuple[Backbone, ...]:
+        """The backbones, in the order of their names in the space."""
+        return tuple(map(backbone, self._listed("backbone") or ()))
 
     def _listed(self, name: str) -> tuple[Any, ...] | None:
         """All values of a dimension."""
         values: tuple[Any, ...] | None = getattr(self, name).values()
         return values
 
-    def _others(self) -> tuple[str, ...]:
-        """The activations that have a placement: all but ReLU."""
-        return tuple(name for name in self._listed("activation") or () if name != PLAIN)
-
     def _walk(self) -> Walk[Candidate]:
         """Ask for one dimension after another, each on condition of the answers before; return the candidate."""
         row = backbone((yield "backbone", self.backbone))
-        if self.width_per == "stage":
-            ratios = []
-            for stage in range(len(row.full_widths)):
-                ratios.append((yield f"width.{stage + 1}", self.width))
-        else:
-            ratios = [(yield "width", self.width)]
-        activation = yield "activation", self.activation
-        placement = "all" if activation == PLAIN else (yield "placement", self.placement)
-        if str(Placement.parse(placement)) == "none":
-            activation, placement = PLAIN, "all"
-        options = {}
-        for name, values in self.options.get(activation, {}).items():
-            options[name] = yield f"{activation}.{name}", values
+        widths = yield from self._widths.ask(row)
+        first, *others = yield from self._activations.ask(row)
         factor = yield "lr_factor", self.lr_factor
-        return Candidate(row.name, row.widths(*ratios), activation, placement, tuple(options.items()), factor)
+        return Candidate(row.name, widths, first.activation, first.placement, first.options, factor, also=tuple(others))
 
     @property
     def size(self) -> int | None:
         """How many candidates there are, without listing them; None where there is no end to them."""
         if any(values.values() is None for values in self.dimensions().values()):
             return None
-        ratios, factors = self.width.values(), self.lr_factor.values()
-        widths = 0
-        for row in map(backbone, self._listed("backbone") or ()):
-            distinct = {row.widths(ratio) for ratio in ratios}
-            if self.width_per == "stage":
-                widths += math.prod(len(set(stage)) for stage in zip(*distinct, strict=True))
-            else:
-                widths += len(distinct)
-        placements = {str(Placement.parse(text)) for text in self._listed("placement") or ()}
-        kinds = 0
-        for activation in self._others():
-            options = self.options.get(activation, {}).values()
-            kinds += len(placements - {"none"}) * math.prod(len(values.values() or ()) for values in options)
-        if self.activation.contains(PLAIN) or "none" in placements:
-            kinds += 1
-        return widths * kinds * len(factors)
+        networks = sum(self._widths.count(row) * self._activations.count(row) for row in self.rows_of_backbones)
+        return networks * len(self._listed("lr_factor") or ())
 
     def dimensions(self) -> dict[str, Dimension]:
         """Every dimension that some candidate has, by the name it has in an Optuna study."""
-        stages = max(len(backbone(name).full_widths) for name in self._listed("backbone") or ())
-        widths = [f"width.{stage + 1}" for stage in range(stages)] if self.width_per == "stage" else ["width"]
-        found: dict[str, Dimension] = {"backbone": self.backbone, **dict.fromkeys(widths, self.width)}
-        found["activation"] = self.activation
-        if self._others():
-            found["placement"] = self.placement
-        for activation, part in self.options.items():
-            found |= {f"{activation}.{name}": values for name, values in part.items()}
-        return {**found, "lr_factor": self.lr_factor}
+        rows = self.rows_of_backbones
+        return {
+            "backbone": self.backbone,
+            **self._widths.dimensions(rows),
+            **self._activations.dimensions(rows),
+            "lr_factor": self.lr_factor,
+        }
 
     def deciders(self) -> frozenset[str]:
         """The backbone has stages, an activation has a placement and options, and the placement may be none."""
-        return frozenset({"backbone", "activation", "placement"})
+        activations = (name for name in self.dimensions() if name.partition(".")[0] == "activation")
+        return frozenset({"backbone", "placement", *activations})
 
     def columns(self) -> tuple[str, ...]:
         """Columns that its candidates have in records; options that are named alike share one."""
-        options = [name for activation in self._listed("activation") or () for name in registry.get(activation).options]
+        options = [name for activation in self._activations.names for name in activation_row(activation).options]
         return tuple(dict.fromkeys(["backbone", "widths", "activation", "placement", *options, "lr_factor"]))
 
     def parameters(self, candidate: Candidate) -> tuple[dict[str, Any], dict[str, BaseDistribution]] | None:
@@ -209,37 +202,28 @@ class SearchSpace(WalkedSpace[Candidate]):
     def _answers(self, candidate: Candidate) -> Callable[[str, Dimension], Any]:
         """What the candidate answers to each dimension; None where it has no answer that the dimension holds."""
         row = backbone(candidate.backbone)
-        options = dict(candidate.options)
-        activation, placement = candidate.activation, candidate.placement
-        if activation == PLAIN and self._others() and not self.activation.contains(PLAIN):
-            activation, placement = self._others()[0], "none"  # another activation nowhere is ReLU everywhere
+        of_activations = self._activations.answers(row, candidate.parts)
 
         def answer(name: str, values: Dimension) -> Any:
-            if name == "width":
-                return _ratio(values, candidate.widths, row.full_widths)
-            if name.startswith("width."):
-                stage = slice(int(name.partition(".")[2]) - 1, int(name.partition(".")[2]))
-                return _ratio(values, candidate.widths[stage], row.full_widths[stage])
-            if name == "placement":  # a choice may be written in another order than the canonical one
-                return next((text for text in values.values() or () if str(Placement.parse(text)) == placement), None)
-            if name == "activation":
-                value: Any = activation
-            else:
-                value = options[name.partition(".")[2]] if "." in name else getattr(candidate, name)
-            return value if values.contains(value) else None
+            if self._widths.asks(name):
+                return self._widths.answer(name, row, candidate.widths)
+            if name in ("backbone", "lr_factor"):
+                value = getattr(candidate, name)
+                return value if values.contains(value) else None
+            return of_activations(name, values)
 
         return answer
 
     def references(self) -> tuple[Candidate, ...]:
-        """The anchors of a front: ReLU everywhere and LENI everywhere, at full width, with their defaults.
+        """The anchors of a front: ReLU, or the network's own, everywhere, and LENI everywhere, at full width.
 
         The learning rate's factor is the space's nearest to 1.
         """
-        row = backbone((self._listed("backbone") or ())[0])
+        row = self.rows_of_backbones[0]
         factors = self._listed("lr_factor") or (min(max(1.0, self.lr_factor.low), self.lr_factor.high),)
         factor = min(factors, key=lambda value: abs(value - 1.0))
         anchors = []
-        for activation in (PLAIN, "leni"):
+        for activation in (row.plain, "leni") if row.sites else (row.plain,):
             fixed = {name: values.values()[0] for name, values in self.options.get(activation, {}).items()
                      if values.values() and len(values.values()) == 1}  # fmt: skip
             anchors.append(Candidate(row.name, row.full_widths, activation, "all", tuple(fixed.items()), factor))
@@ -258,17 +242,18 @@ class SearchSpace(WalkedSpace[Candidate]):
         space = self
         for name, value in values.items():
             activation, dot, option = name.partition(".")
-            if not dot and name in {item.name for item in fields(self)} - {"name", "options", "description"}:
+            if not dot and name in {item.name for item in fields(self)} - {"name", "options", "description", "network"}:
                 kept = space.options
                 if name == "activation":
                     chosen = dimension(value, name).values() or ()
                     kept = {key: part for key, part in kept.items() if key in chosen}
                 space = replace(space, **{name: value}, options=kept)
-            elif dot and activation in (self._listed("activation") or ()):
+            elif dot and activation in self._activations.names:
                 part = {**space.options.get(activation, {}), option: value}
                 space = replace(space, options={**space.options, activation: part})
             elif name in self.dimensions():
-                raise SpaceError(f"space {self.name!r}: {name} cannot be fixed alone; fix width, for all stages")
+                whole = "width, for all stages" if activation == "width" else "activation, for all of them"
+                raise SpaceError(f"space {self.name!r}: {name} cannot be fixed alone; fix {whole}")
             else:
                 near = difflib.get_close_matches(name, self.dimensions(), n=3, cutoff=0.4) or list(self.dimensions())
                 raise SpaceError(f"space {self.name!r} has no dimension {name!r}; near names are {', '.join(near)}")
@@ -282,6 +267,10 @@ class SearchSpace(WalkedSpace[Candidate]):
         for name in ("backbone", "activation", "placement", "width"):
             table[name] = getattr(self, name).to_toml()
         table |= {"width_per": self.width_per, "lr_factor": self.lr_factor.to_toml()}
+        if self.round_to is not None:
+            table["round_to"] = self.round_to
+        if self.activation_per != "network":
+            table["activation_per"] = self.activation_per
         if self.options:
             table["options"] = {
                 activation: {name: values.to_toml() for name, values in part.items()}
@@ -308,43 +297,14 @@ class SearchSpace(WalkedSpace[Candidate]):
 
     def rows(self) -> list[tuple[str, str, str]]:
         """The space as a table: dimension, values, on which condition it exists."""
-        rows = []
-        for name, values in self.dimensions().items():
-            condition = ""
-            if name == "placement":
-                condition = "activation is not relu"
-            elif name.startswith("width."):
-                condition = self._condition(int(name.partition(".")[2]))
-            elif "." in name:
-                condition = f"activation is {name.partition('.')[0]}"
-            rows.append((name, str(values), condition))
-        return rows
-
-    def _condition(self, stage: int) -> str:
-        """Where a stage counted from 1 exists, if not in every backbone."""
-        listed = self._listed("backbone") or ()
-        having = [name for name in listed if len(backbone(name).full_widths) >= stage]
-        return "" if len(having) == len(listed) else f"backbone is {' or '.join(having)}"
-
-
-def _ends(values: Dimension) -> tuple[Any, ...]:
-    """The values to check: all choices, or the two ends of a range."""
-    return (values.low, values.high) if isinstance(values, Range) else values.values() or ()
-
-
-def _ratio(values: Dimension, widths: tuple[int, ...], full: tuple[int, ...]) -> float | None:
-    """A ratio of the dimension that gives `widths` channels of `full`: the first, or the middle where it is continuous.
-
-    A stage has w channels of f at ratios from (w - 0.5) / f up to (w + 0.5) / f, the last excluded.
-    """
-    listed = values.values()
-    if listed is None and isinstance(values, Range):
-        low = max(values.low, *((width - 0.5) / most for width, most in zip(widths, full, strict=True)))
-        high = min(values.high, *((width + 0.5) / most for width, most in zip(widths, full, strict=True)))
-        listed = ((low + high) / 2, low) if low <= high else ()
-    return next((ratio for ratio in listed or () if _channels(ratio, full) == widths), None)
-
-
-def _channels(ratio: float, full: tuple[int, ...]) -> tuple[int, ...]:
-    """Channels of stages at a ratio, rounded as `Backbone.widths` does."""
-    return tuple(int(most * ratio + 0.5) for most in full)
+        rows = self.rows_of_backbones
+        return [
+            (
+                name,
+                str(values),
+                self._widths.condition(name, rows)
+                if self._widths.asks(name)
+                else self._activations.condition(name, rows),
+            )
+            for name, values in self.dimensions().items()
+        ]

@@ -47,9 +47,7 @@ class Cut:
     def rules(self) -> list[str]:
         """The rules by which the weight may have been initialised."""
         return [
-            rule
-            for rule in RULES
-            if any(abs(self.variance * self.before[rule] / gain - 1) < NEAR for gain in GAINS)
+            rule for rule in RULES if any(abs(self.variance * self.before[rule] / gain - 1) < NEAR for gain in GAINS)
         ]
 
 
@@ -110,7 +108,8 @@ def _shape(groups: Groups, tensor: Tensor, dims: Dims, values: Mapping[int, int]
     """The shape of a tensor at other widths; a dimension that no width decides stays."""
     solved = [groups.equations.solve(size) for size in dims]
     if len(solved) != tensor.dim() or any(
-        not size.fixed and groups.equations.now(size) != length for size, length in zip(solved, tensor.shape, strict=True)
+        not size.fixed and groups.equations.now(size) != length
+        for size, length in zip(solved, tensor.shape, strict=True)
     ):
         raise NetworkError(f"{name} has the shape {tuple(tensor.shape)}, unlike the one of the network that was traced")
     return tuple(
@@ -154,9 +153,7 @@ def _fans(module: nn.Module, weight: Tensor) -> dict[str, float]:
     return dict(zip(RULES, map(float, values), strict=True))
 
 
-def _set_attribute(
-    groups: Groups, module: nn.Module, name: str, size: Size | Dims, values: Mapping[int, int]
-) -> None:
+def _set_attribute(groups: Groups, module: nn.Module, name: str, size: Size | Dims, values: Mapping[int, int]) -> None:
     """A number that a layer keeps, or a tuple of them; what no width decides stays."""
     if isinstance(size, Size):
         if not groups.equations.solve(size).fixed:

@@ -296,8 +296,6 @@ def _number(form: str, value: float) -> str:
 
 
 def _inspection_summary(found: Inspection) -> str:
-    candidate = found.candidate
-    widths = "-".join(map(str, candidate.widths))
-    text = f"trial {found.number}, {candidate.backbone} {widths} {candidate.activation} @ {candidate.placement}"
+    text = f"trial {found.number}, {found.candidate}"
     twin = "it is ReLU itself" if found.twin_accuracy is None else f"its ReLU twin {found.twin_accuracy:.4f}"
     return f"{text}: {found.verdict}; {twin}"

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.decide.quiet import without_optunas_lines
+from search.driver.kept_layers import kept_layers
 from search.driver.prepare import Prepared, prepare
 from search.driver.sample import random_candidates
 from search.spec import Spec
@@ -44,7 +45,7 @@ class Plan:
         wall_s: seconds of the run, without starting up and stopping early; None likewise.
         measured: candidates whose training step was measured.
         files: what would be written.
-        notes: what of the data set is left out, a sentence each.
+        notes: what of the data set is left out, and what of a network is changed or cannot be, a sentence each.
         known: by name of what a user knows of candidates before their trials, the least and the greatest value of some
             that were looked at.
     """
@@ -73,7 +74,7 @@ class Plan:
             table.add_row("a trial", f"{self.trial_s:.3g} s (a step of {self.measured} candidates measured)")
             table.add_row("in all", f"{self.wall_s:.3g} s, {self.wall_s / 3600:.3g} h, if no trial is stopped early")
         for note in self.notes:
-            table.add_row("data", Text(note))
+            table.add_row("note", Text(note))
         for index, name in enumerate(self.files):
             table.add_row("" if index else "writes", escape(name))
         (console or Console()).print(table, highlight=False, soft_wrap=True)
@@ -98,7 +99,7 @@ def plan(spec: Spec) -> Plan:
     names = ("spec", "environment", "study", "trials", "curves", "front", "checkpoints", "ray")
     files = [str(getattr(folder, name)) for name in names]
     wall_s = None if trial_s is None else trial_s * trials / slots
-    notes = prepared.data.notes if prepared.data else ()
+    notes = [*prepared.notes, *kept_layers(space)]
     known = prepared.known.ranges()
     return Plan(space.name, space.size, trials, slots, trial_s, wall_s, len(seconds), files, notes, known)
 

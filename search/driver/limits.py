@@ -11,10 +11,10 @@ from typing import Any
 
 from optuna.trial import FixedTrial
 
-from leni import registry
 from leni.errors import CandidateError, SpecError
 from search.spec import KNOWN, Spec
 from spaces import Candidate, SearchSpace
+from spaces.backbones.activation_costs import structural
 from spaces.dimensions import Dimension, Range
 
 __all__ = ["check_limits"]
@@ -131,9 +131,10 @@ class _Counted:
         widths = [one for one in dimensions if one.partition(".")[0] == "width"]
         answers = reduce(best, widths, answers)
         each = []
-        for activation in _values(dimensions["activation"]):
+        chosen = [one for one in dimensions if one.partition(".")[0] == "activation"]
+        for activation in _values(dimensions[chosen[0]]):
             own = (one for one in dimensions if one == "placement" or one.startswith(f"{activation}."))
-            each.append(reduce(best, own, {**answers, "activation": activation}))
+            each.append(reduce(best, own, {**answers, **dict.fromkeys(chosen, activation)}))
         built = self.built(best(min(each, key=value), "backbone"))
         if built is None:
             raise SpecError(f"the space {self.space.name!r} has no network that can be built", code="LS-SPEC-LIMITS")
@@ -153,10 +154,7 @@ class _Counted:
         """Whether the whole space can be counted in seconds: few candidates, and fewer that differ in their costs."""
         if self.space.size is None or self.space.size > LISTED:
             return False
-        kinds = {
-            (one.backbone, one.widths, one.activation, one.placement, _structure(one))
-            for one in self.space.candidates()
-        }
+        kinds = {(one.backbone, one.widths, _structure(one)) for one in self.space.candidates()}
         return len(kinds) <= COUNTED
 
     def any_within(self, limits: Mapping[str, Limits]) -> bool:
@@ -192,9 +190,11 @@ def _refusal(key: str, limit: float, end: str, found: Extreme, change: str, boun
     )
 
 
-def _structure(candidate: Candidate) -> tuple[tuple[str, Any], ...]:
-    """The options that a network's costs depend on."""
-    return tuple(registry.get(candidate.activation).structure(dict(candidate.options)).items())
+def _structure(candidate: Candidate) -> tuple[tuple[Any, ...], ...]:
+    """The activations of a network with their placements, and the options that its costs depend on."""
+    return tuple(
+        (part.activation, part.placement, structural(part.activation, part.options)) for part in candidate.parts
+    )
 
 
 def _values(dimension: Dimension) -> tuple[Any, ...]:

@@ -36,7 +36,7 @@ from search.store.folder import RunFolder
 from search.store.trials import StudyStore, check_database
 from search.training.data import Data
 from search.training.user_functions import load_function
-from spaces import Candidate, SearchSpace, cost
+from spaces import Candidate, ParameterSpace, SearchSpace, cost
 
 __all__ = ["Prepared", "make_budget", "make_engine", "make_pruner", "make_sampler", "prepare", "trial_settings"]
 
@@ -56,6 +56,12 @@ class Prepared:
     given: tuple[optuna.trial.FrozenTrial, ...]
     folder: str
     hints: tuple[Hint, ...] = ()
+    network_notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is left out of the data set and what is changed in networks, a sentence each."""
+        return (*(self.data.notes if self.data else ()), *self.network_notes)
 
     def costs(self, candidate: Any) -> dict[str, int | float]:
         """What is known of a candidate before its trial, by column of the records.
@@ -99,7 +105,7 @@ def prepare(spec: Spec, *, console: Console | None = None, quiet: bool = False) 
         check_cost_limits(spec, known, first=first)
     hints = prior_hints(spec, known=known.columns)
     hints += proxy_hints(spec, data, check=known.allowed) if data else []
-    return Prepared(gpus, data, known, first, tuple(given), here, tuple(hints))
+    return Prepared(gpus, data, known, first, tuple(given), here, tuple(hints), _network_notes(space, data))
 
 
 def _counter(data: Data | None) -> Callable[[Candidate], Mapping[str, int]]:
@@ -110,6 +116,18 @@ def _counter(data: Data | None) -> Callable[[Candidate], Mapping[str, int]]:
         return vars(cost(candidate, input_shape=shape, classes=classes))
 
     return count
+
+
+def _network_notes(space: SearchSpace | ParameterSpace, data: Data | None) -> tuple[str, ...]:
+    """What is changed in the networks of a space for the data set, a sentence each.
+
+    Raises:
+        NetworkError: one cannot be had for these images and classes.
+    """
+    if data is None or not isinstance(space, SearchSpace):
+        return ()
+    rows = space.rows_of_backbones
+    return tuple(note for row in rows for note in row.notes(data.input_shape[0], data.classes))
 
 
 def make_sampler(spec: Spec, known: KnownCosts, hints: Sequence[Hint] = ()) -> BaseSampler:

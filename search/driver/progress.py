@@ -209,8 +209,7 @@ class Progress:
 def _short(candidate: Point) -> str:
     if isinstance(candidate, Configuration):
         return readable(", ".join(f"{name}={value}" for name, value in candidate.values), 200)
-    widths = "-".join(map(str, candidate.widths))
-    return f"{candidate.backbone} {widths} {candidate.activation} @ {candidate.placement}"
+    return str(candidate)
 
 
 def _value(name: str, value: float) -> str:

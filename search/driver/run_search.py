@@ -224,6 +224,8 @@ def _search(
     for note in prepared.data.notes if prepared.data and not progress.quiet else ():
         progress.console.print(note, markup=False, highlight=False, soft_wrap=True)
     notes = Notes(folder, progress.warn, earlier)
+    for note in prepared.network_notes:
+        notes.add(note)
     write_environment(
         folder.environment, {**facts, "ended": "running", **({"notes": notes.texts} if notes.texts else {})}
     )

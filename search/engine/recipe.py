@@ -21,9 +21,8 @@ def recipe_of(candidate: Point) -> dict[str, Any]:
         return dict(candidate.values)
     return {
         "backbone": candidate.backbone,
-        "activation": candidate.activation,
-        "placement": candidate.placement,
+        **{name: value for name, value in candidate.columns().items() if name in ("activation", "placement")},
         "lr_factor": candidate.lr_factor,
         **{f"width.{stage}": width for stage, width in enumerate(candidate.widths, start=1)},
-        **{f"{candidate.activation}.{name}": value for name, value in candidate.options},
+        **{f"{part.activation}.{name}": value for part in candidate.parts for name, value in part.options},
     }

@@ -34,6 +34,7 @@ from search.followup.retune import Retuning, retuning, told_recipe
 from search.spec import Spec
 from search.store.folder import RunFolder, next_free, take_next, write_text
 from spaces import Candidate, ParameterSpace
+from spaces.backbones.sites import OWN, PLAIN
 from spaces.factorial import Cell, Plan
 
 __all__ = ["Base", "Study", "ablate", "base_of", "claimed", "retuned", "study", "train"]
@@ -136,7 +137,7 @@ def _of_run(place: RunFolder, trial: int | None, out: Path | None, given: Mappin
         if front.empty:
             raise FolderError(f"{place.path} has no completed trial to start from", code="LS-TRIAL")
         order = front.sort_values("accuracy", ascending=False, kind="stable")
-        parts = order[order["activation"] != "relu"]
+        parts = order[~order["activation"].isin((PLAIN, OWN))]
         trial = int((parts if len(parts) else order)["number"].iloc[0])
     record = trained_record(run, trial)
     again = {**dict(spec), **given, "seed": fresh_seed(spec, 2)}
@@ -370,8 +371,8 @@ def _levels(cell: Cell) -> str:
 
 
 def _short(candidate: Candidate) -> str:
-    widths = "-".join(map(str, candidate.widths))
-    return f"{candidate.backbone} {widths}, {candidate.activation} at {candidate.placement}"
+    columns = candidate.columns()
+    return f"{columns['backbone']} {columns['widths']}, {columns['activation']} at {columns['placement']}"
 
 
 def _seeds_for(comparisons: int) -> int:

@@ -27,6 +27,7 @@ from search.training.augment import normalise
 from search.training.data import Data
 from search.training.train import EVALUATION_BATCH, Epoch, Training
 from spaces import Candidate
+from spaces.backbones.sites import OWN
 
 __all__ = ["Inspection", "inspect"]
 
@@ -113,14 +114,14 @@ def inspect(folder: str | Path, number: int, *, console: Console | None = None, 
     run = results.load(place.path)
     record = trained_record(run, number)
     candidate = recorded_candidate(record)
-    relu = replace(candidate, activation="relu", options=(), placement="all")
+    relu = replace(candidate, activation=OWN, options=(), placement="all", also=())
     data = spec_data(spec, console=console, quiet=quiet)
     recorded_device = str(record.get("device", "cpu"))
     device = "cuda" if recorded_device != "cpu" and torch.cuda.is_available() else "cpu"
     epochs = int(record.get("epochs", spec.epochs))
     seed, recorded, recorded_loss = _first_seed(run, record, spec)
     names = {f"trial {number}": candidate}
-    if candidate.activation != "relu":
+    if candidate != relu:
         names[f"the {TWIN} of trial {number}"] = relu
     trainings, ends = [], []
     with threads(max(1, int(spec.cpus_per_trial))), epoch_bars(console, quiet) as watch:

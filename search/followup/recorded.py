@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import results
-from leni import registry
 from leni.errors import CandidateError, FolderError, SpecError
 from search.spec import Spec
 from search.store.folder import RunFolder
@@ -96,15 +95,7 @@ def recorded_candidate(record: Mapping[str, Any]) -> Candidate:
     given = {name: value for name, value in record.items() if not pd.isna(value)}
     if missing := [name for name in ("backbone", "widths", "activation") if name not in given]:
         raise CandidateError(f"trial {given['number']} has no candidate to build: {', '.join(missing)} missing")
-    options = registry.get(given["activation"]).options
-    return Candidate(
-        backbone=given["backbone"],
-        widths=tuple(int(width) for width in given["widths"].split("-")),
-        activation=given["activation"],
-        placement=given.get("placement", "all"),
-        options=tuple((name, _plain(given[name])) for name in options if name in given),
-        lr_factor=float(given.get("lr_factor", 1.0)),
-    )
+    return Candidate.from_columns({name: _plain(value) for name, value in given.items()})
 
 
 def keyed(trials: pd.DataFrame) -> pd.DataFrame:

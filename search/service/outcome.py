@@ -23,6 +23,7 @@ from search.service.state import service_of
 from search.service.tokens import Caller
 from spaces import Candidate
 from spaces.backbones import backbone
+from spaces.backbones.sites import OWN
 
 __all__ = ["router"]
 
@@ -219,11 +220,11 @@ def _sites(candidate: dict[str, Any] | None) -> list[dict[str, Any]]:
         return []
     known = Candidate.from_dict(candidate)
     sites = backbone(known.backbone).sites
-    chosen = set(Placement.parse(known.placement).select(sites))
+    chosen = {place: part.activation for part in known.parts for place in Placement.parse(part.placement).select(sites)}
     return [
         {
             "name": site.name, "role": site.role, "stage": site.stage,
-            "activation": known.activation if index in chosen else "relu",
+            "activation": site.kind if chosen.get(index, OWN) == OWN else chosen[index],
         }
         for index, site in enumerate(sites)
     ]  # fmt: skip

@@ -168,7 +168,7 @@ def _replace(network: nn.Module, path: str, side: str, size: int, what: str, thi
         return
     if not isinstance(old, LAYERS) or parametrize.is_parametrized(old) or getattr(old, "groups", 1) != 1:
         raise NetworkError(f"{what} {size} {things}, and the layer {path} cannot be replaced by one that has so many")
-    like = {"device": old.weight.device, "dtype": old.weight.dtype}
+    like: dict[str, Any] = {"device": old.weight.device, "dtype": old.weight.dtype}
     inputs, outputs = (size, _size(old, "out")) if side == "in" else (_size(old, "in"), size)
     new: nn.Module
     if isinstance(old, nn.Conv2d):

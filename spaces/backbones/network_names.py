@@ -68,7 +68,9 @@ class NetworkName:
             if name in FOLLOWED:
                 raise SpaceError(f"network: {name} cannot be given: {FOLLOWED[name]}")
             if not _plain(value):
-                raise SpaceError(f"network: {name} must be a text, a number, a boolean or a list of them, got {value!r}")
+                raise SpaceError(
+                    f"network: {name} must be a text, a number, a boolean or a list of them, got {value!r}"
+                )
             merged[name] = json.dumps(value, separators=(",", ":"))
         return NetworkName(self.source, tuple(sorted(merged.items())))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
+from typing import TypeVar
 
 from leni.placement import FEATURE_ROLES, PlacedSite
 
 __all__ = ["placement_of"]
+
+Label = TypeVar("Label", bound=Hashable)
 
 
 def placement_of(sites: Sequence[PlacedSite], places: Collection[int]) -> str:
@@ -40,17 +43,16 @@ def placement_of(sites: Sequence[PlacedSite], places: Collection[int]) -> str:
     return "sites:" + ",".join(sites[place].name for place in sorted(chosen))
 
 
-def _full_groups(sites: Sequence[PlacedSite], chosen: set[int], labels: Sequence[object]) -> set[object] | None:
+def _full_groups(sites: Sequence[PlacedSite], chosen: set[int], labels: Sequence[Label]) -> set[Label] | None:
     """The labels of which all sites are chosen, if these are all that is chosen."""
     found = {labels[place] for place in chosen}
     return found if chosen == {place for place in range(len(sites)) if labels[place] in found} else None
 
 
-def _ranges(stages: Sequence[object]) -> list[str]:
+def _ranges(stages: Sequence[int]) -> list[str]:
     """Neighbouring stages as one word: 1, 2, 4 as stage:1-2 and stage:4."""
-    numbers = [int(str(stage)) for stage in stages]
     found: list[list[int]] = []
-    for number in numbers:
+    for number in stages:
         if found and number == found[-1][-1] + 1:
             found[-1].append(number)
         else:

@@ -117,14 +117,12 @@ class Backbone:
         Raises:
             InfeasibleWidth: as `widths`.
         """
+        ratio = ratio if isinstance(ratio, int) and ratio > 1 else float(ratio)
         most = max((self.full_widths[place] for place in members), default=1)
-        fraction = ratio / most if isinstance(ratio, int) and ratio > 1 else ratio
+        fraction = ratio / most if isinstance(ratio, int) else ratio
         if not 0 < fraction <= 1:
-            raise InfeasibleWidth(
-                f"width must be in (0, 1], got {ratio}"
-                if not isinstance(ratio, int) or ratio < 1
-                else f"width must be in (0, 1] or up to {most} channels, got {ratio}"
-            )
+            bounds = f"up to {most} channels" if isinstance(ratio, int) else "in (0, 1]"
+            raise InfeasibleWidth(f"width must be {bounds}, got {ratio}")
         found = tuple(self._rounded(place, fraction, round_to or self.round_to) for place in members)
         if 0 in found:
             place = members[found.index(0)]
@@ -175,6 +173,6 @@ class Backbone:
             if width > self.full_widths[place] or width % unit:
                 multiple = f" in multiples of {unit}" if unit > 1 else ""
                 raise InfeasibleWidth(
-                    f"{self.name}: the width of {self.layers[place]} must be up to {self.full_widths[place]}{multiple}, "
-                    f"got {width}"
+                    f"{self.name}: the width of {self.layers[place]} must be up to "
+                    f"{self.full_widths[place]}{multiple}, got {width}"
                 )

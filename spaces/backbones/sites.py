@@ -13,7 +13,7 @@ __all__ = ["OWN", "PLAIN", "BackboneSite", "SiteActivations", "convolution", "ha
 
 PLAIN = "relu"
 OWN = "own"
-"""What a network has at its sites by itself, as the name of an activation; of one with ReLU at all of them it is ReLU."""
+"""What a network has at its sites by itself, as the name of an activation."""
 
 
 @dataclass(frozen=True)

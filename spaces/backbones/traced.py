@@ -16,7 +16,6 @@ from torch import Tensor, fx, nn
 
 from leni import registry
 from leni.call_sites import CallSite, named_calls
-from leni.copying import meta_copy
 from leni.errors import CandidateError, InfeasibleWidth, NetworkError
 from leni.halve import Producer, halve, producer_of
 from leni.narrowing import group_stage, layer_stages
@@ -88,7 +87,9 @@ class TracedNetwork:
             return channel_groups(network, example)
         except NetworkError as error:
             if not any(value.is_meta for value in network.parameters()):
-                raise NetworkError(f"{self.name} on images of {'x'.join(map(str, shape))}: {error}", code=error.code) from None
+                raise NetworkError(
+                    f"{self.name} on images of {'x'.join(map(str, shape))}: {error}", code=error.code
+                ) from None
         with torch.random.fork_rng(devices=[]):
             real = self.factory.build(
                 None if self.usual is self else shape[0],
@@ -101,7 +102,9 @@ class TracedNetwork:
         """The size of images that the network was made for: what it says, or the first of a few at which it runs."""
         network = self._without_data(None, None)
         if has_input_size(self.name.source):
-            shapes = [default_input_size(self.name.source)]
+            channels, height, width = default_input_size(self.name.source)
+            side = self.name.arguments.get("img_size")  # timm's word
+            shapes = [(channels, side, side) if isinstance(side, int) else (channels, height, width)]
         else:
             shapes = [(channels, side, side) for side in SIDES for channels in _input_channels(network)]
         first: NetworkError | None = None
@@ -110,8 +113,7 @@ class TracedNetwork:
                 return shape, self._traced(network, shape)
             except NetworkError as error:
                 first = first or error
-        assert first is not None
-        raise first
+        raise first or NetworkError(f"{self.name}: there is no size of images to try")
 
     def _check_output(self) -> None:
         output = self.record.output
@@ -121,7 +123,9 @@ class TracedNetwork:
             )
         if output.dim() != 2 or (self.classes is not None and output.shape[1] != self.classes):
             wanted = "classes" if self.classes is None else self.classes
-            raise NetworkError(f"{self.name} must give logits (N, {wanted}), got (N, {', '.join(map(str, output.shape[1:]))})")
+            raise NetworkError(
+                f"{self.name} must give logits (N, {wanted}), got (N, {', '.join(map(str, output.shape[1:]))})"
+            )
 
     def _check_like(self, usual: TracedNetwork) -> None:
         """Whether widths and sites are those that candidates are written in."""
@@ -206,9 +210,7 @@ class TracedNetwork:
                 raise CandidateError(f"{self.name}, site {site.name}: {reason}")
             yield site, call, producer if isinstance(producer, Producer) else None
 
-    def build(
-        self, widths: tuple[int, ...], activations: SiteActivations, in_channels: int, classes: int
-    ) -> nn.Module:
+    def build(self, widths: tuple[int, ...], activations: SiteActivations, in_channels: int, classes: int) -> nn.Module:
         """The network at given widths, with a candidate's activations, freshly initialised.
 
         Args:

@@ -309,7 +309,7 @@ BASE = {"name": "x", "backbone": "resnet8", "activation": "leni"}
     [
         ({"name": 3}, "name must be a text, got 3"),
         ({"description": ["x"]}, "description must be a text"),
-        ({"width_per": "block"}, "width_per must be 'network' or 'stage', got 'block'"),
+        ({"width_per": "block"}, "width_per must be 'network', 'stage' or 'group', got 'block'"),
         ({"backbone": 8}, "backbone must be a name or a list of names, got 8"),
         ({"backbone": {"low": 1.0, "high": 2.0}}, "backbone must be a name or a list of names"),
         ({"activation": []}, "activation must have at least one choice"),
