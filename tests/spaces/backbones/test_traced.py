@@ -74,9 +74,7 @@ def test_first_and_last_layer_are_replaced_where_the_factory_has_no_argument_for
 
 def test_build_at_the_full_width_is_the_factorys_own_network():
     torch.manual_seed(5)
-    built = build(
-        Candidate("small_networks:Residual", (16, 16, 16, 32), "relu"), in_channels=3, classes=5
-    ).state_dict()
+    built = build(Candidate("small_networks:Residual", (16, 16, 16, 32), "relu"), in_channels=3, classes=5).state_dict()
     from small_networks import Residual
 
     torch.manual_seed(5)
@@ -125,7 +123,7 @@ def test_activation_that_doubles_its_channels_halves_the_convolution_before_it_o
     assert (found.params, found.macs) == counted(network, SHAPE)
     with pytest.raises(InfeasibleWidth, match="divisible by 2, got 7"):
         cost(Candidate(name, (16, 7, 16, 6), "leni", "inner", doubled), input_shape=SHAPE, classes=CLASSES)
-    with pytest.raises(CandidateError, match="blocks.0.act_2: no convolution comes before it"):
+    with pytest.raises(CandidateError, match=r"blocks\.0\.act_2: no convolution comes before it"):
         cost(Candidate(name, (16, 10, 16, 6), "leni", "outer", doubled), input_shape=SHAPE, classes=CLASSES)
 
 
