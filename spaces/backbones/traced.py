@@ -30,6 +30,7 @@ from leni.widths.resizing import keep_variance, resize
 from spaces.backbones.factories import LAYERS, Adaptation, Factory
 from spaces.backbones.network_names import NetworkName
 from spaces.backbones.sites import OWN, PLAIN, BackboneSite, SiteActivations
+from spaces.backbones.strided_pointwise import replace_strided_pointwise
 
 __all__ = ["TracedNetwork", "traced"]
 
@@ -227,6 +228,7 @@ class TracedNetwork:
         network = self.factory.build(in_channels, classes, self.adaptation)
         values = self.groups.values(widths)
         keep_variance(resize(self.groups, network, values))
+        replace_strided_pointwise(network)
         chosen = list(self.chosen(activations))
         if failed := reroute(network, self.record, [(site, call) for site, call, _ in chosen], self.places):
             name, reason = next(iter(failed.items()))
