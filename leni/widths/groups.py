@@ -128,9 +128,9 @@ class Groups:
         for flow in self.flows:
             for patch in flow.patches:
                 module = network.get_submodule(patch.path)
-                setattr(module, patch.name, self._number_or_row(patch.size, values, getattr(module, patch.name)))
+                setattr(module, patch.name, self.number_or_row(patch.size, values, getattr(module, patch.name)))
 
-    def _number_or_row(self, size: Size | Dims, values: Mapping[int, int], now: Any) -> Any:
+    def number_or_row(self, size: Size | Dims, values: Mapping[int, int], now: Any) -> Any:
         """A number, or as many as an attribute has now, in a tuple or list as it is."""
         if isinstance(size, Size):
             return self.number(size, values)

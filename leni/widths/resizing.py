@@ -82,7 +82,8 @@ def resize(groups: Groups, network: nn.Module, values: Mapping[int, int]) -> lis
             _set_attribute(groups, module, name, size, values)
     for flow in groups.flows:
         for patch in flow.patches:
-            setattr(network.get_submodule(patch.path), patch.name, groups.number(patch.size, values))
+            module = network.get_submodule(patch.path)
+            setattr(module, patch.name, groups.number_or_row(patch.size, values, getattr(module, patch.name)))
     return cuts
 
 

@@ -20,10 +20,10 @@ class StridedPointwise(nn.Conv2d):
 
     written_as = nn.Conv2d  # what a trace takes it for
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, out, H / stride, W / stride)."""
         rows, columns = self.stride
-        return F.conv2d(input[:, :, ::rows, ::columns], self.weight, self.bias)
+        return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias)
 
 
 def replace_strided_pointwise(network: nn.Module) -> None:

@@ -236,13 +236,27 @@ class TracedNetwork:
         for site, call, producer in chosen:
             channels = self.groups.number(self.site_size(call), values)
             if producer:
-                channels = half_of(channels, f"{self.name}, site {site.name}")
+                channels = self.half_of(channels, site, producer)
                 halve(network, producer)
             module = activations.create(site.name, channels)
             put_module(network, site.name, module, activations.name(site.name))
         if self.aux_heads:
             network.register_forward_hook(_first_output)
         return network
+
+    def half_of(self, channels: int, site: CallSite, producer: Producer) -> int:
+        """Half of a site's channels, where each group of the convolution before it can be halved.
+
+        Raises:
+            InfeasibleWidth: one cannot.
+        """
+        layer: Any = self.groups.parameters.layers[producer.convolution].module
+        if channels % (2 * layer.groups):
+            raise InfeasibleWidth(
+                f"{self.name}, site {site.name}: an activation that gives 2 channels for one needs a width divisible "
+                f"by {2 * layer.groups}, got {channels}"
+            )
+        return channels // 2
 
     def site_size(self, call: Call) -> Any:
         """The size of a call's channels."""
@@ -262,19 +276,6 @@ class TracedNetwork:
 def traced(name: NetworkName, shape: Shape | None = None, classes: int | None = None) -> TracedNetwork:
     """The network of a name; each is traced once in a process."""
     return TracedNetwork(name, shape, classes)
-
-
-def half_of(channels: int, where: str) -> int:
-    """Half of a site's channels.
-
-    Raises:
-        InfeasibleWidth: they cannot be halved.
-    """
-    if channels % 2:
-        raise InfeasibleWidth(
-            f"{where}: an activation that gives 2 channels for one needs a width divisible by 2, got {channels}"
-        )
-    return channels // 2
 
 
 def _first_output(module: nn.Module, inputs: Any, output: Any) -> Any:

@@ -11,10 +11,11 @@ from leni.errors import CandidateError, NetworkError
 from leni.halve import Producer
 from leni.recording import tensors_in
 from leni.widths.counting import Polynomial, Sizes, macs_polynomial, params_polynomial
+from leni.widths.flow import step_name
 from spaces.backbones.activation_costs import activation_cost
 from spaces.backbones.network_names import NetworkName
 from spaces.backbones.sites import SiteActivations
-from spaces.backbones.traced import Shape, TracedNetwork, half_of, traced
+from spaces.backbones.traced import Shape, TracedNetwork, traced
 from spaces.macs_counter import MacsCounter
 
 __all__ = ["count", "network_costs"]
@@ -74,7 +75,7 @@ class NetworkCosts:
         for site, call, producer in self.network.chosen(activations):
             channels = int(values[self._channels[site.name]])
             if producer:
-                channels = half_of(channels, f"{self.network.name}, site {site.name}")
+                channels = self.network.half_of(channels, site, producer)
                 saved, saved_macs = self._halved[site.name]
                 params -= saved.at(values) // 2
                 macs -= saved_macs.at(values) // 2
@@ -90,14 +91,25 @@ class NetworkCosts:
         return params, macs
 
     def _convolution(self, producer: Producer) -> tuple[Polynomial, Polynomial]:
-        """Parameters of a convolution and its norm, and the convolution's multiply-adds."""
-        groups = self.network.groups
-        paths = [path for path in (producer.convolution, producer.norm) if path]
-        step = next(step for step in self.network.record.steps if step.target == producer.convolution)
-        result = next(tensors_in(step.result))
-        weight = groups.parameters.layers[producer.convolution].tensors["weight"]
-        positions = result.shape[2:].numel()
-        return params_polynomial(groups, self.sizes, below=paths), Polynomial(self.sizes, [(positions, weight)])
+        """Parameters of a convolution and its norm that are halved, and the convolution's multiply-adds."""
+        layers = self.network.groups.parameters.layers
+        convolution = layers[producer.convolution]
+        outputs = self.sizes.index(convolution.tensors["weight"][0])
+        terms = [
+            (1, layers[path].tensors[name])
+            for path in (producer.convolution, producer.norm)
+            if path
+            for name, parameter in layers[path].module._parameters.items()
+            if parameter is not None and self.sizes.index(layers[path].tensors[name][0]) == outputs
+        ]
+        step = next(
+            step
+            for step in self.network.record.steps
+            if step.target == producer.convolution
+            or (step.scope == producer.convolution and step_name(step) == "conv2d")
+        )
+        positions = next(tensors_in(step.result)).shape[2:].numel()
+        return Polynomial(self.sizes, terms), Polynomial(self.sizes, [(positions, convolution.tensors["weight"])])
 
     def _built_macs(self, widths: tuple[int, ...]) -> int:
         """Multiply-adds of the network as built, counted while it runs without data."""
