@@ -7,7 +7,6 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from search.store.checkpoints import absolute_folder
 from search.store.secrets import masked, with_secrets
 from search.store.sqlite import absolute_database
 from search.training.data import describe, names
+from search.training.named_recipes import given_recipe, named_recipe
 from search.training.proxies import check_proxies
 from search.training.recipe import Recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
@@ -34,9 +34,6 @@ __all__ = ["KNOWN", "Spec"]
 
 KNOWN = ("params", "macs")  # before a network is trained
 LOGGERS = ("tensorboard", "mlflow", "wandb")
-RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "digits": {"batch_size": 32, "lr": 0.05}
-}  # a set this small needs the steps
 
 
 class Spec(SpecFields):
@@ -54,9 +51,13 @@ class Spec(SpecFields):
 
     @model_validator(mode="before")
     @classmethod
-    def _older_names(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """`stopper` is what `pruner` was called."""
-        return _renamed(values)
+    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """`stopper` is what `pruner` was called; a named recipe has its own number of epochs where none is given."""
+        found = _renamed(values)
+        training = found.get("training")
+        if isinstance(training, Mapping) and "recipe" in training and found.get("epochs") is None:
+            found["epochs"] = named_recipe(training["recipe"]).epochs
+        return found
 
     @model_validator(mode="after")
     def _check(self) -> Spec:
@@ -208,11 +209,7 @@ class Spec(SpecFields):
         Raises:
             SpecError: [training] has an unknown key or an impossible value.
         """
-        keys = [item.name for item in fields(Recipe) if item.name != "epochs"]
-        for key in self.training:
-            if key not in keys:
-                raise SpecError(f"[training] has no key {key!r}; {_near(key, keys)}", code="LS-SPEC-KEY")
-        return Recipe(epochs=self.epochs, **{**RECIPES.get(self.data, {}), **self.training})
+        return given_recipe(self.training, data=self.data, epochs=self.epochs)
 
     def directions(self) -> dict[str, str]:
         """Objectives with their directions, by the column that records have them in (`results.names`)."""
@@ -284,7 +281,10 @@ class Spec(SpecFields):
         for key, whole in (("storage", absolute_database), ("checkpoints", absolute_folder), ("address", str)):
             if key in table:
                 table[key] = masked(whole(table[key]))
-        table["training"] = {key: value for key, value in vars(self.recipe()).items() if key != "epochs"}
+        table["training"] = {
+            **{key: value for key, value in self.training.items() if key == "recipe"},
+            **{key: value for key, value in vars(self.recipe()).items() if key != "epochs" and value is not None},
+        }
         scalars = {name: value for name, value in table.items() if not isinstance(value, dict)}
         return tomli_w.dumps(
             {**scalars, **{name: value for name, value in table.items() if value and name not in scalars}}

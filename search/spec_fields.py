@@ -155,8 +155,9 @@ class SpecFields(BaseModel):
     )
     training: Annotated[dict[str, Any], Flag(metavar="NAME=VALUE")] = Field(
         default_factory=dict,
-        description="Key of the training recipe: lr, batch_size, momentum, weight_decay, warmup, label_smoothing, "
-        "clip, amp or cuda_graph. On digits, batch_size is 32 and lr is 0.05 if not given.",
+        description="Key of the training recipe: recipe (cifar, fashion or imagenet-a3), optimizer, lr, batch_size, "
+        "weight_decay, schedule, warmup, label_smoothing, augmentation and others; see docs/recipes.md. On digits, "
+        "batch_size is 32 and lr is 0.05 if not given.",
     )
     sampler: str | None = Field(
         None,

@@ -21,6 +21,10 @@ from search.spec_fields import Limit, SpecFields, UserPath, flag_of
 __all__ = ["flag_parameters", "option", "spec_values"]
 
 RECIPE: Mapping[str, tuple[type, str]] = {
+    "recipe": (
+        str,
+        "Published recipe: cifar, fashion or imagenet-a3 (docs/recipes.md); short for --training recipe=NAME.",
+    ),
     "lr": (float, "Peak learning rate at factor 1; short for --training lr=VALUE."),
     "batch_size": (int, "Images per training step; short for --training batch_size=VALUE."),
     "cuda_graph": (bool, "On a GPU, capture the training step once and replay it."),

@@ -128,8 +128,8 @@ def inspect(folder: str | Path, number: int, *, console: Console | None = None, 
         for name, wanted in names.items():
             trainings.append(Training(wanted, data, spec.recipe(), seed=seed, device=device))
             ends.append(_train(trainings[-1], epochs, name, watch))
-        twin = trainings[1].network if len(trainings) > 1 else None
-        rows = information(trainings[0].network, _validation(data), twin=twin, names=(candidate.activation, TWIN))
+        twin = trainings[1].evaluated if len(trainings) > 1 else None
+        rows = information(trainings[0].evaluated, _validation(data), twin=twin, names=(candidate.activation, TWIN))
     used = torch.cuda.get_device_name() if device == "cuda" else "cpu"
     return Inspection(
         number=number,

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from leni.errors import DataError
 
-KINDS = ("none", "crop", "crop-flip")
+KINDS = ("none", "crop", "flip", "crop-flip")
 PAD = 4
 
 
@@ -23,7 +23,7 @@ def augment(images: torch.Tensor, kind: str, *, generator: torch.Generator) -> t
     Args:
         images: (B, C, H, W), of any type.
         kind: "none" (the images as they are, without a draw), "crop" (a window of H x W pixels in the image with a
-            border of 4 zeros) or "crop-flip" (the same, then mirrored left to right with probability 1/2).
+            border of 4 zeros), "flip" (mirrored left to right with probability 1/2) or "crop-flip" (both).
         generator: of the draws, best on the images' device; a generator of the CPU gives every device the same draws.
 
     Returns:
@@ -39,6 +39,9 @@ def augment(images: torch.Tensor, kind: str, *, generator: torch.Generator) -> t
         raise DataError(f"there is no augmentation '{kind}'; {', '.join(KINDS)} are known, and {near[0]} is nearest.")
     if kind == "none":
         return images
+    if kind == "flip":
+        mirrored = draw_flips(len(images), generator=generator).to(images.device)
+        return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
     count, channels, height, width = images.shape
     top, left = draw_shifts(count, generator=generator).to(images.device)
     rows = torch.arange(height, device=images.device)

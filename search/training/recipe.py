@@ -1,213 +1,178 @@
-"""The training recipe: SGD with Nesterov momentum, warm-up and cosine, weight decay on weights alone."""
+"""The training recipe: optimizer, learning rate schedule, loss, augmentation and regularisation, as checked values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from leni.errors import SpecError
+from search.training.recipe_keys import CHOICES, OWNED
 
-__all__ = ["Recipe", "Sgd", "learning_rate", "parameter_groups"]
+__all__ = ["Recipe"]
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,), "float": (int, float), "bool": (bool,), "str": (str,), "tuple[float, ...]": (tuple, list),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained.
 
+    Keys that depend on the optimizer, the schedule or the policy are None where they do not exist; where they exist and
+    are not given, they take the defaults of `search.training.recipe_keys`.
+
     Attributes:
         epochs: passes over the training part.
-        batch_size: images a step; a last, smaller batch is left out.
+        batch_size: images per optimizer step; a last, smaller batch is left out.
+        accumulate: parts in which a batch is computed, one after another, to save memory; their gradients are averaged.
+        optimizer: "sgd", "adamw", "rmsprop", "nadam" or "muon" (`search.training.optimisers`).
         lr: peak learning rate at factor 1.
-        momentum: of SGD, Nesterov's where it is above 0.
-        weight_decay: on weights, not on biases, norms or what an activation asks to be spared.
-        warmup: epochs of linear warm-up, then a cosine to 0.
+        weight_decay: on weights, not on biases, norms or what an activation excludes.
+        momentum: of sgd, rmsprop and muon.
+        nesterov: whether the momentum of sgd and muon is Nesterov's.
+        beta1: of adamw and nadam, and of the AdamW part of muon.
+        beta2: likewise.
+        eps: of adamw, rmsprop and nadam, and of the AdamW part of muon.
+        alpha: smoothing constant of rmsprop.
+        centered: whether rmsprop normalises by an estimate of the variance.
+        momentum_decay: of nadam.
+        ns_steps: Newton-Schulz iterations of muon.
+        schedule: "cosine", "linear", "step", "one-cycle" or "constant" (`search.training.schedules`).
+        warmup: epochs of linear warm-up before the schedule, at most half of all epochs.
+        milestones: of the step schedule: fractions of the epochs at which the rate is multiplied by gamma.
+        gamma: of the step schedule.
+        loss: "cross-entropy", or "bce", binary cross-entropy of each class.
         label_smoothing: in [0, 1).
         clip: largest norm of the gradient, 0 for none.
+        augmentation: "data" for what the data set says, or "none", "crop" (shifts by up to 4 pixels), "flip",
+            "crop-flip", "resized-crop" or "resized-crop-flip" (torchvision's RandomResizedCrop).
+        policy: "none", "randaugment" or "trivialaugment", after the crop and the flip.
+        policy_operations: of randaugment, per image.
+        policy_magnitude: of randaugment, 0..30.
+        erasing: probability that a rectangle of an image is replaced by the mean colour.
+        mixup: parameter of mixup's beta distribution, 0 for none; with cutmix above 0, each batch takes one of both.
+        cutmix: likewise of cutmix.
+        ema: decay of an exponential moving average of the weights, which is then evaluated in place of the weights;
+            0 for none.
+        dropout: probability of the network's dropout layers; None as the network has it.
+        drop_path: greatest probability of the network's stochastic depth, linear from 0 at the first block; None as
+            the network has it.
         amp: bf16 autocast and channels_last on CUDA.
         cuda_graph: on CUDA, capture the step once and replay it, which small networks, bound by launches, gain from.
+            Possible with sgd, accumulate 1 and augmentations up to "crop-flip"; other recipes are not captured.
 
     Raises:
-        SpecError: a value out of its range.
+        SpecError: a value out of its range, or a key that does not exist beside the optimizer, schedule or policy.
     """
 
     epochs: int = 12
     batch_size: int = 128
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
+    lr: float | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
     warmup: float = 1.0
     label_smoothing: float = 0.0
     clip: float = 0.0
     amp: bool = True
     cuda_graph: bool = True
+    accumulate: int = 1
+    optimizer: str = "sgd"
+    nesterov: bool | None = None
+    beta1: float | None = None
+    beta2: float | None = None
+    eps: float | None = None
+    alpha: float | None = None
+    centered: bool | None = None
+    momentum_decay: float | None = None
+    ns_steps: int | None = None
+    schedule: str = "cosine"
+    milestones: tuple[float, ...] | None = None
+    gamma: float | None = None
+    loss: str = "cross-entropy"
+    augmentation: str = "data"
+    policy: str = "none"
+    policy_operations: int | None = None
+    policy_magnitude: int | None = None
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    ema: float = 0.0
+    dropout: float | None = None
+    drop_path: float | None = None
 
     def __post_init__(self) -> None:
-        kinds: dict[Any, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
         for item in fields(self):
-            value = getattr(self, item.name)
-            wrong = isinstance(value, bool) != (item.type == "bool") or not isinstance(value, kinds[item.type])
-            if wrong:
-                raise SpecError(f"{item.name} must be of type {item.type}, got {value!r}")
-            if not math.isfinite(value):
-                raise SpecError(f"{item.name} must be finite, got {value!r}")
-        bounds = [
-            (self.epochs >= 1, "epochs must be at least 1"),
-            (self.batch_size >= 1, "batch_size must be at least 1"),
-            (self.lr > 0, "lr must be above 0"),
-            (0 <= self.momentum < 1, "momentum must be in [0, 1)"),
-            (self.weight_decay >= 0, "weight_decay must not be below 0"),
-            (self.warmup >= 0, "warmup must not be below 0"),
-            (0 <= self.label_smoothing < 1, "label_smoothing must be in [0, 1)"),
-            (self.clip >= 0, "clip must not be below 0"),
+            _check_kind(item.name, str(item.type), getattr(self, item.name))
+        for name, known in CHOICES.items():
+            _check_choice(name, getattr(self, name), known)
+        for name, owned in OWNED.items():
+            beside = getattr(self, owned.owner)
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, owned.defaults.get(beside))
+            elif beside not in owned.defaults:
+                has = ", ".join(owned.defaults)
+                raise SpecError(f"{name} must not be given with {owned.owner} {beside!r}; it belongs to {has}")
+        if self.milestones is not None:
+            object.__setattr__(self, "milestones", tuple(self.milestones))
+        self._check_bounds()
+
+    def _check_bounds(self) -> None:
+        """Every number is within its range."""
+        wrong = [
+            name
+            for name, (low, high, open_low, open_high) in _BOUNDS.items()
+            if (value := getattr(self, name)) is not None
+            and not (low <= value <= high and (value > low or not open_low) and (value < high or not open_high))
         ]
-        for holds, sentence in bounds:
-            if not holds:
-                raise SpecError(f"{sentence}, got {getattr(self, sentence.split()[0])}")
+        for name in wrong:
+            raise SpecError(f"{name} must be {_told(*_BOUNDS[name])}, got {getattr(self, name)}")
+        marks = self.milestones or ()
+        numbers = [mark for mark in marks if isinstance(mark, (int, float)) and not isinstance(mark, bool)]
+        if len(numbers) < len(marks) or not all(0 < mark < 1 for mark in numbers) or sorted(set(marks)) != list(marks):
+            raise SpecError(f"milestones must be increasing fractions of the epochs in (0, 1), got {list(marks)}")
+        if self.accumulate > self.batch_size:
+            raise SpecError(f"accumulate must be at most batch_size {self.batch_size}, got {self.accumulate}")
+        if self.schedule == "one-cycle" and self.warmup == 0:
+            raise SpecError("warmup must be above 0 with schedule 'one-cycle', which rises over it, got 0")
 
 
-def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of one step, at factor 1.
-
-    Args:
-        recipe: peak rate, epochs and warm-up.
-        step: counted from 0 over the whole training.
-        steps_per_epoch: how many steps one epoch has.
-
-    Returns:
-        Linear to the peak over the warm-up, then half a cosine that would reach 0 one step after the last
-        (Loshchilov & Hutter, 1608.03983, without restarts).
-    """
-    total = recipe.epochs * steps_per_epoch
-    warmup = min(recipe.warmup, recipe.epochs / 2) * steps_per_epoch
-    if step < warmup:
-        return recipe.lr * (step + 1) / (warmup + 1)
-    progress = (step - warmup) / max(1.0, total - warmup)
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * progress))
+_UP = math.inf
+_BOUNDS: dict[str, tuple[float, float, bool, bool]] = {  # least, greatest, and whether each is itself excluded
+    "epochs": (1, _UP, False, False), "batch_size": (1, _UP, False, False), "lr": (0, _UP, True, False),
+    "momentum": (0, 1, False, True), "weight_decay": (0, _UP, False, False), "warmup": (0, _UP, False, False),
+    "label_smoothing": (0, 1, False, True), "clip": (0, _UP, False, False), "accumulate": (1, _UP, False, False),
+    "beta1": (0, 1, False, True), "beta2": (0, 1, False, True), "eps": (0, _UP, True, False),
+    "alpha": (0, 1, False, True), "momentum_decay": (0, _UP, False, False), "ns_steps": (1, 99, False, False),
+    "gamma": (0, 1, True, False), "policy_operations": (1, _UP, False, False),
+    "policy_magnitude": (0, 30, False, False),
+    "erasing": (0, 1, False, False), "mixup": (0, _UP, False, False), "cutmix": (0, _UP, False, False),
+    "ema": (0, 1, False, True), "dropout": (0, 1, False, True), "drop_path": (0, 1, False, True),
+}  # fmt: skip
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Parameters with and without weight decay.
-
-    Without it: biases, norms and whatever has one dimension, and what a module's `no_weight_decay()` names among its
-    own parameters (timm's convention; LENI's K and w1 are of those).
-    """
-    spared = set()
-    for module in network.modules():
-        names: set[str] = getattr(module, "no_weight_decay", set)()
-        spared |= {id(module.get_parameter(name)) for name in names}
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for parameter in network.parameters():
-        (decayed if parameter.ndim > 1 and id(parameter) not in spared else free).append(parameter)
-    groups: list[dict[str, object]] = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
+def _told(low: float, high: float, open_low: bool, open_high: bool) -> str:
+    """A range in words."""
+    if high == _UP:
+        return f"above {low:g}" if open_low else f"at least {low:g}"
+    return f"in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
 
 
-class Sgd:
-    """SGD with Nesterov momentum over parameters that hold R replicas side by side in their first dimension.
-
-    Each replica has its own norm of the gradient, and may have its own weight decay and learning rate. The learning
-    rate is set before every step; on CUDA it is a tensor, so that a captured step reads it.
-
-    Args:
-        parameters: of all replicas.
-        decays: the weight decay of each parameter, R values.
-        momentum: Nesterov's where it is above 0.
-        clip: largest norm of a replica's gradient, 0 for none.
-        factors: on the learning rate, R values.
-
-    Source: Sutskever et al. (ICML 2013) in the form of torch.optim.SGD, which it equals replica by replica.
-    """
-
-    def __init__(
-        self,
-        parameters: Sequence[Tensor],
-        decays: Sequence[Sequence[float]],
-        *,
-        momentum: float,
-        clip: float,
-        factors: Sequence[float],
-    ) -> None:
-        self.parameters, self.momentum, self.clip = list(parameters), momentum, clip
-        self.count = len(factors)
-        self.lr = torch.zeros((), device=self.parameters[0].device)
-        self.rate = 0.0  # the same number, for the CPU
-        self.buffers = [torch.zeros_like(parameter) for parameter in self.parameters] if momentum else []
-        same = len(set(factors)) == 1
-        self.common = factors[0] if same else 1.0
-        self.factors = None if same else [_spread(factors, parameter) for parameter in self.parameters]
-        self.groups: dict[float, list[int]] = {}  # decay -> the parameters that have it in every replica
-        for index, values in enumerate(decays):
-            self.groups.setdefault(values[0], []).append(index)
-        self.spread: list[Tensor] | None = None
-        if any(len(set(values)) > 1 for values in decays):
-            self.spread = [_spread(*pair) for pair in zip(decays, self.parameters, strict=True)]
-
-    def set_learning_rate(self, rate: float) -> None:
-        """The learning rate of the steps to come, at factor 1."""
-        self.rate = rate * self.common
-        if self.lr.is_cuda:
-            self.lr.fill_(self.rate)
-
-    @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step; the gradients are left as they are, for torch may give one tensor for two parameters."""
-        moves = list(gradients)
-        if self.clip > 0:
-            moves = self._clipped(moves)
-        moves = self._decayed(moves)
-        if self.buffers:
-            torch._foreach_mul_(self.buffers, self.momentum)
-            torch._foreach_add_(self.buffers, moves)
-            moves = list(torch._foreach_add(moves, self.buffers, alpha=self.momentum))
-        if self.factors is not None:
-            moves = list(torch._foreach_mul(moves, self.factors))
-        if self.lr.is_cuda:
-            torch._foreach_sub_(self.parameters, torch._foreach_mul(moves, self.lr))
-        else:
-            torch._foreach_add_(self.parameters, moves, alpha=-self.rate)
-
-    def _decayed(self, moves: list[Tensor]) -> list[Tensor]:
-        """With the decay of each added; nothing is read where there is none."""
-        if self.spread is not None:
-            return list(torch._foreach_addcmul(moves, self.parameters, self.spread))
-        for decay, chosen in self.groups.items():
-            if decay:
-                values = [self.parameters[index] for index in chosen]
-                added = torch._foreach_add([moves[index] for index in chosen], values, alpha=decay)
-                for index, move in zip(chosen, added, strict=True):
-                    moves[index] = move
-        return moves
-
-    def _clipped(self, gradients: list[Tensor]) -> list[Tensor]:
-        """Each replica's gradient with a norm of `clip` at the most, as torch.nn.utils.clip_grad_norm_ does it."""
-        split = [gradient.unflatten(0, (self.count, -1)) for gradient in gradients]
-        norms = [torch.linalg.vector_norm(part, dim=tuple(range(1, part.dim()))) for part in split]
-        total = torch.linalg.vector_norm(torch.stack(norms), dim=0)
-        scale = (self.clip / (total + 1e-6)).clamp(max=1.0)
-        return [(part * scale.view(-1, *[1] * (part.dim() - 1))).flatten(0, 1) for part in split]
-
-    def state_dict(self) -> list[Tensor]:
-        """A copy of the momentum."""
-        return [buffer.clone() for buffer in self.buffers]
-
-    def load_state_dict(self, state: Sequence[Tensor]) -> None:
-        """Go on with a momentum that `state_dict` gave, in the memory that is there."""
-        for buffer, value in zip(self.buffers, state, strict=True):
-            buffer.copy_(value)
+def _check_kind(name: str, declared: str, value: Any) -> None:
+    """A value is of the declared type, and finite."""
+    kind, _, optional = declared.partition(" | ")
+    if value is None and optional:
+        return
+    if isinstance(value, bool) != (kind == "bool") or not isinstance(value, _KINDS[kind]):
+        word = {"tuple[float, ...]": "list of numbers"}.get(kind, kind)
+        raise SpecError(f"{name} must be of type {word}, got {value!r}")
+    if isinstance(value, (int, float)) and not math.isfinite(value):
+        raise SpecError(f"{name} must be finite, got {value!r}")
 
 
-def _spread(values: Sequence[float], parameter: Tensor) -> Tensor:
-    """R values as a tensor of the parameter's form, each where its replica is."""
-    result = torch.empty_like(parameter)
-    for part, value in zip(result.detach().unflatten(0, (len(values), -1)), values, strict=True):
-        part.fill_(value)
-    return result.detach()
+def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        near = get_close_matches(value, known, n=1, cutoff=0.0)
+        raise SpecError(f"{name} must be one of {', '.join(known)}, got {value!r}; {near[0]!r} is nearest")

@@ -19,6 +19,7 @@ from torch import nn
 
 from leni.errors import EvaluationError, LeniSearchError, SpecError
 from search.training.data import Data, Part
+from search.training.optimisers import unfusable
 from search.training.recipe import Recipe
 from search.training.train import Epoch, Lockstep, Resident
 from spaces import Candidate
@@ -106,7 +107,7 @@ class Replicas:
     ) -> None:
         self.candidate, self.recipe, self.seeds = candidate, recipe, tuple(seeds)
         self.lr_factors = _one_each(lr_factors, 1.0, self.seeds, "lr_factors")
-        self.weight_decays = _one_each(weight_decays, recipe.weight_decay, self.seeds, "weight_decays")
+        self.weight_decays = _one_each(weight_decays, recipe.weight_decay or 0.0, self.seeds, "weight_decays")
         self.device, self.dtype = torch.device(device), dtype
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
@@ -139,6 +140,8 @@ class Replicas:
         count = len(self.seeds)
         if count == 1:
             return "separate: there is one seed"
+        if reason := unfusable(self.recipe):
+            return f"separate: {reason}"
         single = self._lockstep(0, 1)
         try:
             fused = self._lockstep(0, count)

@@ -16,15 +16,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from leni.errors import EvaluationError
-from search.training.augment import augment, normalise
+from search.training.augment import KINDS, augment, normalise
 from search.training.data import Data, Part
+from search.training.drop_rates import set_drop_rates
 from search.training.folding import fold, unfold
 from search.training.graph import CapturedStep
-from search.training.recipe import Recipe, Sgd, learning_rate, parameter_groups
+from search.training.image_policies import Mixing, Policies, check_channels
+from search.training.losses import sample_losses
+from search.training.optimisers import make_optimiser
+from search.training.recipe import Recipe
+from search.training.schedules import learning_rate
 from spaces import Candidate, build
 
 __all__ = ["Epoch", "Lockstep", "Resident", "Training"]
@@ -81,6 +86,8 @@ class Lockstep:
 
     Raises:
         InfeasibleWidth: as `spaces.build` does.
+        SpecError: the recipe does not fit the data, or torch does not have its optimizer.
+        EvaluationError: the recipe sets the rates of dropout layers, and the network has none.
     """
 
     def __init__(
@@ -102,33 +109,44 @@ class Lockstep:
         self.memory = torch.channels_last if self.fast or self.device.type == "cpu" else torch.contiguous_format
         networks = [self._build(seed) for seed in self.seeds]
         network = networks[0] if self.count == 1 else fold(networks)
-        decays = weight_decays or [recipe.weight_decay] * self.count
-        names = [dict(_decays(networks[0], decay)) for decay in decays]
         self.network = self._placed(network)
-        parameters = dict(self.network.named_parameters())
-        self.optimiser = Sgd(
-            list(parameters.values()),
-            [[values[name] for values in names] for name in parameters],
-            momentum=recipe.momentum,
-            clip=recipe.clip,
+        self.optimiser = make_optimiser(
+            recipe,
+            networks[0],
+            dict(self.network.named_parameters()),
+            decays=weight_decays or [recipe.weight_decay or 0.0] * self.count,
             factors=[candidate.lr_factor * factor for factor in lr_factors or [1.0] * self.count],
         )
+        self.average = _average(self.network, recipe.ema)
         self.orders = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         self.noises = [torch.Generator(self.device).manual_seed(seed + 1) for seed in self.seeds]
         self.images, self.labels = resident.train.images, resident.train.labels
         self.batch = min(recipe.batch_size, len(self.labels))
         self.epochs = 0
+        check_channels(recipe, self.data.input_shape[0])
+        self.kind = self.data.augmentation if recipe.augmentation == "data" else recipe.augmentation
+        self.policies = Policies.of(recipe, self.kind, size=self.data.input_shape[1:], mean=self.data.mean)
+        self.mixing = Mixing.of(recipe, self.data.classes)
         self.chosen = torch.zeros((self.batch, self.count), dtype=torch.int64, device=self.device)
         self.total = torch.zeros(self.count, dtype=self.dtype, device=self.device)
         self.take_step = self._step
         # A graph reads the GPU's memory alone, and images that do not fit there are read from disk at every step.
-        if self.device.type == "cuda" and recipe.cuda_graph and isinstance(self.images, Tensor):
+        if self.device.type == "cuda" and self._capturable and isinstance(self.images, Tensor):
             self.take_step = CapturedStep(self._step, self.noises)
 
     def _build(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return build(self.candidate, in_channels=self.data.input_shape[0], classes=self.data.classes)
+            network = build(self.candidate, in_channels=self.data.input_shape[0], classes=self.data.classes)
+        set_drop_rates(network, dropout=self.recipe.dropout, drop_path=self.recipe.drop_path)
+        return network
+
+    @property
+    def _capturable(self) -> bool:
+        """Whether a step draws, allocates and moves only what a CUDA graph can repeat."""
+        recipe = self.recipe
+        plain = recipe.optimizer == "sgd" and recipe.accumulate == 1 and not recipe.ema
+        return recipe.cuda_graph and plain and self.policies is None and self.mixing is None
 
     def _placed(self, network: nn.Module) -> nn.Module:
         """On the device, in the dtype and memory format that steps are taken in."""
@@ -182,6 +200,8 @@ class Lockstep:
         at = self.epochs * self.steps_per_epoch + step
         self.optimiser.set_learning_rate(learning_rate(self.recipe, at, self.steps_per_epoch))
         self.take_step()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
@@ -192,33 +212,54 @@ class Lockstep:
 
     def _step(self) -> None:
         """One step on the images `chosen`, at the optimiser's learning rate; the losses are added to `total`."""
-        logits = self._logits(self._batch())
-        losses = F.cross_entropy(
-            logits.flatten(0, 1),
-            self.labels[self.chosen].flatten(),
-            label_smoothing=self.recipe.label_smoothing,
-            reduction="none",
+        prepared = self._prepared(self._batch())
+        targets = self.labels[self.chosen]
+        if self.mixing is not None:
+            prepared, targets = self.mixing(prepared, targets, self.noises)
+        count = self.recipe.accumulate
+        if count == 1:
+            self.optimiser.step(self._gradients(prepared, targets, 1.0))
+            return
+        summed: list[Tensor] = []
+        for part, wanted in zip(prepared.chunk(count), targets.chunk(count), strict=True):
+            found = self._gradients(part, wanted, len(part) / len(prepared))
+            summed = list(torch._foreach_add(summed, found)) if summed else list(found)
+        self.optimiser.step(summed)
+
+    def _gradients(self, prepared: Tensor, targets: Tensor, weight: float) -> tuple[Tensor, ...]:
+        """Gradients of the mean loss of images (N, R, C, H, W), times a weight; the losses are added to `total`."""
+        logits = self._forward(prepared)
+        losses = sample_losses(
+            logits.flatten(0, 1), targets.flatten(0, 1), self.recipe.loss, label_smoothing=self.recipe.label_smoothing
         )
-        means = losses.view(self.batch, self.count).mean(0)
-        self.optimiser.step(torch.autograd.grad(means.sum(), self.optimiser.parameters, materialize_grads=True))
+        means = losses.view(len(prepared), self.count).mean(0)
+        means = means if weight == 1.0 else weight * means
         self.total += means.detach()
+        return torch.autograd.grad(means.sum(), self.optimiser.parameters, materialize_grads=True)
 
     def _batch(self) -> Tensor:
         """The images `chosen`, (batch, R, C, H, W), augmented."""
         images = self.images[self.chosen]
-        kind = self.data.augmentation
-        if kind == "none":
+        kind = self.kind if self.kind in KINDS else "none"  # torchvision's crops are among the policies
+        if kind == "none" and self.policies is None:
             return images
-        pairs = zip(images.unbind(1), self.noises, strict=True)
-        return torch.stack([augment(part, kind, generator=noise) for part, noise in pairs], 1)
+        parts = [
+            augment(part, kind, generator=noise) for part, noise in zip(images.unbind(1), self.noises, strict=True)
+        ]
+        if self.policies is not None:
+            parts = [self.policies(part, noise) for part, noise in zip(parts, self.noises, strict=True)]
+        return torch.stack(parts, 1)
 
-    def _logits(self, images: Tensor) -> Tensor:
-        """(N, R, classes) from bytes (N, R, C, H, W)."""
-        prepared = normalise(images.flatten(0, 1), self.data.mean, self.data.std).to(self.dtype)
-        folded = prepared.view(len(images), -1, *images.shape[3:]).contiguous(memory_format=self.memory)
+    def _prepared(self, images: Tensor) -> Tensor:
+        """Bytes (N, R, C, H, W) as normalised numbers."""
+        return normalise(images.flatten(0, 1), self.data.mean, self.data.std).to(self.dtype).view(images.shape)
+
+    def _forward(self, prepared: Tensor, network: nn.Module | None = None) -> Tensor:
+        """(N, R, classes) from normalised images (N, R, C, H, W)."""
+        folded = prepared.flatten(1, 2).contiguous(memory_format=self.memory)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast):
-            logits = self.network(folded)
-        return logits.to(self.dtype).view(len(images), self.count, -1)
+            logits = (network or self.network)(folded)
+        return logits.to(self.dtype).view(len(prepared), self.count, -1)
 
     def rehearse(self) -> tuple[float, list[float]]:
         """Take a step and measure a few images, and leave everything as it was.
@@ -238,44 +279,54 @@ class Lockstep:
         elapsed = time.perf_counter() - started
         self.network.eval()
         with torch.no_grad():
-            self._logits(self.images[self.chosen[:2]])
+            self._forward(self._prepared(self.images[self.chosen[:2]]))
         self.load_state_dict(state)
         return elapsed, losses
 
     @torch.no_grad()
     def accuracies(self, part: Part | None = None) -> list[float]:
         """Share of the validation part, or of another one, that each replica gets right, 0..1."""
-        self.network.eval()
+        network = self.evaluated.eval()
         part = part or self.resident.validation
         right = torch.zeros(self.count, dtype=torch.int64, device=self.device)
         batch = min(EVALUATION_BATCH, max(1, EVALUATION_PIXELS // part.images.shape[2:].numel()))
         for images, labels in zip(part.images.split(batch), part.labels.split(batch), strict=True):
             every = images.to(self.device)[:, None].expand(-1, self.count, -1, -1, -1)
-            right += (self._logits(every).argmax(2) == labels.to(self.device)[:, None]).sum(0)
+            right += (self._forward(self._prepared(every), network).argmax(2) == labels.to(self.device)[:, None]).sum(0)
         return [count / len(part.labels) for count in right.tolist()]
 
+    @property
+    def evaluated(self) -> nn.Module:
+        """What is measured: the network, or the moving average of its weights."""
+        return self.network if self.average is None else self.average.module
+
     def networks(self) -> list[nn.Module]:
-        """The network of each replica, in the order of the seeds."""
+        """The network of each replica as it is measured, in the order of the seeds."""
         if self.count == 1:
-            return [self.network]
+            return [self.evaluated]
         fresh = [self._build(seed).to(self.device, self.dtype) for seed in self.seeds]
-        return [unfold(self.network, network, index, self.count) for index, network in enumerate(fresh)]
+        return [unfold(self.evaluated, network, index, self.count) for index, network in enumerate(fresh)]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next epoch depends on; a copy, which further epochs leave as it is."""
-        return {
+        state = {
             "epochs": self.epochs,
             "network": deepcopy(self.network.state_dict()),
             "optimiser": self.optimiser.state_dict(),
             "orders": [order.get_state() for order in self.orders],
             "noises": [noise.get_state() for noise in self.noises],
         }
+        if self.average is not None:
+            state["average"] = deepcopy(self.average.state_dict())
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state that `state_dict` gave."""
         self.epochs = state["epochs"]
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         for generators, states in ((self.orders, state["orders"]), (self.noises, state["noises"])):
             for generator, value in zip(generators, states, strict=True):
                 generator.set_state(value)
@@ -335,9 +386,8 @@ class Training(Lockstep):
         return accuracy
 
 
-def _decays(network: nn.Module, weight_decay: float) -> Iterator[tuple[str, float]]:
-    """Each parameter's name with its weight decay."""
-    named = {id(parameter): name for name, parameter in network.named_parameters()}
-    for group in parameter_groups(network, weight_decay):
-        for parameter in group["params"]:  # type: ignore[attr-defined]
-            yield named[id(parameter)], float(group["weight_decay"])  # type: ignore[arg-type]
+def _average(network: nn.Module, decay: float) -> AveragedModel | None:
+    """The exponential moving average of weights and buffers; None where the decay is 0."""
+    if not decay:
+        return None
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

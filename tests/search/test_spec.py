@@ -168,6 +168,23 @@ def test_recipe_of_digits_has_defaults_of_its_own_unless_given():
     assert Spec(data="cifar10").recipe() == Recipe(epochs=12, batch_size=128, lr=0.1)
 
 
+def test_named_recipe_has_its_own_epochs_unless_some_are_given():
+    spec = Spec(training={"recipe": "cifar", "lr": 0.2})
+    assert (spec.epochs, spec.recipe().lr, spec.recipe().schedule) == (200, 0.2, "step")
+    assert Spec(training={"recipe": "cifar"}, epochs=3).recipe().epochs == 3
+    with pytest.raises(SpecError, match="recipe must be one of cifar"):
+        Spec(training={"recipe": "cifer"})
+
+
+def test_named_recipe_is_the_same_from_its_spec_file(tmp_path):
+    spec = Spec(training={"recipe": "imagenet-a3", "optimizer": "nadam", "schedule": "step", "milestones": [0.2, 0.7]})
+    (tmp_path / "spec.toml").write_text(spec.to_toml())
+    again = Spec.read(tmp_path / "spec.toml")
+    assert again.recipe() == spec.recipe()
+    assert again.training["recipe"] == "imagenet-a3"
+    assert again.recipe().milestones == (0.2, 0.7)
+
+
 def own_space() -> SearchSpace:
     return SearchSpace(
         "own", "resnet20", ["relu", "leni"], ["all", "stage:2"], {"low": 0.25, "high": 1.0, "step": 0.25}, "stage",

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torchvision.transforms import v2
 
 from leni.errors import DataError
 from search.training.augment import augment, draw_flips, draw_shifts, normalise
@@ -84,7 +85,7 @@ def test_augment_empty_batch_stays_empty():
 
 def test_augment_unknown_kind_gets_the_nearest():
     with pytest.raises(
-        DataError, match="no augmentation 'crop-flop'; none, crop, crop-flip are known, and crop-flip is"
+        DataError, match="no augmentation 'crop-flop'; none, crop, flip, crop-flip are known, and crop-flip is"
     ):
         augment(_images(), "crop-flop", generator=_generator())
 
@@ -106,3 +107,12 @@ def test_augment_on_the_device_equals_the_cpu():
     assert torch.equal(moved.cpu(), augment(images, "crop-flip", generator=_generator()))
     drawn_there = augment(images.cuda(), "crop-flip", generator=_generator(device="cuda"))
     assert torch.equal(drawn_there.cpu(), _slowly(images, "crop-flip", _generator(device="cuda")))
+
+
+def test_augment_flip_mirrors_those_that_are_drawn():
+    images = torch.arange(2 * 6 * 3 * 4, dtype=torch.uint8).view(6, 2, 3, 4)
+    found = augment(images, "flip", generator=torch.Generator().manual_seed(2))
+    drawn = draw_flips(6, generator=torch.Generator().manual_seed(2))
+    assert 0 < drawn.sum() < 6
+    for image, result, mirrored in zip(images, found, drawn, strict=True):
+        assert torch.equal(result, v2.functional.horizontal_flip(image) if mirrored else image)

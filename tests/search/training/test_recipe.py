@@ -1,98 +1,9 @@
 import math
 
 import pytest
-import torch
-from torch import nn
 
-from leni import LENI
 from leni.errors import SpecError
-from search.training.recipe import Recipe, Sgd, learning_rate, parameter_groups
-
-
-def test_learning_rate_warms_up_linearly_then_follows_half_a_cosine():
-    recipe = Recipe(epochs=4, lr=0.8, warmup=1.0)
-    rates = [learning_rate(recipe, step, 3) for step in range(12)]
-    assert rates[:3] == pytest.approx([0.2, 0.4, 0.6])
-    assert rates[3:] == pytest.approx([0.4 * (1 + math.cos(math.pi * step / 9)) for step in range(9)])
-
-
-def test_learning_rate_of_a_single_epoch_still_reaches_its_peak():
-    recipe = Recipe(epochs=1, lr=1.0, warmup=5.0)
-    rates = [learning_rate(recipe, step, 10) for step in range(10)]
-    assert max(rates) == pytest.approx(1.0)
-    assert rates[-1] < 0.2
-
-
-@pytest.mark.parametrize("decay", [False, True])
-def test_parameter_groups_hold_each_parameter_once_and_spare_what_asks_for_it(decay):
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), LENI(4, decay=decay))
-    with_decay, without = parameter_groups(network, 0.5)
-    assert (with_decay["weight_decay"], without["weight_decay"]) == (0.5, 0.0)
-    ids = [id(parameter) for group in (with_decay, without) for parameter in group["params"]]
-    assert sorted(ids) == sorted(id(parameter) for parameter in network.parameters())
-    decayed = {id(parameter) for parameter in with_decay["params"]}
-    assert id(network[0].weight) in decayed
-    assert id(network[0].bias) not in decayed
-    assert id(network[1].weight) not in decayed
-    assert (id(network[2].kernel) in decayed) is decay
-
-
-def problem() -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Parameters of two shapes for each of three replicas, and the rates of five steps."""
-    generator = torch.Generator().manual_seed(3)
-    shapes = ((3, 2, 5), (3, 4))
-    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes], torch.linspace(
-        0.3, 0.1, 5
-    )
-
-
-def gradient(parameter: torch.Tensor, step: int) -> torch.Tensor:
-    """Of some function, of very different size in each replica."""
-    scale = torch.tensor([0.01, 1.0, 30.0], dtype=torch.float64).view(-1, *[1] * (parameter.dim() - 1))
-    return scale * (parameter.sin() + step)
-
-
-@pytest.mark.parametrize("factors", [(0.5, 0.5, 0.5), (1.0, 0.2, 3.0)])
-@pytest.mark.parametrize("decays", [[(0.1, 0.1, 0.1), (0.0, 0.0, 0.0)], [(0.1, 0.0, 0.3), (0.0, 0.2, 0.0)]])
-@pytest.mark.parametrize(("momentum", "clip"), [(0.9, 0.0), (0.0, 2.0), (0.8, 2.0)])
-def test_sgd_equals_torchs_replica_by_replica(factors, decays, momentum, clip):
-    start, rates = problem()
-    together = [value.flatten(0, 1).clone() for value in start]  # replicas side by side
-    ours = Sgd(together, decays, momentum=momentum, clip=clip, factors=factors)
-    for step, rate in enumerate(rates.tolist()):
-        ours.set_learning_rate(rate)
-        parts = [value.unflatten(0, (3, -1)) for value in together]
-        ours.step([gradient(part, step).flatten(0, 1) for part in parts])
-    for index in range(3):
-        alone = [value[index].clone() for value in start]
-        groups = [{"params": [value], "weight_decay": decay[index]} for value, decay in zip(alone, decays, strict=True)]
-        theirs = torch.optim.SGD(groups, lr=0.1, momentum=momentum, nesterov=momentum > 0)
-        for step, rate in enumerate(rates.tolist()):
-            for group, value in zip(theirs.param_groups, alone, strict=True):
-                group["lr"] = rate * factors[index]
-                value.grad = gradient(value[None].expand(3, *value.shape), step)[index].clone()
-            if clip:
-                nn.utils.clip_grad_norm_(alone, clip)
-            theirs.step()
-        for ended, value in zip(together, alone, strict=True):
-            torch.testing.assert_close(ended.unflatten(0, (3, -1))[index], value, rtol=1e-12, atol=1e-12)
-
-
-def test_sgd_leaves_the_gradients_alone_and_goes_on_from_its_state():
-    (one, _), _ = problem()
-    whole, resumed = (Sgd([one.clone()], [(0.1,)], momentum=0.9, clip=1.0, factors=(1.0,)) for _ in range(2))
-    for optimiser in (whole, resumed):
-        optimiser.set_learning_rate(0.1)
-    given = torch.ones_like(one)
-    whole.step([given])
-    assert torch.equal(given, torch.ones_like(one))
-    state = whole.state_dict()
-    resumed.parameters[0].copy_(whole.parameters[0])
-    whole.step([given])
-    resumed.load_state_dict(state)
-    resumed.step([given])
-    assert torch.equal(whole.parameters[0], resumed.parameters[0])
-
+from search.training.recipe import Recipe
 
 BAD = [("epochs", 0), ("lr", 0.0), ("lr", math.nan), ("momentum", 1.0), ("label_smoothing", 1.0), ("epochs", 1.5)]
 
@@ -103,3 +14,52 @@ BAD = [("epochs", 0), ("lr", 0.0), ("lr", math.nan), ("momentum", 1.0), ("label_
 def test_recipe_refuses_an_impossible_value_by_name(name, value):
     with pytest.raises(SpecError, match=f"^{name} must"):
         Recipe(**{name: value})
+
+
+def test_recipe_by_default_is_sgd_with_nesterov_momentum_and_a_cosine():
+    values = {name: value for name, value in vars(Recipe()).items() if value is not None}
+    assert values == {
+        "epochs": 12, "batch_size": 128, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 1.0,
+        "label_smoothing": 0.0, "clip": 0.0, "amp": True, "cuda_graph": True, "accumulate": 1, "optimizer": "sgd",
+        "nesterov": True, "schedule": "cosine", "loss": "cross-entropy", "augmentation": "data", "policy": "none",
+        "erasing": 0.0, "mixup": 0.0, "cutmix": 0.0, "ema": 0.0,
+    }  # fmt: skip
+
+
+def test_recipe_fills_in_what_belongs_to_the_optimizer_schedule_and_policy():
+    recipe = Recipe(optimizer="adamw", schedule="step", policy="randaugment", beta2=0.95)
+    assert (recipe.lr, recipe.weight_decay, recipe.beta1, recipe.beta2, recipe.eps) == (1e-3, 0.01, 0.9, 0.95, 1e-8)
+    assert (recipe.milestones, recipe.gamma, recipe.policy_operations) == ((0.5, 0.75), 0.1, 2)
+    assert recipe.momentum is recipe.nesterov is recipe.alpha is None
+
+
+FOREIGN = [
+    ({"optimizer": "adamw", "momentum": 0.9}, "momentum must not be given with optimizer 'adamw'; it belongs to sgd"),
+    ({"beta1": 0.8}, "beta1 must not be given with optimizer 'sgd'"),
+    ({"gamma": 0.5}, "gamma must not be given with schedule 'cosine'; it belongs to step"),
+    ({"policy": "trivialaugment", "policy_magnitude": 3}, "it belongs to randaugment"),
+]
+
+
+@pytest.mark.parametrize(("values", "sentence"), FOREIGN)
+def test_recipe_refuses_a_key_of_another_optimizer_schedule_or_policy(values, sentence):
+    with pytest.raises(SpecError, match=sentence):
+        Recipe(**values)
+
+
+def test_recipe_names_the_nearest_of_an_unknown_choice():
+    with pytest.raises(SpecError, match=r"^optimizer must be one of sgd, .*'adamw' is nearest"):
+        Recipe(optimizer="adamww")
+
+
+@pytest.mark.parametrize("marks", [(0.5, 0.5), (0.7, 0.3), (0.0, 0.5), (0.5, 1.0), ("half",), (True,)])
+def test_recipe_refuses_milestones_that_are_no_increasing_fractions(marks):
+    with pytest.raises(SpecError, match=r"^milestones must be increasing fractions"):
+        Recipe(schedule="step", milestones=marks)
+
+
+def test_recipe_refuses_what_does_not_go_together():
+    with pytest.raises(SpecError, match="accumulate must be at most batch_size 4"):
+        Recipe(batch_size=4, accumulate=5)
+    with pytest.raises(SpecError, match="warmup must be above 0 with schedule 'one-cycle'"):
+        Recipe(schedule="one-cycle", warmup=0.0)

@@ -79,6 +79,33 @@ def test_fused_replicas_equal_separate_trainings_in_float64(data, candidate):
         assert farthest(network, alone.network) < 1e-12
 
 
+FUSING = [
+    {"optimizer": "adamw", "loss": "bce", "mixup": 0.3}, {"optimizer": "rmsprop", "ema": 0.7},
+    {"optimizer": "nadam", "clip": 0.5, "accumulate": 2},
+    {"nesterov": False, "policy": "trivialaugment", "cutmix": 1.0},
+    {"augmentation": "resized-crop-flip", "erasing": 0.5, "schedule": "one-cycle"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", FUSING, ids=str)
+def test_fused_replicas_of_every_recipe_equal_separate_trainings(data, change):
+    recipe = Recipe(epochs=1, batch_size=33, **change)
+    fused, alone = (
+        Replicas(SMALL, data, recipe, seeds=SEEDS, dtype=torch.float64, how=how)
+        for how in (FUSED, "separate: asked for")
+    )
+    for one, other in zip(fused.epoch().losses, alone.epoch().losses, strict=True):
+        assert one == pytest.approx(other, rel=1e-9)
+    for one, other in zip(fused.networks(), alone.networks(), strict=True):
+        assert farthest(one, other) < 1e-8
+
+
+def test_replicas_with_muon_are_trained_one_after_another_and_say_why(data):
+    assert Replicas(SMALL, data, Recipe(optimizer="muon"), seeds=SEEDS).how.startswith(
+        "separate: muon works in bfloat16"
+    )
+
+
 def test_fused_replicas_equal_separate_trainings_in_float32_but_for_rounding(data):
     fused = Replicas(SMALL, data, SHORT, seeds=SEEDS, how=FUSED)
     epoch = fused.epoch()

@@ -9,7 +9,9 @@ from torch import nn
 from leni.errors import EvaluationError
 from search.training.augment import normalise
 from search.training.data import Data, Part, load
-from search.training.recipe import Recipe, learning_rate, parameter_groups
+from search.training.optimisers import parameter_groups
+from search.training.recipe import Recipe
+from search.training.schedules import learning_rate
 from search.training.train import Training
 from spaces import Candidate
 
@@ -174,8 +176,78 @@ def test_training_on_images_on_disk_gives_the_numbers_of_images_in_memory(photos
 
 def test_evaluation_of_large_images_comes_in_smaller_batches(photos, monkeypatch):
     training = Training(SMALL, photos, RECIPE, seed=3)
-    whole, seen, inner = training.accuracy(), [], training._logits
+    whole, seen, inner = training.accuracy(), [], training._prepared
     monkeypatch.setattr("search.training.train.EVALUATION_PIXELS", 5 * 12 * 12)
-    monkeypatch.setattr(training, "_logits", lambda images: (seen.append(len(images)), inner(images))[1])
+    monkeypatch.setattr(training, "_prepared", lambda images: (seen.append(len(images)), inner(images))[1])
     assert training.accuracy() == whole
     assert seen == [5, 5, 5, 1]
+
+
+VARIANTS = [
+    {"optimizer": "adamw"}, {"optimizer": "rmsprop"}, {"optimizer": "nadam"}, {"optimizer": "muon"},
+    {"nesterov": False, "schedule": "linear"}, {"schedule": "step"}, {"schedule": "one-cycle"},
+    {"schedule": "constant"}, {"loss": "bce", "label_smoothing": 0.1}, {"augmentation": "crop"},
+    {"augmentation": "flip"},
+    {"augmentation": "crop-flip"}, {"augmentation": "resized-crop"}, {"augmentation": "resized-crop-flip"},
+    {"policy": "randaugment"}, {"policy": "trivialaugment"}, {"erasing": 0.5}, {"mixup": 0.4}, {"cutmix": 1.0},
+    {"mixup": 0.4, "cutmix": 1.0}, {"ema": 0.9}, {"accumulate": 3},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def few() -> Data:
+    return load("digits", train_size=96)
+
+
+@pytest.mark.parametrize("change", VARIANTS, ids=str)
+def test_training_of_every_recipe_goes_on_with_the_numbers_of_an_uninterrupted_one(few, change):
+    recipe = Recipe(epochs=3, batch_size=32, warmup=0.5, **change)
+    whole, default = (
+        Training(SMALL, few, recipe, seed=1),
+        Training(SMALL, few, Recipe(epochs=3, batch_size=32, warmup=0.5), seed=1),
+    )
+    first = whole.epoch()
+    torch.save(whole.state_dict(), stored := io.BytesIO())
+    stored.seek(0)
+    resumed = Training(SMALL, few, recipe, seed=1)
+    resumed.load_state_dict(torch.load(stored, weights_only=True))
+    rest = curve(whole)
+    assert curve(resumed) == rest
+    assert [(first.accuracy, first.loss), *rest] != curve(default)
+    for one, other in zip(whole.evaluated.parameters(), resumed.evaluated.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_training_with_accumulation_is_one_of_whole_batches_where_no_norm_sees_the_batch(few, monkeypatch):
+    def plain(candidate, *, in_channels, classes):
+        return nn.Sequential(nn.Conv2d(in_channels, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, classes))
+
+    monkeypatch.setattr("search.training.train.build", plain)
+    recipe = Recipe(epochs=2, batch_size=32, mixup=0.3)
+    whole = Training(SMALL, few, recipe, seed=1, dtype=torch.float64)
+    parts = Training(SMALL, few, dataclasses.replace(recipe, accumulate=5), seed=1, dtype=torch.float64)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.loss == pytest.approx(other.loss, abs=1e-12)
+    for one, other in zip(whole.network.parameters(), parts.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_training_with_an_average_measures_it_and_not_the_last_weights(few):
+    training = Training(SMALL, few, Recipe(epochs=1, batch_size=32, ema=0.8), seed=1, dtype=torch.float64)
+    expected: dict[str, torch.Tensor] = {}
+    inner = training.take_step
+
+    def step() -> None:
+        inner()
+        for name, value in training.network.named_parameters():
+            expected[name] = (
+                value.detach().clone() if name not in expected else 0.8 * expected[name] + 0.2 * value.detach()
+            )
+
+    training.take_step = step
+    training.epoch()
+    (network,) = training.networks()
+    for name, value in network.named_parameters():
+        torch.testing.assert_close(value, expected[name], rtol=1e-12, atol=1e-12)
+    weights = zip(network.parameters(), training.network.parameters(), strict=True)
+    assert any(not torch.equal(one, other) for one, other in weights)
