@@ -108,7 +108,7 @@ def given_recipe(training: Mapping[str, Any], *, data: str, epochs: int) -> Reci
     keys = [item.name for item in fields(Recipe) if item.name != "epochs"]
     for key in training:
         if key not in (*keys, "recipe"):
-            near = difflib.get_close_matches(key, keys, n=1)
+            near = difflib.get_close_matches(key, keys, n=1, cutoff=0.7)  # epochs is not eps
             known = f"did you mean {near[0]!r}?" if near else f"keys are {', '.join(keys)}"
             raise SpecError(f"[training] has no key {key!r}; {known}", code="LS-SPEC-KEY")
     given = {key: value for key, value in training.items() if key != "recipe"}
