@@ -7,6 +7,7 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from search.store.checkpoints import absolute_folder
 from search.store.secrets import masked, with_secrets
 from search.store.sqlite import absolute_database
 from search.training.data import describe, names
+from search.training.given_functions import function_name
 from search.training.named_recipes import given_recipe, named_recipe
 from search.training.proxies import check_proxies
 from search.training.recipe import Recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
 from spaces.configuration import check_name
+from spaces.expressions import Expression
 
 __all__ = ["KNOWN", "Spec"]
 
@@ -52,8 +55,8 @@ class Spec(SpecFields):
     @model_validator(mode="before")
     @classmethod
     def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """`stopper` is what `pruner` was called; a named recipe has its own number of epochs where none is given."""
-        found = _renamed(values)
+        """Functions by name, older keys by their names of today, a named recipe's epochs where none are given."""
+        found = _renamed(_named_functions(values))
         training = found.get("training")
         if isinstance(training, Mapping) and "recipe" in training and found.get("epochs") is None:
             found["epochs"] = named_recipe(training["recipe"]).epochs
@@ -77,6 +80,7 @@ class Spec(SpecFields):
         self._check_bounds()
         pruner(self.pruner_name(), epochs=self.epochs, keep=self.keep)
         self._check_limits(own=own)
+        self._check_resources()
         self._check_candidates()
         self._check_hints()
         if wrong := [name for name in self.loggers if name not in LOGGERS]:
@@ -106,6 +110,15 @@ class Spec(SpecFields):
         check_proxies(self.proxies)
         if self.proxies and self.evaluator is not None:
             raise SpecError(f"proxies are of networks that are trained, and trials are calls of {self.evaluator!r}")
+
+    def _check_resources(self) -> None:
+        """Resources are expressions for CPUs and GPUs; a function is looked at when a run is prepared."""
+        if not isinstance(self.resources, dict):
+            return
+        if not self.resources or not set(self.resources) <= {"cpus", "gpus"}:
+            raise SpecError(f"resources must be a table with cpus, gpus or both, got {', '.join(self.resources)!r}")
+        for name, text in self.resources.items():
+            Expression(text, f"resources.{name}")
 
     def all_limits(self) -> dict[str, tuple[float | None, float | None]]:
         """Least and greatest value that is tried, by the name of a known cost; those that have a limit."""
@@ -289,6 +302,30 @@ class Spec(SpecFields):
         return tomli_w.dumps(
             {**scalars, **{name: value for name, value in table.items() if value and name not in scalars}}
         )
+
+
+def _named_functions(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Functions that were given in place of their names, by name; parameters without a table around them with one.
+
+    Raises:
+        SpecError: a function cannot be sent to workers.
+    """
+    found = dict(values)
+    for key in ("evaluator", "costs", "resources"):
+        if callable(found.get(key)):
+            found[key] = function_name(found[key], what=key)
+    where = found.get("space")
+    plain = isinstance(where, Mapping) and "parameters" not in where and not _is_of_networks(where)
+    if plain and found.get("evaluator"):
+        found["space"] = {"parameters": where}
+    return found
+
+
+def _is_of_networks(table: Mapping[str, Any]) -> bool:
+    """Whether a table is meant for a space of networks: each of its keys is one of those, or nearly."""
+    keys = [item.name for item in fields(SearchSpace)]
+    known = all(difflib.get_close_matches(str(key), keys, n=1, cutoff=0.75) for key in table)
+    return known and bool({"backbone", "activation"} & set(table))
 
 
 def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:

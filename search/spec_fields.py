@@ -229,6 +229,11 @@ class SpecFields(BaseModel):
         allow_inf_nan=False,
         description="GPUs of one trial; a fraction shares one. If not given: 1 where this machine has one.",
     )
+    resources: Annotated[str | dict[str, Any] | None, Flag(metavar="MODULE:FUNCTION")] = Field(
+        None,
+        description="CPUs and GPUs of each trial by its configuration: module:function that returns cpus, gpus or "
+        "both; in a spec also a table of expressions, as gpus = '1 if width < 64 else 4'.",
+    )
     workers: int | None = Field(
         None, ge=1, strict=True, description="Largest number of trials at the same time; as many as fit if not given."
     )

@@ -225,6 +225,9 @@ class ParameterSpace(WalkedSpace[Configuration]):
         if self.description:
             table["description"] = self.description
         table["parameters"] = {name: part.to_toml() for name, part in self.asked.items()}
+        written = sorted(self.asked, key=lambda name: isinstance(table["parameters"][name], dict))
+        if written != list(self.asked):  # TOML writers put tables last
+            table["order"] = list(self.asked)
         if self.when:
             table["when"] = {name: {other: list(v) for other, v in part.items()} for name, part in self.when.items()}
         if self.known:
@@ -238,12 +241,17 @@ class ParameterSpace(WalkedSpace[Configuration]):
         Raises:
             SpaceError: a key is unknown, an expression asks for a parameter that there is not, or as the class.
         """
-        keys = ["name", "description", "parameters", "when", "known"]
+        keys = ["name", "description", "parameters", "order", "when", "known"]
         for key in table:
             if key not in keys:
                 raise SpaceError(f"a space of parameters has no key {key!r}; {_near(key, keys)}")
+        asked = table["parameters"]
+        if (order := table.get("order")) is not None and isinstance(asked, Mapping):
+            if not isinstance(order, (list, tuple)) or sorted(map(str, order)) != sorted(map(str, asked)):
+                raise SpaceError(f"order must be a list of the parameters, each once, got {order!r}")
+            asked = {name: asked[name] for name in order}
         found = cls(
-            table.get("name", "custom"), table["parameters"], table.get("when", {}), table.get("description", ""),
+            table.get("name", "custom"), asked, table.get("when", {}), table.get("description", ""),
             table.get("known", {}),
         )  # fmt: skip
         for expression in found.known.values():  # not at every construction: `fix` may leave parameters out

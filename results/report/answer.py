@@ -89,10 +89,10 @@ def _certainty(run: Run, confirmed: Confirmation | None) -> str:
     if confirmed is None:
         seeds = done["seeds"].dropna()
         values = "values" if is_evaluators(done) else "validation accuracies"
-        trained = _count(int(seeds.min()), "seed") if len(seeds) else "unknown seeds"
+        trained = f", each from {_count(int(seeds.min()), 'seed')}" if len(seeds) else ""
         return (
-            f"Not confirmed: these are {values} of the best of {_count(len(done), 'candidate')}, "
-            f"each from {trained}, and choosing made them too good."
+            f"Not confirmed: these are {values} of the best of {_count(len(done), 'candidate')}{trained}, "
+            "and choosing made them too good."
         )
     members = confirmed.rows[(confirmed.rows["role"] == "front") & (confirmed.rows["state"] == "completed")]
     if members.empty:

@@ -87,8 +87,8 @@ def _code(known: Known) -> Iterator[Answer]:
 
 
 def _comparison(known: Known) -> Iterator[Answer]:
-    group = "Comparison"
-    split = known.spec.get("split_seed")
+    group, own = "Comparison", bool(known.spec.get("evaluator"))
+    split = None if own else known.spec.get("split_seed")
     yield Answer(
         group,
         "Do all candidates share the data set, its splits, the search space and the training code?",
@@ -107,16 +107,20 @@ def _comparison(known: Known) -> Iterator[Answer]:
         group,
         "Was an ablation study run?",
         YES if known.ablated else NO,
-        "see the ablation above" if known.ablated else "`leni-search ablate DIR` runs one",
-    )
+        "see the ablation above" if known.ablated
+        else "an evaluator's parts are its author's to leave out" if own
+        else "`leni-search ablate DIR` runs one",
+    )  # fmt: skip
     yield Answer(
         group,
         "Is the evaluation protocol the same for all, and is the test split kept out of the search?",
-        YES if known.confirmed_seeds else PARTLY,
-        f"validation chose; the test split was read once, for the confirmed front: {known.confirmed_seeds} new seeds"
+        AUTHOR if own else YES if known.confirmed_seeds else PARTLY,
+        "one evaluator measured all; what it measured on is its author's to say" if own
+        else "validation chose; the test split was read once, for the confirmed front: "
+        f"{known.confirmed_seeds} new seeds"
         if known.confirmed_seeds
         else "validation chose; nothing has been measured on the test split yet, `leni-search confirm DIR` does",
-    )
+    )  # fmt: skip
     yield Answer(
         group, "Is performance compared over time?", YES, "hypervolume after each completed trial, above",
     )  # fmt: skip
@@ -149,14 +153,17 @@ def _reporting(known: Known) -> Iterator[Answer]:
         group,
         "Is it said how hyperparameters were tuned, and what that took?",
         PARTLY,
-        "what the space searches (learning-rate factor, start, decay) is in the cost; how the rest of the recipe was "
-        "chosen is for the author to say",
+        "what the space searches is in the cost; how the rest of what the evaluator does was chosen is for the author "
+        "to say"
+        if known.spec.get("evaluator")
+        else "what the space searches (learning-rate factor, start, decay) is in the cost; how the rest of the recipe "
+        "was chosen is for the author to say",
     )
     yield Answer(
         group,
         "Is the time of the whole method reported, and not the search's alone?",
         YES,
-        f"{known.hours:.3g} hours of trainings in the search; confirmation and ablation stand beside it under cost",
+        f"{known.hours:.3g} hours of trials in the search; confirmation and ablation stand beside it under cost",
     )
     yield Answer(
         group,

@@ -118,12 +118,13 @@ def report(folder: str | Path) -> str:
     """
     run = load(folder)
     spec, spec_text = _spec(run.folder / "spec.toml")
-    confirmed, why_not = _confirmation(run)
+    own = bool(spec.get("evaluator"))
+    confirmed, why_not = _confirmation(run, own=own)
     compared = _compared(run, spec)
     sections = [
         _section("front", "The front, confirmed" if confirmed else "The front", _front, run, confirmed, why_not),
         _section("compensation", "Channel compensation", _compensation, compared),
-        _section("ablation", "Ablation", _ablation, run),
+        *([] if own else [_section("ablation", "Ablation", _ablation, run)]),
         _section("importance", "What moves the objectives", _importance, run),
         _section("curves", "Learning curves of the front", _curves, run),
         _section("failures", "What failed", _failures, run),
@@ -178,10 +179,12 @@ def _spec(path: Path) -> tuple[Mapping[str, Any], str]:
         return {}, ""
 
 
-def _confirmation(run: Run) -> tuple[Confirmation | None, str]:
-    """The confirmed front, or why there is none."""
+def _confirmation(run: Run, *, own: bool) -> tuple[Confirmation | None, str]:
+    """The confirmed front, or why there is none; `own` for an evaluator, whose trials only its user can repeat."""
     path = run.folder / "confirmed.csv"
     command = f"leni-search confirm {run.folder}"
+    if own and not path.is_file():
+        return None, "This front is as the search saw it; its members called again with other seeds would confirm it."
     if not path.is_file():
         begun = (run.folder / "confirm").is_dir()
         return None, (

@@ -18,6 +18,7 @@ from search.decide.quiet import without_optunas_lines
 from search.driver.kept_layers import kept_layers
 from search.driver.prepare import Prepared, prepare
 from search.driver.sample import random_candidates
+from search.engine.needs import Needs
 from search.spec import Spec
 from search.store.folder import RunFolder
 from search.training.cpus import usable_cpus
@@ -48,6 +49,7 @@ class Plan:
         notes: what of the data set is left out, and what of a network is changed or cannot be, a sentence each.
         known: by name of what a user knows of candidates before their trials, the least and the greatest value of some
             that were looked at.
+        needs: CPUs and GPUs of a trial, in words, where they depend on the configuration.
     """
 
     space: str
@@ -60,12 +62,15 @@ class Plan:
     files: Sequence[str]
     notes: Sequence[str] = ()
     known: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    needs: str = ""
 
     def show(self, console: Console | None = None) -> None:
         """Print it as a table."""
         table = Table.grid(padding=(0, 2))
         table.add_row("space", f"{self.space}, {'no end of' if self.size is None else f'{self.size:,}'} candidates")
         table.add_row("trials", f"{self.trials:,}, {self.slots} at once")
+        if self.needs:
+            table.add_row("each needs", self.needs)
         for name, (least, most) in self.known.items():
             table.add_row("known", Text(f"{name} {least:,} to {most:,}, of some candidates"))
         if self.trial_s is None or self.wall_s is None:
@@ -91,7 +96,8 @@ def plan(spec: Spec) -> Plan:
         folder.check_free()
     prepared = prepare(spec)
     space = spec.search_space()
-    slots = slots_here(spec, prepared.gpus)
+    least, most = prepared.resources.range()
+    slots = slots_here(spec, least)
     trials = spec.trials if space.size is None else min(spec.trials, space.size + len(prepared.first))
     with without_optunas_lines():
         seconds = trial_seconds(spec, prepared)
@@ -101,14 +107,17 @@ def plan(spec: Spec) -> Plan:
     wall_s = None if trial_s is None else trial_s * trials / slots
     notes = [*prepared.notes, *kept_layers(space)]
     known = prepared.known.ranges()
-    return Plan(space.name, space.size, trials, slots, trial_s, wall_s, len(seconds), files, notes, known)
+    return Plan(
+        space.name, space.size, trials, slots, trial_s, wall_s, len(seconds), files, notes, known,
+        "" if prepared.resources.rule is None else f"{least} to {most}, of some candidates",
+    )  # fmt: skip
 
 
-def slots_here(spec: Spec, gpus: float) -> int:
-    """Trials at once, by the CPUs and GPUs that this process may use; `gpus` of one trial."""
-    slots = int(usable_cpus() / spec.cpus_per_trial) or 1
-    if gpus:
-        slots = min(slots, int(torch.cuda.device_count() / gpus) or 1)
+def slots_here(spec: Spec, needs: Needs) -> int:
+    """Trials at once, at most, by the CPUs and GPUs that this process may use; `needs` of the smallest trial."""
+    slots = int(usable_cpus() / needs.cpus) or 1
+    if needs.gpus:
+        slots = min(slots, int(torch.cuda.device_count() / needs.gpus) or 1)
     return min(slots, spec.trials, spec.workers or slots)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from leni.errors import CandidateError, Impossible, LeniSearchError, SpecError
 from search.driver.sample import random_candidates
 from search.spec import KNOWN, Spec
+from search.training.given_functions import label_of, module_of
 from search.training.known import marked_in
 from search.training.metrics import number_of
 from search.training.user_functions import failure_sentence, load_function
@@ -276,10 +277,10 @@ def _sources(spec: Spec) -> tuple[Source, ...]:
     if isinstance(space, ParameterSpace):
         found += [Source(f"[space.known] {name}", (name,), text) for name, text in space.known.items()]
     if spec.costs is not None:
-        found.append(Source(f"costs {spec.costs!r}", None, load_function(spec.costs, what="costs")))
+        found.append(Source(f"costs {label_of(spec.costs)!r}", None, load_function(spec.costs, what="costs")))
     if spec.evaluator is not None:
         load_function(spec.evaluator)  # its module's marks are there when it has been imported
-        module = spec.evaluator.partition(":")[0]
+        module = module_of(spec.evaluator)
         marked = {id(function): (name, names, function) for name, (names, function) in marked_in(module).items()}
         found += [Source(f"{module}.{name}", names, function) for name, names, function in marked.values()]
     return tuple(found)

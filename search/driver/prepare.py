@@ -24,9 +24,11 @@ from search.driver.data import spec_data
 from search.driver.hints import prior_hints, proxy_hints
 from search.driver.known_costs import KnownCosts, known_costs
 from search.driver.limits import check_limits
+from search.driver.trial_resources import TrialResources, trial_resources
 from search.engine.asker import Asker, Point
 from search.engine.budget import Budget
 from search.engine.core import Engine
+from search.engine.needs import Capacity
 from search.engine.warm_start import completed_trials, read_candidates
 from search.execute.trackers import check_trackers
 from search.execute.trial import TrialSettings
@@ -35,6 +37,7 @@ from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder
 from search.store.trials import StudyStore, check_database
 from search.training.data import Data
+from search.training.given_functions import packed
 from search.training.user_functions import load_function
 from spaces import Candidate, ParameterSpace, SearchSpace, cost
 
@@ -50,6 +53,7 @@ class Prepared:
     """What is checked before anything starts."""
 
     gpus: float
+    resources: TrialResources
     data: Data | None
     known: KnownCosts
     first: tuple[Point, ...]
@@ -70,6 +74,20 @@ class Prepared:
             CandidateError: it cannot be built, or is impossible.
         """
         return self.known(candidate)
+
+    def allowed(self, candidate: Any, capacity: Capacity | None = None) -> None:
+        """Refuse a candidate that is never tried.
+
+        Args:
+            candidate: that a sampler asks for.
+            capacity: what the machines have.
+
+        Raises:
+            CandidateError: it cannot be built, is impossible, outside of a limit, or needs more than any machine has.
+        """
+        self.known.allowed(candidate)
+        if self.resources.rule is not None:
+            self.resources.check(candidate, capacity)
 
 
 def prepare(spec: Spec, *, console: Console | None = None, quiet: bool = False) -> Prepared:
@@ -103,9 +121,10 @@ def prepare(spec: Spec, *, console: Console | None = None, quiet: bool = False) 
         check_limits(spec, known, first=first)
     else:
         check_cost_limits(spec, known, first=first)
+    resources = trial_resources(spec, known, gpus=gpus, first=first)
     hints = prior_hints(spec, known=known.columns)
     hints += proxy_hints(spec, data, check=known.allowed) if data else []
-    return Prepared(gpus, data, known, first, tuple(given), here, tuple(hints), _network_notes(space, data))
+    return Prepared(gpus, resources, data, known, first, tuple(given), here, tuple(hints), _network_notes(space, data))
 
 
 def _counter(data: Data | None) -> Callable[[Candidate], Mapping[str, int]]:
@@ -196,15 +215,32 @@ def make_budget(spec: Spec) -> Budget:
 
 
 def make_engine(
-    spec: Spec, folder: RunFolder, store: StudyStore, prepared: Prepared, *, at_once: int, observers: list[Any]
+    spec: Spec,
+    folder: RunFolder,
+    store: StudyStore,
+    prepared: Prepared,
+    *,
+    at_once: int,
+    observers: list[Any],
+    capacity: Capacity | None = None,
 ) -> Engine:
-    """The engine of a run, which knows nothing of the study yet."""
+    """The engine of a run, which knows nothing of the study yet.
+
+    Args:
+        spec: of the run.
+        folder: of the run.
+        store: its study.
+        prepared: what was checked before.
+        at_once: how many trials run at once, at most.
+        observers: who is told.
+        capacity: what trials of different sizes share; None where all need the same.
+    """
     asker = Asker(
         spec.search_space(),
         make_sampler(spec, prepared.known, prepared.hints),
         directions=list(spec.directions().values()),
         seed=spec.seed,
-        check=prepared.known.allowed,
+        check=lambda candidate: prepared.allowed(candidate, capacity),
         first=prepared.first,
         duplicates=spec.duplicates,
         only_first=bool(spec.candidates),
@@ -221,7 +257,8 @@ def make_engine(
         curve=measured(spec, prepared.known.columns),
         first_seed=spec.evaluator is not None,
         keep=lambda: folder.keep_sampler(asker.state()),
-        gpus=prepared.gpus,
+        needs=prepared.resources,
+        capacity=capacity,
         now=time.monotonic(),
     )
 
@@ -243,6 +280,7 @@ def trial_settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: 
         threads=max(1, int(spec.cpus_per_trial)),
         gpu=prepared.gpus > 0,
         evaluator=spec.evaluator,
+        code=packed(spec.evaluator),
         objectives=tuple(name for name in spec.directions() if name not in known),
         columns=spec.columns(),
         folder=prepared.folder,

@@ -23,8 +23,9 @@ from search.driver.prepare import Prepared, make_engine, measured, prepare, tria
 from search.driver.progress import Progress
 from search.driver.recording import RecordWriter
 from search.engine.core import Engine
+from search.engine.needs import Capacity
 from search.engine.replay import replay
-from search.execute.cluster import slots, started
+from search.execute.cluster import capacity, slots, started
 from search.execute.raylet_lines import without_raylet_lines
 from search.execute.searcher import EngineSearcher
 from search.execute.trackers import Tracker, finish, trackers
@@ -36,6 +37,7 @@ from search.store.trial_checks import check_trials
 from search.store.trials import NAME, StudyStore
 from search.training.cpus import usable_cpus
 from search.training.data import Data
+from search.training.given_functions import label_of
 
 __all__ = ["resume", "run"]
 
@@ -76,7 +78,7 @@ def run(
     RunFolder(spec.out or next_free(runs, stem)).check_free()
     prepared = prepare(spec, console=console, quiet=quiet)
     with _terminal(quiet), started(spec.address, quiet=quiet), _sigterm_as_ctrl_c():
-        at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
+        at_once, shared = _room(spec, prepared)
         folder = RunFolder(spec.out or take_next(runs, stem))
         new = spec.out is None or folder.create()
         with folder.driven(lock=spec.lock):
@@ -90,7 +92,7 @@ def run(
                     )
                 tracked = trackers(spec.loggers, folder)
             progress = _progress(spec, console, quiet=quiet, verbose=verbose)
-            _search(spec, folder, store, prepared, tracked, progress, at_once=at_once)
+            _search(spec, folder, store, prepared, tracked, progress, at_once=at_once, shared=shared)
     return results.load(folder.path)
 
 
@@ -137,7 +139,7 @@ def resume(
         _sigterm_as_ctrl_c(),
         folder.driven(lock=spec.lock),
     ):
-        at_once = min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers))
+        at_once, shared = _room(spec, prepared)
         store = _store(spec, folder, facts.study or NAME)
         try:
             check_trials(store)
@@ -147,8 +149,28 @@ def resume(
         write_text(folder.spec, spec.to_toml())
         tracked = trackers(spec.loggers, folder)
         progress = _progress(spec, console, quiet=quiet, verbose=verbose)
-        _search(spec, folder, store, prepared, tracked, progress, at_once=at_once, earlier=facts.notes)
+        _search(spec, folder, store, prepared, tracked, progress, at_once=at_once, shared=shared, earlier=facts.notes)
     return results.load(folder.path)
+
+
+def _room(spec: Spec, prepared: Prepared) -> tuple[int, Capacity | None]:
+    """How many trials run at once, at most, and what they share where they are of different sizes.
+
+    Raises:
+        SpecError: not even one fits, of those that were looked at.
+    """
+    if prepared.resources.rule is None:
+        return min(spec.trials, slots(spec.cpus_per_trial, prepared.gpus, workers=spec.workers)), None
+    shared, seen = capacity(), prepared.resources.seen
+    if not any(map(shared.holds, seen)):
+        has = " and ".join(map(str, shared.machines))
+        raise SpecError(
+            f"{prepared.resources.label} asks for {min(seen, key=lambda one: (one.gpus, one.cpus))} at least, but no "
+            f"machine of Ray's has as much: {has}",
+            code="LS-RESOURCES",
+        )
+    fit = int(shared.free(()).cpus / prepared.resources.range()[0].cpus + 1e-9)
+    return min(spec.trials, spec.workers or fit), shared
 
 
 def _store(spec: Spec, folder: RunFolder, name: str) -> StudyStore:
@@ -187,7 +209,8 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 
 def _default_name(spec: Spec) -> str:
     """The default folder's name without its number: digits-channel-compensation."""
-    return f"{spec.evaluator or spec.data}-{spec.search_space().name}".replace(":", "-").replace("/", "-")
+    what = label_of(spec.evaluator) if spec.evaluator else spec.data
+    return f"{what}-{spec.search_space().name}".replace(":", "-").replace("/", "-")
 
 
 def _progress(spec: Spec, console: Console | None, *, quiet: bool, verbose: bool) -> Progress:
@@ -217,6 +240,7 @@ def _search(
     progress: Progress,
     *,
     at_once: int,
+    shared: Capacity | None,
     earlier: Sequence[str] = (),
 ) -> None:
     """Ask, train and tell until there is nothing left to do; whatever happens, write down what there is."""
@@ -234,7 +258,9 @@ def _search(
     engine: Engine | None = None
     try:
         checkpoints = Checkpoints(spec.checkpoint_address() or str(folder.checkpoints))
-        engine = make_engine(spec, folder, store, prepared, at_once=at_once, observers=[progress, writer])
+        engine = make_engine(
+            spec, folder, store, prepared, at_once=at_once, observers=[progress, writer], capacity=shared
+        )
         store.add_once(prepared.given)
         replay(engine, store, moved=checkpoints.move)
         if engine.begun:
@@ -245,7 +271,6 @@ def _search(
                 EngineSearcher(engine, checkpoints=checkpoints, goes_on=prepared.data is not None, warn=notes.add),
                 settings=trial_settings(spec, folder, prepared, stops=engine.pruner is not None, at_once=at_once),
                 arrays=prepared.data.to_arrays() if prepared.data else None,
-                resources={"cpu": spec.cpus_per_trial, "gpu": prepared.gpus},
                 folder=folder.ray,
                 retries=spec.retries,
                 callbacks=[tracker.callback for tracker in tracked],
@@ -272,6 +297,7 @@ def _search(
                 *notes.texts,
                 *store.notes(),
                 *prepared.known.mistakes,
+                *prepared.resources.mistakes,
                 *_unjudged(spec, engine, prepared.known.columns),
             ]
             said = list(dict.fromkeys(said))

@@ -22,6 +22,7 @@ from search.decide.stopping.rules import Pruner
 from search.engine.agreement import agreed
 from search.engine.asker import Asked, Asker, Point
 from search.engine.budget import Budget
+from search.engine.needs import Capacity, Needs
 from search.engine.recipe import recipe_of
 from search.store.outcome import Outcome
 
@@ -73,6 +74,7 @@ class Task:
             the seeds are trained one after another.
         rows: one item per epoch and seed, as records have them.
         beyond: items that were reported after the stop had been decided.
+        needs: CPUs and GPUs.
         alone: whether it ran out of memory beside others, and is to be tried once more with nothing beside it.
         stopped: whether its stop has been decided.
         again: whether an earlier process or run had begun it.
@@ -86,6 +88,7 @@ class Task:
     curve: list[Mapping[str, Any]] = field(default_factory=list)
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     beyond: list[Mapping[str, Any]] = field(default_factory=list)
+    needs: Needs = field(default_factory=Needs)
     alone: bool = False
     stopped: bool = False
     again: bool = False
@@ -120,7 +123,9 @@ class Engine:
         first_seed: whether a trial is judged by its first seed, as the others are trained after it; by the mean over
             the seeds otherwise.
         keep: called after every answer of the sampler.
-        gpus: of one trial.
+        needs: CPUs and GPUs of a candidate's trial; None where neither is counted.
+        capacity: what trials of different sizes share: the next one begins when it fits beside those that run, and none
+            after it begins before, so that a large one waits for no more than these. None where `slots` says it all.
         now: when the search, or its resumption, begins; of the same clock as every later `now`, in seconds.
     """
 
@@ -138,11 +143,13 @@ class Engine:
         curve: str = "accuracy",
         first_seed: bool = False,
         keep: Callable[[], None] | None = None,
-        gpus: float = 0.0,
+        needs: Callable[[Any], Needs] | None = None,
+        capacity: Capacity | None = None,
         now: float = 0.0,
     ) -> None:
         self.asker, self.ledger, self.costs, self.budget = asker, ledger, costs, budget
-        self.slots, self.observers, self.seeds, self.gpus = slots, list(observers), tuple(seeds), gpus
+        self.slots, self.observers, self.seeds = slots, list(observers), tuple(seeds)
+        self.needs, self.capacity = needs or (lambda _: Needs()), capacity
         self.pruner, self.keep = pruner, keep
         self.curve, self.first_seed = curve_column(curve), first_seed
         self.waiting, self.later = list[Task](), list[Task]()
@@ -156,7 +163,7 @@ class Engine:
     @property
     def finished(self) -> bool:
         """Whether no further trial begins, whatever comes of those that run."""
-        again = self.gpus > 0 and self.live  # one that runs out of memory begins once more
+        again = any(task.needs.gpus for task in self.live.values())  # one that runs out of memory begins once more
         return bool(self.why) and not (self.waiting or self.later or again)
 
     def recall(self, task: Task, outcome: Outcome, *, counts: bool = True) -> None:
@@ -176,9 +183,11 @@ class Engine:
 
     def next(self, now: float) -> Task | None:
         """The trial that begins now; None while every slot is taken, and where there is none (see `finished`)."""
-        if len(self.live) >= self.slots or any(task.alone for task in self.live.values()):
+        if len(self.live) >= self.slots or any(task.alone for task in self.live.values()) or self._full():
             return None
         task = self.waiting.pop(0) if self.waiting else self._new(now)
+        if task is not None and not self._fits(task, now):
+            return None
         if task is None and self.later and not self.live:
             task = self.later.pop(0)
         if task is None:
@@ -190,6 +199,22 @@ class Engine:
         for observer in self.observers:
             observer.begun(task.number, task.asked.candidate)
         return task
+
+    def _full(self) -> bool:
+        """Whether not even the smallest trial could begin."""
+        return self.capacity is not None and self.capacity.full([task.needs for task in self.live.values()])
+
+    def _fits(self, task: Task, now: float) -> bool:
+        """Whether a trial can begin now; one that cannot is the next to begin, or ends where no machine is so large."""
+        if self.capacity is None or self.capacity.fits(task.needs, [one.needs for one in self.live.values()]):
+            return True
+        if self.capacity.holds(task.needs):
+            self.waiting.insert(0, task)
+            return False
+        self.live[task.number] = task  # of a run that is gone on with on smaller machines
+        self._begin(task)
+        self.fail(task.number, f"no machine has the {task.needs} that it needs", now, interrupted=True)
+        return False
 
     def _new(self, now: float) -> Task | None:
         """A trial that the sampler asks for; None where there is to be no further one."""
@@ -205,7 +230,7 @@ class Engine:
         if self.keep is not None:
             self.keep()
         self.begun += 1
-        return Task(number, asked, costs, seeds)
+        return Task(number, asked, costs, seeds, needs=self.needs(asked.candidate))
 
     def _begin(self, task: Task) -> None:
         """Tell the pruner of a trial that begins."""
@@ -217,9 +242,9 @@ class Engine:
         return Roles.of(self.ledger.objectives, known=task.costs, measured=self.curve)
 
     def _spent(self, now: float) -> str:
-        running = sum(now - task.since for task in self.live.values())
+        running = sum(task.needs.gpus * (now - task.since) for task in self.live.values())
         return self.budget.spent(
-            begun=self.begun, elapsed_s=now - self.started, gpu_s=self.gpu_s + self.gpus * running,
+            begun=self.begun, elapsed_s=now - self.started, gpu_s=self.gpu_s + running,
             completed=self.completed, objectives=self.ledger.objectives,
         )  # fmt: skip
 
@@ -343,7 +368,7 @@ class Engine:
 
     def _note(self, task: Task, outcome: Outcome, *, seconds: float) -> None:
         """What the budget and the pruner go by."""
-        self.gpu_s += self.gpus * seconds
+        self.gpu_s += task.needs.gpus * seconds
         if outcome.state == "completed":
             known = {**task.costs, **outcome.metrics}
             self.completed.append({name: float(known[name]) for name in self.ledger.objectives})

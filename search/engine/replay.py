@@ -50,7 +50,9 @@ def replay(
 
 def _task(engine: Engine, trial: FrozenTrial) -> Task:
     seeds = tuple(trial.user_attrs.get("seeds", engine.seeds))
-    return Task(trial.number, engine.asker.replay(trial, candidate_of(trial)), costs_of(trial), seeds)
+    candidate = candidate_of(trial)
+    asked = engine.asker.replay(trial, candidate)
+    return Task(trial.number, asked, costs_of(trial), seeds, needs=engine.needs(candidate))
 
 
 def _continued(engine: Engine, store: StudyStore, old: FrozenTrial, moved: Callable[[int, int], None]) -> Task:

@@ -12,11 +12,12 @@ from pathlib import Path
 import ray
 
 from leni.errors import SpecError
+from search.engine.needs import Capacity, Needs
 from search.execute.scratch import scratch
 from search.store.secrets import masked, with_secrets
 from search.training.cpus import usable_cpus
 
-__all__ = ["slots", "started"]
+__all__ = ["capacity", "slots", "started"]
 
 OWN = Path(__file__).resolve().parents[2]  # the folder of leni, spaces, search and results
 QUIET = {
@@ -104,6 +105,12 @@ def _workers_spared() -> Iterator[None]:
         os.chdir(here)
         if path is not None:
             os.environ["PYTHONPATH"] = path
+
+
+def capacity() -> Capacity:
+    """What each machine of Ray's has."""
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return Capacity(tuple(Needs(has.get("CPU", 0.0), has.get("GPU", 0.0)) for has in alive))
 
 
 def slots(cpus_per_trial: float, gpus_per_trial: float, *, workers: int | None = None) -> int:

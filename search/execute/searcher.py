@@ -50,6 +50,7 @@ class EngineSearcher(Searcher):
             "candidate": task.asked.candidate.to_dict(),
             "seeds": list(task.seeds),
             "costs": dict(task.costs),
+            "resources": {"cpu": task.needs.cpus, "gpu": task.needs.gpus},
         }
 
     def judge(self, trial_id: str, result: Mapping[str, Any]) -> bool:
@@ -127,7 +128,8 @@ class EngineSearcher(Searcher):
 
     def _postponed(self, number: int, error: str) -> bool:
         """Whether a trial that ran out of a GPU's memory beside others is tried once more, alone."""
-        if "OutOfMemoryError" not in error or not self.engine.gpus > 0 or self.engine.live[number].alone:
+        task = self.engine.live[number]
+        if "OutOfMemoryError" not in error or not task.needs.gpus > 0 or task.alone:
             return False
         self.engine.postpone(number)
         return True

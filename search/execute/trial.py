@@ -26,6 +26,7 @@ from search.training.cpus import usable_cpus
 from search.training.data import Data
 from search.training.evaluation import Evaluation
 from search.training.function_run import GRACE_S, FunctionEvaluator, FunctionRun
+from search.training.given_functions import keep_function
 from search.training.latency import latency_ms
 from search.training.recipe import Recipe
 from search.training.surroundings import Surroundings
@@ -46,6 +47,7 @@ class TrialSettings:
         threads: torch's, as many as the CPUs that a trial was given.
         gpu: whether a trial was given a share of a GPU.
         evaluator: a user's `module:function`, None to train.
+        code: the function itself, pickled by value, where it is in no module.
         objectives: columns that a user's function has to return a finite number for; latency_ms is measured where it is
             one.
         columns: of the records, that say what was tried.
@@ -63,6 +65,7 @@ class TrialSettings:
     threads: int
     gpu: bool
     evaluator: str | None = None
+    code: bytes | None = None
     objectives: tuple[str, ...] = ("accuracy",)
     columns: tuple[str, ...] = ()
     folder: str | None = None
@@ -88,10 +91,13 @@ class TrialActor(tune.Trainable):
             settings: what all trials have in common.
             arrays: the data set as `Data.to_arrays` gives it; None where a user's function evaluates.
         """
-        torch.set_num_threads(min(settings.threads, usable_cpus()))
+        given = config.get("resources", {"cpu": settings.threads, "gpu": settings.gpu})  # as of all later candidates
+        torch.set_num_threads(max(1, min(int(given["cpu"]), usable_cpus())))
         sys.path.extend(path for path in settings.import_path if path not in sys.path)
+        if settings.code is not None:
+            keep_function(str(settings.evaluator), settings.code)
         self.settings = settings
-        self.device = "cuda" if settings.gpu and torch.cuda.is_available() else "cpu"
+        self.device = "cuda" if given["gpu"] and torch.cuda.is_available() else "cpu"
         self.checkpoints = Checkpoints(settings.checkpoints) if settings.checkpoints else None
         self.evaluator: TrainingEvaluator | FunctionEvaluator
         if arrays is None:

@@ -32,7 +32,7 @@ def tune_trials(
     *,
     settings: TrialSettings,
     arrays: Mapping[str, Any] | None,
-    resources: Mapping[str, float],
+    resources: Mapping[str, float] | None = None,
     folder: Path,
     retries: int = 2,
     callbacks: Sequence[Callback] = (),
@@ -43,13 +43,14 @@ def tune_trials(
         searcher: gives candidates and takes results.
         settings: what all trials have in common.
         arrays: the data set, put into the object store here, once.
-        resources: "cpu" and "gpu" of one trial.
+        resources: "cpu" and "gpu" of each trial; None where the searcher says what each needs.
         folder: for Tune's own files.
         retries: how often a trial whose process or node died goes on elsewhere, from its last state.
         callbacks: further ones, of trackers.
     """
     switches = {**SWITCHES, "TUNE_MAX_PENDING_TRIALS_PG": str(searcher.engine.slots)}  # actors start side by side
-    trainable = tune.with_resources(tune.with_parameters(TrialActor, settings=settings, arrays=arrays), dict(resources))
+    actor = tune.with_parameters(TrialActor, settings=settings, arrays=arrays)
+    trainable = tune.with_resources(actor, _placement if resources is None else dict(resources))
     with environment_variables(switches), _hushed("ray.tune"):
         tuner = tune.Tuner(
             trainable,
@@ -71,6 +72,12 @@ def tune_trials(
             ),
         )
         tuner.fit()
+
+
+def _placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """What a trial needs, on one machine; an actor takes another candidate only where that needs the same."""
+    needs = {"CPU": config["resources"]["cpu"], "GPU": config["resources"]["gpu"]}
+    return tune.PlacementGroupFactory([{name: value for name, value in needs.items() if value > 0}])
 
 
 def _name(trial: Any) -> str:

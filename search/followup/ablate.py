@@ -259,7 +259,7 @@ def study(base: Base, plan: Plan, *, seeds: int = SEEDS, retune: int | None = No
         raise SpecError(f"there is nothing to compare: {'; '.join(left_out.values()) or 'the plan has one network'}")
     lists = cell_specs(base.spec, cells, base.folder, seeds=seeds, seed=base.spec.seed)
     search = None if retune is None else retuning(base.spec, cells, base.folder, recipes=retune, seeds=seeds)
-    slots = slots_here(lists[0], prepared.gpus)
+    slots = slots_here(lists[0], prepared.resources.range()[0])
     every = (*(search.lists if search else ()), *lists)
     left = [seconds for spec in every if (seconds := seconds_left(spec)) is not None]
     wall_s = sum(left) / slots if left else None

@@ -8,20 +8,25 @@ from typing import Any
 from leni.errors import SpecError
 from leni.user_modules import hidden_file, import_user_module
 from results.text import readable
+from search.training.given_functions import given_function
 
 __all__ = ["failure_sentence", "load_function"]
 
 
 def load_function(path: str, *, what: str = "evaluator") -> Callable[..., Any]:
-    """The function behind `module:function`.
+    """The function behind `module:function`, or one that was given (`search.training.given_functions`).
+
+    A class stands for its objects: each call makes one, without arguments, and calls it.
 
     Args:
-        path: of that form.
+        path: of that form, or the name of a given function.
         what: the key of a spec that names it, for errors.
 
     Raises:
         SpecError: the text is of another form, the module cannot be imported, or has no such function.
     """
+    if (given := given_function(path)) is not None:
+        return _callable(given)
     module, colon, name = path.partition(":")
     if not (module and colon and name) or module.startswith("."):
         raise SpecError(f"{what} must be written module:function, got {path!r}", code="LS-EVALUATOR")
@@ -38,7 +43,14 @@ def load_function(path: str, *, what: str = "evaluator") -> Callable[..., Any]:
         raise SpecError(f"{what} {path!r}: module {module} has no function {name}", code="LS-EVALUATOR")
     if not callable(function):
         raise SpecError(f"{what} {path!r}: {name} is not a function", code="LS-EVALUATOR")
-    return function
+    return _callable(function)
+
+
+def _callable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself; of a class whose objects are callable, one that makes an object and calls it."""
+    if not isinstance(function, type) or not any("__call__" in vars(part) for part in function.__mro__):
+        return function
+    return lambda *arguments: function()(*arguments)
 
 
 def failure_sentence(failure: BaseException) -> str:

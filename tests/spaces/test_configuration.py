@@ -1,5 +1,7 @@
 """Spaces of named parameters: conditions, listing, TOML, refusals."""
 
+import tomllib
+
 import optuna
 import pytest
 
@@ -133,3 +135,19 @@ def test_known_expressions_round_trip_and_outlive_a_fixed_parameter():
 def test_known_that_cannot_be_read_is_refused(known, sentence):
     with pytest.raises(SpaceError, match=sentence):
         space({**TABLE, "known": known})
+
+
+def test_parameters_keep_their_order_through_toml():
+    given = {
+        "parameters": {"n": {"low": 1, "high": 3}, "x": [1, 2], "y": {"low": 0.0, "high": 1.0}},
+        "when": {"x": {"n": 1}},
+    }
+    made = space(given)
+    read = space(tomllib.loads(made.to_toml()))
+    assert (read, list(read.asked)) == (made, ["n", "x", "y"])
+
+
+@pytest.mark.parametrize("order", [["n"], ["n", "n"], "n", ["n", "z"]])
+def test_order_that_is_not_of_the_parameters_is_refused(order):
+    with pytest.raises(SpaceError, match="order must be a list of the parameters, each once"):
+        space({"parameters": {"n": [1, 2], "x": [1, 2]}, "order": order})

@@ -114,7 +114,8 @@ def test_sampler_and_pruner_know_the_known_objective():
     assert list(sampler.costs) == [1]
     assert sampler.costs[1]({"kind": "thin", "width": 4, "depth": 2}) == 16
     assert make_sampler(spec(objectives=("loss:min", "size:min")), known).counted is not None
-    assert make_pruner(made, known.columns) is None
+    pruner = make_pruner(spec(costs="cost_functions:counted", pruner="learned"), known.columns)
+    assert (pruner.evidence.count, pruner.evidence.others) == (1, 0)
 
 
 def test_dry_run_shows_the_range_of_known_costs(capsys):

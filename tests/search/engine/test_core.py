@@ -7,6 +7,7 @@ from search.decide.samplers import sampler
 from search.engine.asker import Asker
 from search.engine.budget import Budget
 from search.engine.core import Engine
+from search.engine.needs import Capacity, Needs
 from spaces import ParameterSpace
 
 OBJECTIVES = {"accuracy": "maximize", "params": "minimize"}
@@ -123,3 +124,44 @@ def test_curve_may_be_of_any_objective():
     assert engine.report(0, [{"epoch": 1, "loss": 2.5}])
     assert pruner.told[-1] == ("report", 0, 1, 2.5)
     assert engine.stop(0, 1.0).metrics["loss"] == 2.5
+
+
+def sizes(point) -> Needs:
+    """As many CPUs as the point's x, up to four."""
+    return Needs(min(4, dict(point.values)["x"]))
+
+
+def test_trials_of_different_sizes_never_need_more_than_there_is_and_begin_in_order():
+    engine = engine_of(budget=Budget(8), slots=9, needs=sizes, capacity=Capacity((Needs(4), Needs(3))))
+    begun, now = [], 0.0
+    while not engine.finished:
+        while (task := engine.next(now)) is not None:
+            begun.append(task.number)
+        assert engine.live, "nothing runs, and nothing begins"
+        assert sum(task.needs.cpus for task in engine.live.values()) <= 7
+        assert engine.begun - len(begun) <= 1, "more was asked for than fits"
+        now += 1.0
+        engine.complete(max(engine.live), {"accuracy": 0.5}, now)  # the last to begin is over first
+    assert begun == list(range(8))
+
+
+def test_trial_that_no_machine_holds_any_more_is_kept_for_a_larger_one():
+    engine = engine_of(slots=2, needs=lambda _: Needs(8), capacity=Capacity((Needs(4),)))
+    assert engine.next(0.0) is None
+    outcome = engine.ledger.outcomes[0]
+    assert (outcome.state, outcome.interrupted, outcome.error) == (
+        "failed",
+        True,
+        "no machine has the 8 CPUs that it needs",
+    )
+    assert not engine.live
+
+
+def test_gpu_time_is_that_of_each_trial():
+    engine = engine_of(budget=Budget(8, gpu_s=5.0), needs=lambda point: Needs(1, dict(point.values)["x"]))
+    first, second = engine.next(0.0), engine.next(0.0)
+    engine.complete(second.number, {"accuracy": 0.5}, 0.5)
+    assert engine.gpu_s == 0.5 * second.needs.gpus
+    assert first.needs.gpus != second.needs.gpus
+    assert engine.next(5.0) is None
+    assert engine.why == "gpu-hours"

@@ -5,6 +5,7 @@ from search.decide.samplers import sampler
 from search.engine.asker import Asker
 from search.engine.budget import Budget
 from search.engine.core import Engine
+from search.engine.needs import Needs
 from search.execute.searcher import EngineSearcher
 from search.store.trials import StudyStore
 from spaces import SearchSpace
@@ -156,7 +157,7 @@ def test_objective_without_a_finite_value_fails_the_trial(searcher, metrics):
 
 
 def test_trial_out_of_memory_is_tried_once_more_alone_at_the_end(searcher):
-    searcher.engine.gpus = 0.5
+    searcher.engine.needs = lambda _: Needs(1, 0.5)
     full = {"error": "OutOfMemoryError: CUDA out of memory"}
     searcher.suggest("a"), searcher.suggest("b")
     searcher.on_trial_complete("a", full)
