@@ -75,23 +75,29 @@ class CostCounter:
         if self.most is not None:
             self._note(key_of(parameters), parameters, tuple(map(float, values)))
 
-    def pool(self, parameters: Sequence[Parameters], *, exact: bool = False) -> Pool:
+    def pool(self, parameters: Sequence[Parameters], *, exact: bool = False, columns: Array | None = None) -> Pool:
         """A pool of those candidates that are possible, as far as is known, and allowed.
 
         Args:
             parameters: of the candidates.
             exact: whether all of them are counted.
+            columns: as the encoder gives them, where they are known.
         """
-        if self.feasible is not None:
-            parameters = [one for one in parameters if self.feasible(one)]
         counting = exact or self.most is None
-        found = [self.count(one) if counting else self.book.get(key_of(one), (one, ()))[1] for one in parameters]
-        kept = [(one, counted) for one, counted in zip(parameters, found, strict=True) if counted is not None]
-        columns = self.encoder.encode([one for one, _ in kept])
+        found = [self._allowed(one, counting=counting) for one in parameters]
+        rows = [row for row, counted in enumerate(found) if counted is not None]
+        kept = [(parameters[row], found[row]) for row in rows]
+        columns = self.encoder.encode([one for one, _ in kept]) if columns is None else columns[rows]
         told = np.array([counted != () or not self.costs for _, counted in kept], dtype=bool)
         values = np.zeros((len(kept), len(self.costs)))
         values[told] = [counted for _, counted in kept if counted or not self.costs] or np.zeros((0, len(self.costs)))
         return self.estimated(Pool(boxed([one for one, _ in kept]), columns, values, told))
+
+    def _allowed(self, parameters: Parameters, *, counting: bool) -> Counted:
+        """What is known of a candidate's costs, () for nothing; None where it is impossible or not allowed."""
+        if self.feasible is not None and not self.feasible(parameters):
+            return None
+        return self.count(parameters) if counting else self.book.get(key_of(parameters), (parameters, ()))[1]
 
     def estimated(self, pool: Pool) -> Pool:
         """The pool with estimates where nothing was counted."""
@@ -133,7 +139,7 @@ class CostCounter:
             return pool
         for row in generator.permutation(len(pool))[: FIRST - len(self.book)]:
             self.count(pool.parameters[row])
-        return self.pool(list(pool.parameters))
+        return self.pool(list(pool.parameters), columns=pool.columns)
 
     def best(self, pool: Pool, values: Array, improvement: Callable[[Pool], Array]) -> Parameters | None:
         """The candidate of the largest value, by its exact costs; None where all that were counted are impossible.

@@ -78,7 +78,7 @@ class Candidates:
             rows = np.union1d(near, self.generator.choice(rows, limit - len(near), replace=False))
         if self.listed.exact.all():
             return self.listed.take(rows)
-        return self.counter.pool(list(self.listed.parameters[rows]))
+        return self.counter.pool(list(self.listed.parameters[rows]), columns=self.listed.columns[rows])
 
     def _proposed(self, history: History, good: Sequence[Parameters]) -> list[dict[str, Any]]:
         """Random ones, and some near the good ones."""

@@ -96,3 +96,11 @@ def test_costs_that_are_not_positive_are_estimated_as_they_are():
     pool = counter.prepare(counter.pool(ALL), np.random.default_rng(1))
     truth = np.array([one["x"] - 25.0 for one in pool.parameters])
     assert np.corrcoef(pool.costs[:, 0], truth)[0, 1] > 0.95
+
+
+def test_pool_takes_columns_that_are_known_and_leaves_out_those_of_what_is_not_possible():
+    counter = CostCounter([lambda one: float("nan") if one["x"] == 2 else 5.0], lambda one: one["x"] != 0, None)
+    candidates = [{"x": x} for x in range(4)]
+    pool = counter.pool(candidates, columns=np.arange(8.0).reshape(4, 2))
+    assert [one["x"] for one in pool.parameters] == [1, 3]
+    np.testing.assert_array_equal(pool.columns, [[2, 3], [6, 7]])
