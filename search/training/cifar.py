@@ -8,6 +8,8 @@ form can be used. What a file may build are arrays of integers, by way of two cl
 
 import io
 import pickle
+import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +93,9 @@ def _read_batch(path: Path, form: CifarForm) -> tuple[NDArray[np.uint8], NDArray
 def _unpickle(path: Path) -> Any:
     """The object in the file; strings of Python 2, which wrote the published files, are read as latin-1."""
     try:
-        return _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        content = path.read_bytes()
+        _check_memo(content)
+        return _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from error
     # What the unpickler and numpy raise on bytes that are no pickle, or on a part of one.
@@ -109,6 +113,15 @@ def _unpickle(path: Path) -> Any:
         raise DataError(
             f"{path} cannot be unpickled ({error}): it is truncated, corrupt, or of another form."
         ) from error
+
+
+def _check_memo(content: bytes) -> None:
+    """Refuse a pickle that numbers an object beyond its own length: the unpickler has memory for every number below."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of escape sequences in damaged texts
+        for operation, number, _ in pickletools.genops(content):
+            if operation.name in ("PUT", "LONG_BINPUT") and isinstance(number, int) and number > len(content):
+                raise pickle.UnpicklingError(f"it numbers an object {number}, and has {len(content)} bytes")
 
 
 class _ArrayUnpickler(pickle.Unpickler):

@@ -112,6 +112,12 @@ def test_read_pickle_that_runs_code_is_refused_and_does_not_run(cifar10, tmp_pat
     assert (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize("operation", [b"r\xff\xff\xff\x7f", b"p2147483647\n"])
+def test_read_pickle_that_asks_for_gigabytes_is_refused_before_it_gets_them(cifar10, operation):
+    with pytest.raises(DataError, match=r"data_batch_3 .*it numbers an object 2147483647, and has \d+ bytes"):
+        _read_with(cifar10, b"\x80\x02}" + operation + b".")
+
+
 def test_read_array_of_a_foreign_type_is_refused(cifar10):
     content = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\ndtype\nK\x00\x85U\x01b\x87R."
     with pytest.raises(DataError, match=r"data_batch_3 .*an array of the type"):
