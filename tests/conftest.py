@@ -1,8 +1,11 @@
-"""What all tests share: one Ray for the session, evaluators that its workers may import, and the order of the files."""
+"""What all tests share: one Ray for the session or none, evaluators that its workers import, the order of the files."""
 
+import itertools
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -68,6 +71,11 @@ def image_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+def pytest_configure() -> None:
+    """Let torch have one thread: several processes run tests, whose threads would wait for one another."""
+    torch.set_num_threads(1)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=3, help="moments at which a driver is killed, in test_kill.py")
 
@@ -96,6 +104,50 @@ def ray_session() -> Iterator[None]:
     from search.execute.cluster import started
 
     with started(None):
+        yield
+
+
+@contextmanager
+def _no_ray() -> Iterator[None]:
+    """Let searches run their trials one after another in this process: all that they do, but for Ray's part."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("search.driver.run_search.started", lambda *_, **__: nullcontext())
+        patch.setattr("search.driver.run_search.slots", lambda *_, **__: 1)
+        patch.setattr("search.driver.run_search.tune_trials", _trials_here)
+        yield
+
+
+def _trials_here(searcher: Any, *, settings: Any, arrays: Any, **_: Any) -> None:
+    """What `tune_trials` does, with the actor of the trials in this process."""
+    from search.execute.trial import TrialActor
+
+    actor = None
+    for trial_id in map(str, itertools.count()):
+        config = searcher.suggest(trial_id)
+        assert config is not None, "no trial runs, so there is room for one"
+        if config == searcher.FINISHED:
+            return
+        if actor is None:
+            actor = TrialActor.__new__(TrialActor)
+            actor.setup(config, settings=settings, arrays=arrays)
+        else:
+            actor.reset_config(config)
+        report = actor.step()
+        while not report["done"] and not searcher.judge(trial_id, report):
+            report = actor.step()
+        searcher.on_trial_complete(trial_id, report)
+
+
+@pytest.fixture(scope="session")
+def no_ray() -> Callable[[], AbstractContextManager[None]]:
+    """A block in which searches use no Ray: seconds less for a test that is about something else."""
+    return _no_ray
+
+
+@pytest.fixture
+def without_ray() -> Iterator[None]:
+    """As `no_ray`, for a whole test."""
+    with _no_ray():
         yield
 
 

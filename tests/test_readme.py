@@ -107,7 +107,7 @@ def test_spec_of_a_network_is_accepted():
     assert spec.sampler == "known-cost"
 
 
-@pytest.mark.usefixtures("ray_session")
+@pytest.mark.usefixtures("without_ray")
 def test_spec_of_an_evaluator_runs_with_a_real_function(tmp_path):
     (_, text) = blocks("toml")
     (tmp_path / "forest.toml").write_text(text)
@@ -122,7 +122,7 @@ def test_spec_of_an_evaluator_runs_with_a_real_function(tmp_path):
     assert json.loads(results.to_json(run.front()))[0]["size"] == int(rows[0]["size"])
 
 
-@pytest.mark.usefixtures("ray_session")
+@pytest.mark.usefixtures("without_ray")
 def test_python_of_a_search_runs(tmp_path, monkeypatch):
     """With two trials of one epoch, and folders of the names that it reads."""
     monkeypatch.chdir(tmp_path)

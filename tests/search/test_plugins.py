@@ -24,7 +24,7 @@ MIXED = {
 }  # fmt: skip
 PROBLEMS = {"zdt1": UNIT, "zdt2": UNIT, "dtlz2": UNIT, "mixed": MIXED}
 OBJECTIVES = ("f1:min", "f2:min")
-pytestmark = pytest.mark.usefixtures("ray_session")
+without_ray = pytest.mark.usefixtures("without_ray")  # test_same_as_run.py has the same of a run on Ray
 
 
 def ours(name: str, trials: int, workers: int, folder, seed=3, **keys) -> results.Run:
@@ -50,6 +50,7 @@ def plain(name: str, trials: int, which: str, seed: int = 3, at_once: int = 1) -
     return [trial.values for trial in study.trials]
 
 
+@without_ray
 @pytest.mark.parametrize(("name", "which"), [("zdt1", "tpe"), ("zdt2", "nsga2"), ("dtlz2", "random"), ("mixed", "tpe")])
 def test_one_worker_is_plain_optuna_trial_for_trial(name, which, tmp_path):
     run = ours(name, 40, 1, tmp_path / "run", sampler=which, duplicates="allow")
@@ -58,6 +59,7 @@ def test_one_worker_is_plain_optuna_trial_for_trial(name, which, tmp_path):
     assert hypervolume(run.trials[["f1", "f2"]].astype(float), [3.0, 8.0]) == hypervolume(expected, [3.0, 8.0])
 
 
+@pytest.mark.usefixtures("ray_session")
 def test_run_of_a_users_space_has_its_parameters_as_columns_and_a_front(tmp_path):
     run = ours("mixed", 12, 2, tmp_path / "run", seeds=2)
     assert set(run.trials.loc[run.trials["extra"].isna(), "kind"]) <= {"a"}
@@ -71,6 +73,7 @@ def test_run_of_a_users_space_has_its_parameters_as_columns_and_a_front(tmp_path
     assert (run.trials["seeds"] == 2).all()
 
 
+@without_ray
 def test_enqueued_configurations_come_first(tmp_path):
     listed = tmp_path / "first.jsonl"
     listed.write_text('{"kind": "a", "count": 2, "x0": 0.25}\n\n{"parameters": {"kind": "c", "count": 9, "x0": 0.5}}\n')
@@ -78,6 +81,7 @@ def test_enqueued_configurations_come_first(tmp_path):
     assert run.trials["count"].tolist()[:2] == [2, 9]
 
 
+@without_ray
 def test_warm_start_takes_over_completed_trials(tmp_path):
     first = ours("zdt1", 6, 1, tmp_path / "one", sampler="tpe")
     second = ours("zdt1", 4, 1, tmp_path / "two", warm_start=first.folder)
@@ -87,6 +91,7 @@ def test_warm_start_takes_over_completed_trials(tmp_path):
         ours("zdt2", 4, 1, tmp_path / "three", warm_start=first.folder)
 
 
+@without_ray
 def test_run_ends_when_the_front_no_longer_grows(tmp_path):
     run = ours("mixed", 300, 1, tmp_path / "run", until_stable=10, stable_threshold=0.5, sampler="random")
     assert run.environment["ended"] == "stable"
@@ -109,6 +114,7 @@ def test_what_makes_no_sense_is_refused(keys, error, sentence):
         Spec(**{"evaluator": "plugin_evaluators:mixed", "space": MIXED, "objectives": OBJECTIVES, **keys})
 
 
+@without_ray
 def test_missing_objective_fails_its_trial_with_a_reason(tmp_path):
     keys = {"evaluator": "plugin_evaluators:zdt1", "space": UNIT, "objectives": ("f1:min", "f3:max")}
     run = search.run(**keys, trials=2, workers=1, out=tmp_path / "run", quiet=True)

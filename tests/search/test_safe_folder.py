@@ -33,11 +33,12 @@ class Evil:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory, ray_session) -> Path:
+def source(tmp_path_factory, no_ray) -> Path:
     """A run of three trials, with a network kept."""
     folder = tmp_path_factory.mktemp("source") / "run"
     keys = {"data": "digits", "trials": 3, "epochs": 1, "workers": 1, "fix": {"width": 0.25}, "keep_weights": True}
-    search.run(out=folder, quiet=True, **keys)
+    with no_ray():
+        search.run(out=folder, quiet=True, **keys)
     return folder
 
 
@@ -96,6 +97,7 @@ def plant(path: Path, marker: Path) -> None:
         path.write_bytes(pickle.dumps(Evil(marker)))
 
 
+@pytest.mark.usefixtures("ray_session")
 def test_resume_reads_no_pickle_says_so_and_goes_on(given, tmp_path, capsys):
     for path in (given.path / "sampler.pickle", given.checkpoints / "000002.pt", given.sampler):
         plant(path, tmp_path / "ran")
@@ -113,12 +115,14 @@ def test_resume_reads_no_pickle_says_so_and_goes_on(given, tmp_path, capsys):
     assert all(text in shown and text in log for text in said)
 
 
+@pytest.mark.usefixtures("without_ray")
 def test_resume_without_anything_odd_says_nothing(given):
     run = resume(given.path, quiet=True)
     assert "notes" not in run.environment
     assert not given.log.exists()
 
 
+@pytest.mark.usefixtures("without_ray")
 def test_no_reader_runs_what_stands_in_any_file(given, main, tmp_path, capsys):
     files = [path for path in given.path.rglob("*") if path.is_file()]
     assert len(files) > 10
@@ -132,6 +136,7 @@ def test_no_reader_runs_what_stands_in_any_file(given, main, tmp_path, capsys):
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
+@pytest.mark.usefixtures("without_ray")
 def test_resume_of_files_that_are_none_is_a_sentence(given, tmp_path):
     for path in (given.spec, given.environment, given.study):
         kept = path.read_bytes()

@@ -6,14 +6,16 @@ from typer.testing import CliRunner
 
 from search.cli.app import app
 
-pytestmark = pytest.mark.usefixtures("ray_session")
 
 
+@pytest.mark.usefixtures("ray_session")
 def test_run_prints_the_front_and_the_paths_of_what_it_wrote(tmp_path):
     out = tmp_path / "run"
     flags = [
         "--trials",
         "4",
+        "--workers",
+        "1",
         "--evaluator",
         "plugin_evaluators:by_width",
         "--fix",
@@ -29,6 +31,7 @@ def test_run_prints_the_front_and_the_paths_of_what_it_wrote(tmp_path):
     assert json.loads((out / "environment.json").read_text())["ended"] == "complete"
 
 
+@pytest.mark.usefixtures("without_ray")
 def test_run_quiet_prints_nothing_and_reads_a_spec(tmp_path):
     spec, out = tmp_path / "spec.toml", tmp_path / "run"
     spec.write_text(

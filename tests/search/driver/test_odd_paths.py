@@ -13,11 +13,11 @@ NAME = "why?/50%41 #{x}/lr=0.1/a::b [red] 'q'\nü"
 
 def spec(**keys) -> Spec:
     return Spec(
-        evaluator="plugin_evaluators:by_width", sampler="random", trials=2, references=False, pruner="none", **keys
+        evaluator="plugin_evaluators:by_width", sampler="random", trials=2, workers=1, references=False, pruner="none", **keys
     )
 
 
-def test_run_in_an_odd_folder_goes_on_and_is_used_like_any_other(tmp_path, monkeypatch):
+def test_run_in_an_odd_folder_goes_on_and_is_used_like_any_other(tmp_path, monkeypatch, no_ray):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     first = run(spec(out=NAME, checkpoints="states?"), quiet=True)
@@ -26,7 +26,8 @@ def test_run_in_an_odd_folder_goes_on_and_is_used_like_any_other(tmp_path, monke
     monkeypatch.chdir(tmp_path / "elsewhere")
     again = resume(first.folder, add_trials=1, quiet=True)
     assert list(again.trials["state"]) == ["completed"] * 3
-    second = run(spec(out=tmp_path / "two#", warm_start=first.folder), quiet=True)
+    with no_ray():
+        second = run(spec(out=tmp_path / "two#", warm_start=first.folder), quiet=True)
     assert len(second.trials) == 5
     assert results.load(first.folder).environment["ended"] == "complete"
     assert write_report(first.folder, None).is_file()

@@ -18,7 +18,8 @@ from leni.errors import DataError, FolderError, SpecError
 from spaces import Candidate, SearchSpace, build
 
 FAST = {"quiet": True, "epochs": 1, "fix": {"width": [0.1875, 0.25]}}
-pytestmark = pytest.mark.usefixtures("ray_session")
+on_ray = pytest.mark.usefixtures("ray_session")
+without_ray = pytest.mark.usefixtures("without_ray")
 
 
 def tiny_space(activations: list[str], width: object = 1.0, factor: object = 1.0) -> SearchSpace:
@@ -77,6 +78,7 @@ def test_run_keeps_a_curve_of_every_epoch(digits):
     assert np.array_equal(last.to_numpy(float), digits.trials["accuracy"].to_numpy(float))
 
 
+@without_ray
 def test_run_with_one_worker_and_the_same_seed_repeats_itself(tmp_path):
     runs = [search.run(trials=5, workers=1, seed=3, out=tmp_path / name, **FAST) for name in ("a", "b")]
     columns = [name for name in runs[0].trials if name not in ("wall_s", "started_at")]
@@ -84,6 +86,7 @@ def test_run_with_one_worker_and_the_same_seed_repeats_itself(tmp_path):
     pd.testing.assert_frame_equal(runs[0].curves, runs[1].curves)
 
 
+@without_ray
 def test_run_with_another_seed_asks_for_other_candidates(tmp_path):
     keys = {"evaluator": "plugin_evaluators:by_width", "trials": 10, "quiet": True}
     one, two = (search.run(seed=seed, out=tmp_path / str(seed), **keys) for seed in (1, 2))
@@ -91,11 +94,11 @@ def test_run_with_another_seed_asks_for_other_candidates(tmp_path):
     assert list(one.trials["params"]) != list(two.trials["params"])
 
 
+@on_ray
 def test_run_records_each_failure_with_its_reason_and_goes_on(tmp_path):
-    space = tiny_space(["relu", "prelu", "gelu", "leni"], [0.5, 1.0])
-    run = search.run(
-        space=space, evaluator="plugin_evaluators:failing", trials=8, out=tmp_path / "run", quiet=True, workers=1
-    )
+    space = tiny_space(["relu", "prelu", "gelu", "leni"])
+    keys = {"evaluator": "plugin_evaluators:failing", "trials": 4, "workers": 1, "retries": 1, "references": False}
+    run = search.run(space=space, out=tmp_path / "run", quiet=True, **keys)
     reasons = {name: set(part["error"]) for name, part in run.trials.groupby("activation")}
     assert reasons["relu"] == {""}
     assert reasons["leni"] == {"RuntimeError: no such luck"}
@@ -108,10 +111,11 @@ def test_run_records_each_failure_with_its_reason_and_goes_on(tmp_path):
     kept = {trial.user_attrs["result"].get("traceback") for trial in study.trials}
     assert kept == {*traces["leni"], *traces["prelu"], None}
     assert set(run.trials["state"]) == {"completed", "failed"}
-    assert len(run.trials) == 8
+    assert len(run.trials) == 4
     assert set(run.front()["activation"]) == {"relu"}
 
 
+@without_ray
 def test_run_records_a_loss_that_is_not_finite_as_failed(tmp_path):
     run = search.run(trials=3, epochs=1, training={"lr": 1e30}, out=tmp_path / "run", quiet=True)
     assert set(run.trials["state"]) == {"failed"}
@@ -119,6 +123,7 @@ def test_run_records_a_loss_that_is_not_finite_as_failed(tmp_path):
     assert pd.read_csv(run.folder / "front.csv").empty
 
 
+@without_ray
 def test_run_ends_when_the_space_has_no_further_candidate(tmp_path):
     run = search.run(
         space=tiny_space(["relu", "leni"], [0.5, 1.0]),
@@ -131,6 +136,7 @@ def test_run_ends_when_the_space_has_no_further_candidate(tmp_path):
     assert len(run.trials) == 4
 
 
+@without_ray
 def test_run_by_macs_has_a_front_of_macs(tmp_path):
     run = search.run(
         objectives=("accuracy", "macs"),
@@ -143,6 +149,7 @@ def test_run_by_macs_has_a_front_of_macs(tmp_path):
     assert run.front()["macs"].is_monotonic_increasing
 
 
+@on_ray
 @pytest.mark.parametrize(
     ("keys", "error", "words"),
     [
@@ -204,7 +211,7 @@ def children(parent: int) -> set[int]:
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_run_stopped_by_a_signal_keeps_what_is_finished(tmp_path, stop):
     out, place = tmp_path / "run", tempfile.mkdtemp(prefix="t", dir="/tmp")
-    command = [sys.executable, "-m", "search.cli", "run", "--trials", "500", "--out", str(out)]
+    command = [sys.executable, "-m", "search.cli", "run", "--trials", "500", "--workers", "1", "--out", str(out)]
     command += ["--evaluator", "plugin_evaluators:slow"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evaluators"), "TMPDIR": place}
     process = subprocess.Popen(

@@ -143,7 +143,7 @@ def test_study_says_how_small_a_p_it_can_reach_and_what_it_costs(base, seeds, wo
     assert all(word in shown for word in ("prelu", "relu", "activation", words))
 
 
-@pytest.mark.usefixtures("ray_session")
+@pytest.mark.usefixtures("without_ray")
 def test_train_gives_a_record_a_cell_and_goes_on_with_a_larger_plan(base):
     rows = train(study(base, plan(), seeds=2), quiet=True)
     assert rows["factor: activation"].tolist() == ["leni", "relu"]

@@ -18,18 +18,18 @@ from search.training.replicas import Replicas
 from search.training.train import Training
 from spaces import Candidate, build
 
-pytestmark = pytest.mark.usefixtures("ray_session")
 WHAT = {"data": "digits", "train_size": 200, "epochs": 1, "seed": 4, "quiet": True, "workers": 1}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, ray_session) -> results.Run:
+def run(tmp_path_factory, no_ray) -> results.Run:
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    return search.run(trials=3, out=folder, fix={"width": 0.1875, "lr_factor": 1.0}, references=False, **WHAT)
+    with no_ray():
+        return search.run(trials=3, out=folder, fix={"width": 0.1875, "lr_factor": 1.0}, references=False, **WHAT)
 
 
 @pytest.fixture(scope="module")
-def found(run) -> Confirmation:
+def found(run, ray_session) -> Confirmation:
     return confirm(run.folder, seeds=2, quiet=True, workers=1)
 
 
@@ -89,6 +89,7 @@ def test_confirm_again_trains_nothing_again(run, found, monkeypatch):
     assert again.rows.equals(found.rows)
 
 
+@pytest.mark.usefixtures("without_ray")
 def test_confirm_goes_on_where_it_was_cut_off(run, found):
     """As if the driver had been killed before its last trial: that one is trained, with the numbers it had."""
     folder = RunFolder(run.folder / "confirm")

@@ -58,7 +58,7 @@ def test_recipe_that_the_plan_varies_is_held(tmp_path):
     assert told_recipe(LENI) == "lr_factor 1, init_std 0.01, decay False"
 
 
-@pytest.mark.usefixtures("ray_session")
+@pytest.mark.usefixtures("without_ray")
 def test_ablate_with_retune_trains_recipes_and_compares_the_best(tmp_path):
     base = Base(LENI, SPEC, "a test", tmp_path / "ablation")
     planned = study(base, Plan(LENI, (), "one", CELLS), seeds=2, retune=2)

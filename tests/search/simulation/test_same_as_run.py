@@ -13,7 +13,6 @@ from search.simulation.simulate import Setting, _Simulation
 from search.simulation.table import Row, Table
 from spaces import SearchSpace, cost
 
-pytestmark = pytest.mark.usefixtures("ray_session")
 TRIALS = 16
 
 
@@ -42,8 +41,7 @@ def row_of(parameters, values) -> Row:
     return Row(parameters, np.array([values], dtype=float), (), np.array([1.0]))
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2"])
-def test_simulation_of_a_users_function_asks_for_what_the_run_asks_for(tmp_path, sampler):
+def assert_same(tmp_path, sampler) -> None:
     values = {"x": [0, 1, 2, 3, 4], "y": [0, 1, 2, 3]}
     points = [dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
     rows = [row_of(point, list(plugin_evaluators.smooth(point, None).values())) for point in points]
@@ -57,6 +55,18 @@ def test_simulation_of_a_users_function_asks_for_what_the_run_asks_for(tmp_path,
     assert ran == simulated(table, Setting(TRIALS), sampler)
 
 
+@pytest.mark.usefixtures("ray_session")
+def test_simulation_of_a_users_function_asks_for_what_a_run_on_ray_asks_for(tmp_path):
+    assert_same(tmp_path, "tpe")
+
+
+@pytest.mark.usefixtures("without_ray")
+@pytest.mark.parametrize("sampler", ["gp", "nsga2"])
+def test_simulation_of_a_users_function_asks_for_what_the_run_asks_for(tmp_path, sampler):
+    assert_same(tmp_path, sampler)
+
+
+@pytest.mark.usefixtures("ray_session")
 def test_simulation_with_known_costs_asks_for_what_the_run_asks_for(tmp_path):
     space = SearchSpace("tiny", "resnet8", "relu", "all", [0.25, 0.375, 0.5, 0.75, 1.0], lr_factor=[0.3, 1.0, 3.0])
     rows = []
