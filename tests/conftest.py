@@ -1,62 +1,74 @@
 """What all tests share: one Ray for the session or none, evaluators that its workers import, the order of the files."""
 
 import itertools
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read where numpy is imported; see `pytest_configure` for why
+
+import optuna
 import torch
 
 EVALUATORS = Path(__file__).parent / "search" / "evaluators"
 sys.path.insert(0, str(EVALUATORS))  # before Ray starts: its workers get the driver's path
+os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # else every Ray begins with two workers, for one trial
 
 # Files of several seconds of processor time each (`pytest --durations 0`), longest first: what begins last should be
 # short, or one process waits for the other. `make quick` leaves them out.
 LONG = (
     "search/test_kill.py",
-    "search/driver/test_run_search.py",
-    "search/cli/test_bench.py",
-    "search/test_plugins.py",
     "search/service/test_service.py",
+    "search/driver/test_run_search.py",
+    "search/service/test_browser.py",
     "search/test_faults.py",
     "search/test_users_names.py",
-    "leni/test_export.py",
-    "leni/test_swapping.py",
-    "search/engine/test_asker.py",
-    "search/service/test_browser.py",
-    "leni/kernels/test_triton.py",
-    "search/export/test_export.py",
-    "leni/test_block.py",
-    "results/report/test_page.py",
-    "results/analyses/test_comparison.py",
-    "search/followup/test_ablate.py",
     "search/followup/test_confirm.py",
-    "search/decide/test_samplers.py",
-    "search/cli/test_runs.py",
+    "search/simulation/test_same_as_run.py",
+    "search/test_safe_folder.py",
+    "search/cli/test_bench.py",
     "search/execute/test_trackers.py",
-    "search/execute/test_limits.py",
-    "leni/test_narrowing.py",
-    "search/cli/test_views.py",
-    "search/bench/test_network.py",
-    "leni/test_survey.py",
-    "leni/test_negative_information.py",
-    "leni/test_testing_contract.py",
-    "results/analyses/test_ablation.py",
+    "search/driver/test_odd_paths.py",
+    "search/test_plugins.py",
+    "results/report/test_page.py",
+    "search/engine/test_asker.py",
     "search/decide/known_cost/test_sampler.py",
+    "search/export/test_export.py",
+    "leni/kernels/test_triton.py",
+    "leni/test_export.py",
     "search/cli/test_command_folder.py",
-    "search/followup/test_inspect.py",
+    "leni/test_swapping.py",
+    "search/execute/test_limits.py",
+    "search/decide/test_samplers.py",
+    "results/analyses/test_ablation.py",
     "search/service/test_contract.py",
-    "search/training/test_replicas.py",
-    "search/simulation/test_benchmark.py",
+    "search/followup/test_inspect.py",
+    "search/followup/test_ablate.py",
+    "search/decide/stopping/test_learned.py",
+    "search/service/test_strange_requests.py",
+    "results/analyses/test_compensation.py",
     "search/store/test_trials.py",
-    "search/cli/test_analysis.py",
-    "search/training/test_narrow_networks.py",
-    "search/service/test_api.py",
+    "search/simulation/test_benchmark.py",
     "results/stats/test_paired.py",
+    "search/cli/test_runs.py",
+    "search/service/test_api.py",
+    "leni/test_narrowing.py",
+    "search/training/test_narrow_networks.py",
+    "search/test_any_space.py",
+    "search/service/test_launch.py",
+    "test_imports.py",
+    "leni/test_survey.py",
+    "search/training/test_replicas.py",
+    "search/followup/test_retune.py",
+    "results/analyses/test_comparison.py",
+    "search/cli/test_views.py",
+    "search/cli/test_analysis.py",
+    "search/bench/test_network.py",
 )
 # Fixtures that need Ray, a browser or a server; `make quick` leaves out what uses one.
 HEAVY = frozenset({"ray_session", "browser", "server", "puppet_server", "shown"})

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import pytest
 import torch
 from torch import nn
-from torchvision.models import resnet18, squeezenet1_1
+from torchvision.models import ResNet, squeezenet1_1
+from torchvision.models.resnet import BasicBlock
 
 from leni import LENI, activations, create_activation, swap
 from spaces.building import build
@@ -36,6 +37,11 @@ def maps(*shape):
     return x
 
 
+def resnet10(num_classes):
+    """ResNet-18 with half of its blocks."""
+    return ResNet(BasicBlock, [1, 1, 1, 1], num_classes=num_classes)
+
+
 def swapped_torchvision(factory):
     torch.manual_seed(0)
     return randomised(swap(factory(num_classes=10), "leni", example_input=torch.empty(1, 3, 32, 32)).network)
@@ -47,7 +53,7 @@ def swapped_backbone(factory):
 
 
 NETWORKS = {
-    "resnet18": (swapped_torchvision, resnet18),  # calls one ReLU module at several sites
+    "resnet10": (swapped_torchvision, resnet10),  # calls one ReLU module at several sites
     "squeezenet1_1": (swapped_torchvision, squeezenet1_1),
     "resnet8": (swapped_backbone, "resnet8"),
 }
@@ -66,7 +72,7 @@ def in_onnxruntime(module, example, x):
     return operators, [torch.from_numpy(output) for output in outputs]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["resnet10", "resnet8", pytest.param("squeezenet1_1", marks=pytest.mark.exhaustive)])
 def test_swapped_network_gives_the_same_in_onnxruntime_at_any_batch(name):
     make, factory = NETWORKS[name]
     network, x = make(factory), maps(5, 3, 32, 32)
@@ -146,12 +152,12 @@ def test_exported_leni_in_half_precision_stays_in_it():
 
 
 def test_swapped_torchvision_network_survives_copies_and_files(tmp_path):
-    network, x = swapped_torchvision(resnet18), maps(2, 3, 32, 32)
+    network, x = swapped_torchvision(resnet10), maps(2, 3, 32, 32)
     expected = network(x)
     for twin in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
         assert torch.equal(twin(x), expected)
     torch.save(network.state_dict(), tmp_path / "weights.pt")
-    other = swap(resnet18(num_classes=10), "leni", example_input=x).network.eval()
+    other = swap(resnet10(num_classes=10), "leni", example_input=x).network.eval()
     assert not torch.allclose(other(x), expected)
     other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
     assert torch.equal(other(x), expected)

@@ -137,24 +137,16 @@ def test_killed_worker_costs_no_trial(undisturbed, tmp_path):
     assert_same_run(results.load(folder), undisturbed)
 
 
-def test_second_driver_is_refused_while_the_first_lives(tmp_path):
-    folder = tmp_path / "run"
-    process = driver(folder)
-    try:
-        wait_for(lambda: len(states(folder)) > 0)
-        process.send_signal(signal.SIGSTOP)  # it lives, and does not come to its end meanwhile
-        with pytest.raises(FolderError, match=rf"is being driven by process {process.pid} on"):
-            resume(folder, quiet=True)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
-
-
-def test_interrupted_run_goes_on_where_it_was(undisturbed, tmp_path):
+def test_second_driver_is_refused_while_the_first_lives_and_takes_over_where_that_is_interrupted(undisturbed, tmp_path):
     folder = tmp_path / "run"
     process = driver(folder)
     wait_for(lambda: len(states(folder)) > 2)
+    process.send_signal(signal.SIGSTOP)  # it lives, and does not come to its end meanwhile
+    try:
+        with pytest.raises(FolderError, match=rf"is being driven by process {process.pid} on"):
+            resume(folder, quiet=True)
+    finally:
+        process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     process.stderr.close()

@@ -7,7 +7,6 @@ from typer.testing import CliRunner
 from search.cli.app import app
 
 
-
 @pytest.mark.usefixtures("ray_session")
 def test_run_prints_the_front_and_the_paths_of_what_it_wrote(tmp_path):
     out = tmp_path / "run"

@@ -13,7 +13,13 @@ NAME = "why?/50%41 #{x}/lr=0.1/a::b [red] 'q'\nü"
 
 def spec(**keys) -> Spec:
     return Spec(
-        evaluator="plugin_evaluators:by_width", sampler="random", trials=2, workers=1, references=False, pruner="none", **keys
+        evaluator="plugin_evaluators:by_width",
+        sampler="random",
+        trials=2,
+        workers=1,
+        references=False,
+        pruner="none",
+        **keys,
     )
 
 

@@ -98,34 +98,47 @@ def test_take_tells_how_many_images_are_there(images):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import numpy as np
 from search.training import image_cache
 from search.training.image_cache import ImageCache
+import numpy as np
 image_cache._CHUNK_BYTES = 3 * 3 * 8 * 8
-paths = sorted(Path(sys.argv[1]).rglob("*.png"))
-written, inner = 0, image_cache._write
-def write(descriptor, content, offset):
-    global written
-    inner(descriptor, content[: len(content) // 2 or 1], offset)
-    written += 1
-    if written == int(sys.argv[2]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    inner(descriptor, content, offset)
-image_cache._write = write
-ImageCache(Path(sys.argv[1]), paths, 8).take(np.arange(len(paths)))
+paths, inner = sorted(Path(sys.argv[1]).rglob("*.png")), image_cache._write
+
+def killed_at(moment):
+    written = 0
+    def write(descriptor, content, offset):
+        nonlocal written
+        inner(descriptor, content[: len(content) // 2 or 1], offset)
+        written += 1
+        if written == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+        inner(descriptor, content, offset)
+    image_cache._write = write
+    ImageCache(Path(sys.argv[1]), paths, 8).take(np.arange(len(paths)))
+
+for moment in map(int, sys.argv[2:]):
+    os.environ["LENI_SEARCH_CACHE"] = f"{sys.argv[1]}-{moment}"
+    if (child := os.fork()) == 0:
+        killed_at(moment)
+        os._exit(0)
+    print(-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+MOMENTS = (2, 5, 23)  # in an image, in a mark, in the last mark but one
 
 
-@pytest.mark.parametrize("moment", [2, 5, 23])  # in an image, in a mark, in the last mark but one
-def test_take_goes_on_after_a_process_was_killed_while_it_wrote(images, decoded, moment):
+def test_take_goes_on_after_a_process_was_killed_while_it_wrote(images, decoded, monkeypatch):
     root = images[0].parent.parent
-    done = subprocess.run([sys.executable, "-c", KILLED, str(root), str(moment)], check=False)
-    assert done.returncode == -signal.SIGKILL
-    found = _cache(images).take(np.arange(12)).images
-    assert 0 < len(decoded) <= 12
-    assert (len(decoded) < 12) == (moment > 3)
-    decoded.clear()
-    assert np.array_equal(found[:].numpy(), decode(images, 8).images)
+    words = [sys.executable, "-c", KILLED, str(root), *map(str, MOMENTS)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(int(signal.SIGKILL))] * 3
+    for moment in MOMENTS:
+        monkeypatch.setenv("LENI_SEARCH_CACHE", f"{root}-{moment}")
+        found = _cache(images).take(np.arange(12)).images
+        assert 0 < len(decoded) <= 12
+        assert (len(decoded) < 12) == (moment > 3)
+        decoded.clear()
+        assert np.array_equal(found[:].numpy(), decode(images, 8).images)
+        decoded.clear()
 
 
 def test_take_disk_without_room_is_one_sentence(images, monkeypatch):
