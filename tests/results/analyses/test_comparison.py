@@ -46,7 +46,7 @@ def test_compare_repeated_runs_equals_their_means():
 
 def test_compare_intervals_cover_the_truth_over_runs():
     covered = []
-    for seed in range(80):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         sides = [[run(level + rng.normal(0, 0.01, 1), params=(1,)) for _ in range(6)] for level in (0.9, 0.88)]
         row = compare({"a": sides[0], "b": sides[1]}, seed=seed).measures.iloc[0]
