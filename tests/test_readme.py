@@ -63,7 +63,7 @@ def parsed(words: list[str]) -> dict[str, object]:
 def test_every_block_is_of_a_kind_that_is_tested_here():
     assert {kind for kind, _ in BLOCKS} == {"sh", "toml", "python", "text"}  # test_documents.py has the tree
     assert {words[0] for words in commands()} == {"leni-search", "make"}
-    assert (len(blocks("toml")), len(blocks("python"))) == (2, 2)
+    assert (len(blocks("toml")), len(blocks("python"))) == (2, 3)
     assert set(NOT_RUN) < {words[0] for words in OURS}
 
 
@@ -142,8 +142,20 @@ def test_python_of_a_search_runs(tmp_path, monkeypatch):
     assert set(names["several"]["run"]) == {"a", "b"}
 
 
+@pytest.mark.usefixtures("ray_session")
+def test_python_of_a_function_of_the_notebook_runs(tmp_path, monkeypatch):
+    true = search.run
+    given = {"trials": 3, "workers": 1, "quiet": True, "out": tmp_path / "run"}
+    monkeypatch.setattr(search, "run", lambda **keys: true(**{**keys, **given}), raising=False)
+    names: dict[str, object] = {"search": search, "__name__": "__main__"}
+    exec(compile(blocks("python")[1], "README.md", "exec"), names)
+    trials = names["run"].trials
+    assert set(trials["state"]) == {"completed"}
+    assert (trials["size"] == trials["width"] ** 2).all()
+
+
 def test_python_of_a_network_runs(capsys):
-    block = blocks("python")[1]
+    block = blocks("python")[2]
     names: dict[str, object] = {}
     exec(compile(block, "README.md", "exec"), names)
     found = names["leni"].sites(names["network"], names["image"])
