@@ -6,16 +6,16 @@ downloaded; what `num_classes`, `width_mult` and other options mean is the facto
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
 from leni.errors import NetworkError
+from leni.near_names import near_names
 from leni.user_modules import import_user_module
 
 __all__ = ["default_input_size", "has_input_size", "load_network", "network_factory"]
@@ -147,7 +147,7 @@ def network_factory(name: str) -> Callable[..., object]:
 def _parse(name: str) -> tuple[str, str]:
     source, colon, rest = name.partition(":")
     if not colon or not source or not rest:
-        near = _nearest(name, (f"torchvision:{known}" for known in _torchvision_names()))
+        near = near_names(name, (f"torchvision:{known}" for known in _torchvision_names()))
         raise NetworkError(f"a network is named {FORMS}, got {name!r}{near}", code="LS-NETWORK-UNKNOWN")
     return source, rest
 
@@ -160,7 +160,8 @@ def _factory(
         known = _torchvision_names()
         if rest not in known:
             raise NetworkError(
-                f"torchvision has no classification network {rest!r}{_nearest(rest, known)}", code="LS-NETWORK-UNKNOWN"
+                f"torchvision has no classification network {rest!r}{near_names(rest, known)}",
+                code="LS-NETWORK-UNKNOWN",
             )
         if rest in SLOW_STARTS:
             options.setdefault("init_weights", True)  # said outright, or torchvision warns of a change to come
@@ -170,14 +171,14 @@ def _factory(
         timm = _import("timm", f"{name} needs timm: pip install 'leni-search[timm]'", load=importlib.import_module)
         if not timm.is_model(rest):
             raise NetworkError(
-                f"timm has no network {rest!r}{_nearest(rest, timm.list_models())}", code="LS-NETWORK-UNKNOWN"
+                f"timm has no network {rest!r}{near_names(rest, timm.list_models())}", code="LS-NETWORK-UNKNOWN"
             )
         return timm.model_entrypoint(rest), options
     module = _import(source, f"{name}: there is no module {source!r} to import")
     factory = getattr(module, rest, None)
     if not callable(factory):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise NetworkError(f"{source} has no factory {rest!r}{_nearest(rest, public)}", code="LS-NETWORK-UNKNOWN")
+        raise NetworkError(f"{source} has no factory {rest!r}{near_names(rest, public)}", code="LS-NETWORK-UNKNOWN")
     return factory, options
 
 
@@ -196,8 +197,3 @@ def _torchvision_names() -> list[str]:
     models = importlib.import_module("torchvision.models")
     names: list[str] = models.list_models(module=models)
     return names
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f" (near: {', '.join(near)})" if near else ""

@@ -11,7 +11,6 @@ and name the module that does so as an entry point of the group `leni.activation
 
 from __future__ import annotations
 
-import difflib
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import TypeVar
 from torch import nn
 
 from leni.errors import ActivationError
+from leni.near_names import near_names
 
 __all__ = ["Activation", "Option", "create", "get", "names", "register", "register_activation"]
 
@@ -135,7 +135,7 @@ class Activation:
             if name not in self.options:
                 known = ", ".join(self.options) or "none"
                 raise ActivationError(
-                    f"activation {self.name!r} has no option {name!r}{_nearest(name, self.options)}; it has {known}"
+                    f"activation {self.name!r} has no option {name!r}{near_names(name, self.options)}; it has {known}"
                 )
             option = self.options[name]
             if not option.allows(value):
@@ -249,7 +249,7 @@ def get(name: str) -> Activation:
     _load()
     if name not in _ROWS:
         raise ActivationError(
-            f"no activation is called {name!r}{_nearest(name, _ROWS)}; known are {', '.join(_ROWS)}",
+            f"no activation is called {name!r}{near_names(name, _ROWS)}; known are {', '.join(_ROWS)}",
             code="LS-ACTIVATION-UNKNOWN",
         )
     return _ROWS[name]
@@ -292,11 +292,6 @@ def _load() -> None:
             raise ActivationError(
                 f"entry point {point.name!r} of group {ENTRY_POINT_GROUP}: cannot load {point.value!r}: {error}"
             ) from error
-
-
-def _nearest(name: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f" (near: {', '.join(near)})" if near else ""
 
 
 def _origin(row: Activation) -> str:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["readable"]
+__all__ = ["counted", "readable"]
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def counted(number: int, thing: str) -> str:
+    """A number with what it counts, in the plural where it is not one.
+
+    Example:
+        >>> counted(1, "seed"), counted(1200, "seed")
+        ('1 seed', '1,200 seeds')
+    """
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def readable(text: str, limit: int | None = None) -> str:

@@ -16,6 +16,7 @@ import torch
 from pydantic import ValidationError, model_validator
 
 from leni.errors import CandidateError, LeniSearchError, SpecError
+from leni.near_names import did_you_mean
 from results.names import metric_column, parameter_column
 from search.decide.samplers import HINTED, sampler
 from search.decide.stopping.rules import ALIASES, default_pruner, pruner
@@ -358,11 +359,6 @@ def _table(table: Mapping[str, Any], key: str, path: str | Path) -> Mapping[str,
     return part
 
 
-def _near(key: str, keys: list[str]) -> str:
-    near = difflib.get_close_matches(key, keys, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"keys are {', '.join(keys)}"
-
-
 def _code(error: ValidationError) -> str | None:
     """The code of the first of pydantic's complaints, where it is one of our own errors."""
     first = error.errors()[0]
@@ -376,7 +372,8 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"][:1])
     if first["type"] == "extra_forbidden":
-        return f"there is no key {key!r}; {_near(key, list(Spec.model_fields))}"
+        hint = did_you_mean(key, list(Spec.model_fields), otherwise="keys are")
+        return f"there is no key {key!r}; {hint}"
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     message = first["msg"].replace("Input should be", "must be", 1).replace("Input is not", "is not", 1)

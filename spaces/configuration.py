@@ -13,7 +13,6 @@ nodes = "2**depth if kind == 'extra' else 3 * depth"   # known of every point be
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import json
 import math
@@ -25,6 +24,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 
 from leni.errors import CandidateError, LeniSearchError, SpaceError
+from leni.near_names import did_you_mean
 from spaces.dimensions import Dimension, dimension
 from spaces.expressions import Expression
 from spaces.walk import Walk, WalkedSpace, run_walk
@@ -134,7 +134,8 @@ class ParameterSpace(WalkedSpace[Configuration]):
         names = list(self.asked)
         for name, conditions in self.when.items():
             if name not in names:
-                raise SpaceError(f"when.{name}: there is no such parameter; {_near(name, names)}")
+                hint = did_you_mean(name, names, otherwise="there are")
+                raise SpaceError(f"when.{name}: there is no such parameter; {hint}")
             for other, values in conditions.items():
                 if other not in names[: names.index(name)]:
                     raise SpaceError(f"when.{name}: {other!r} must be a parameter that stands before {name}")
@@ -204,7 +205,8 @@ class ParameterSpace(WalkedSpace[Configuration]):
         """
         for name, value in values.items():
             if name not in self.asked:
-                raise SpaceError(f"space {self.name!r} has no dimension {name!r}; {_near(name, list(self.asked))}")
+                hint = did_you_mean(name, list(self.asked), otherwise="there are")
+                raise SpaceError(f"space {self.name!r} has no dimension {name!r}; {hint}")
             if not self.asked[name].contains(value):
                 raise SpaceError(f"space {self.name!r}: {name} cannot be {value!r}; it is {self.asked[name]}")
         asked: dict[str, Any] = {}
@@ -244,7 +246,8 @@ class ParameterSpace(WalkedSpace[Configuration]):
         keys = ["name", "description", "parameters", "order", "when", "known"]
         for key in table:
             if key not in keys:
-                raise SpaceError(f"a space of parameters has no key {key!r}; {_near(key, keys)}")
+                hint = did_you_mean(key, keys, otherwise="there are")
+                raise SpaceError(f"a space of parameters has no key {key!r}; {hint}")
         asked = table["parameters"]
         if (order := table.get("order")) is not None and isinstance(asked, Mapping):
             if not isinstance(order, (list, tuple)) or sorted(map(str, order)) != sorted(map(str, asked)):
@@ -299,8 +302,3 @@ def _listed(value: Any) -> tuple[Any, ...]:
 def _among(value: Any, listed: Any) -> bool:
     """Whether a value is one of some; True is not 1."""
     return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in listed)
-
-
-def _near(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"

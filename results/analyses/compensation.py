@@ -108,38 +108,43 @@ def compensation(
         RecordError: a column is missing or cannot be read.
         ResultsError: margin or level cannot be.
     """
-    done, lost = usable(records), left_out(records)
-    stopped = usable_stopped(records)
+    done, lost, stopped = usable(records), left_out(records), usable_stopped(records)
     columns = () if adjust is None else (adjust,) if isinstance(adjust, str) else tuple(adjust)
     tables: dict[str, list[pd.DataFrame]] = {"curves": [], "ratios": [], "gains": [], "claims": []}
-    sentences: list[str] = []
-    rng = np.random.default_rng(seed)
+    sentences, rng = list[str](), np.random.default_rng(seed)
     for backbone, part in done.groupby("backbone", sort=True):
         prefix = f"{backbone}: " if done["backbone"].nunique() > 1 else ""
         if not (part["activation"] == reference).any():
             sentences.append(f"{prefix}no completed candidate with {reference}, so there is nothing to compare with.")
             continue
-        family = accuracy_curves(
-            part, stopped[stopped["backbone"] == backbone], reference=reference, adjust=columns, draws=draws, rng=rng
-        )
-        found = {
-            "curves": _curves(family, level),
-            "ratios": _ratios(family, level),
-            "gains": _gains(family, level),
-            "claims": narrowest(part, reference=reference, margin=margin, level=level, images=images),
-        }
-        for name, table in found.items():
-            if "backbone" not in table.columns:
-                table.insert(0, "backbone", str(backbone))
-            tables[name].append(table)
-        untried = untried_recipes(part, reference=reference)
+        cut = stopped[stopped["backbone"] == backbone]
+        family = accuracy_curves(part, cut, reference=reference, adjust=columns, draws=draws, rng=rng)
+        claims = narrowest(part, reference=reference, margin=margin, level=level, images=images)
+        found = {**_tables(family, str(backbone), level), "claims": claims}
+        for name in tables:
+            tables[name].append(found[name])
         sentences += [prefix + text for text in what_is_said(found, reference, margin, level)]
-        sentences += [prefix + text for text in how_compared(family, reference, untried)]
+        sentences += [
+            prefix + text for text in how_compared(family, reference, untried_recipes(part, reference=reference))
+        ]
     if not len(done):
         sentences.append("No completed candidate has parameters and an accuracy.")
     sentences += caveats(lost, sampler)
     joined = {name: _joined(parts) for name, parts in tables.items()}
     return Compensation(**joined, sentences=tuple(sentences), reference=reference, margin=margin, level=level)
+
+
+def _tables(family: Family, backbone: str, level: float) -> dict[str, pd.DataFrame]:
+    """What the curves of one backbone say, by the name that `Compensation` has for it."""
+    tables = {
+        "curves": _curves(family, level),
+        "ratios": _ratios(family, level),
+        "gains": _gains(family, level),
+    }
+    for table in tables.values():
+        if "backbone" not in table.columns:
+            table.insert(0, "backbone", backbone)
+    return tables
 
 
 def _curves(family: Family, level: float) -> pd.DataFrame:

@@ -36,6 +36,11 @@ FIRMEST = 4.0  # degrees of freedom that the family's variance counts for at mos
 NEAR = 1.5  # factor between two numbers of a recipe's continuous dimension that count as one
 
 Floats = NDArray[np.float64]
+COLUMNS = [
+    "backbone", "activation", "placement", "widths", "number", "params", "accuracy", "n", "difference", "bound",
+    "p", "alpha", "tried", "holds", "narrowest", "saved", "saved_share", "needed", "method",
+]  # fmt: skip
+"""Columns of `narrowest`, which describes them."""
 
 
 def narrowest(
@@ -73,12 +78,7 @@ def narrowest(
         RecordError: a column is missing or cannot be read.
         ResultsError: margin, level or images cannot be.
     """
-    if not (margin > 0 and math.isfinite(margin)):
-        raise ResultsError(f"margin must be a share above 0, such as 0.002 for 0.2 points, got {margin}")
-    if not 0 < level < 1:
-        raise ResultsError(f"level must be in (0, 1), such as 0.95, got {level}")
-    if images is not None and images < 1:
-        raise ResultsError(f"images must be at least 1, got {images}")
+    _check_options(margin, level, images)
     done = usable(records)
     values, moments = seed_accuracies(done), seed_moments(done)
     least = rounding_variance(grid_step(values) if images is None else 1.0 / images)
@@ -100,12 +100,17 @@ def narrowest(
                 for row, test, fair in zip(order, tests, tried, strict=True)
             ]
             rows += _needed(_fallback(table, 1.0 - level), margin, aim)
-    columns = [
-        "backbone", "activation", "placement", "widths", "number", "params", "accuracy", "n", "difference", "bound",
-        "p", "alpha", "tried", "holds", "narrowest", "saved", "saved_share", "needed", "method",
-    ]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.astype({"needed": "Int64", "number": "Int64", "params": "Int64", "saved": "Int64", "n": "Int64"})
+
+
+def _check_options(margin: float, level: float, images: int | None) -> None:
+    if not (margin > 0 and math.isfinite(margin)):
+        raise ResultsError(f"margin must be a fraction above 0, such as 0.002 for 0.2 points, got {margin}")
+    if not 0 < level < 1:
+        raise ResultsError(f"level must be in (0, 1), such as 0.95, got {level}")
+    if images is not None and images < 1:
+        raise ResultsError(f"images must be at least 1, got {images}")
 
 
 def untried_recipes(

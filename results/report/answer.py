@@ -11,6 +11,7 @@ from results.analyses.confirmation import Confirmation
 from results.fronts import minimised
 from results.names import plain_name
 from results.runs import Run
+from results.text import counted
 from results.user_view import is_evaluators
 
 __all__ = ["answer", "question"]
@@ -58,11 +59,11 @@ def _front(run: Run, front: pd.DataFrame, confirmed: Confirmation | None) -> str
         rows, column, what = confirmed.front(), "test_accuracy", "The confirmed front"
     cost = next((name for name in run.objectives if name != "accuracy"), None)
     if "accuracy" not in run.objectives or cost is None or cost not in rows.columns:
-        return f"{what} has {_count(len(rows), 'member')}."
+        return f"{what} has {counted(len(rows), 'member')}."
     split = "test" if column == "test_accuracy" else "validation"
     order = rows.iloc[minimised(rows, {cost: run.objectives[cost]})[:, 0].argsort(kind="stable")]
     least, most = order.iloc[0], order.iloc[-1]
-    text = f"{what} has {_count(len(rows), 'member')}, {_point(least, column, cost)}"
+    text = f"{what} has {counted(len(rows), 'member')}, {_point(least, column, cost)}"
     if len(rows) == 1:
         return f"{text} ({split} split)."
     return f"{text} to {_point(most, column, cost)} ({split} split)."
@@ -89,9 +90,9 @@ def _certainty(run: Run, confirmed: Confirmation | None) -> str:
     if confirmed is None:
         seeds = done["seeds"].dropna()
         values = "values" if is_evaluators(done) else "validation accuracies"
-        trained = f", each from {_count(int(seeds.min()), 'seed')}" if len(seeds) else ""
+        trained = f", each from {counted(int(seeds.min()), 'seed')}" if len(seeds) else ""
         return (
-            f"Not confirmed: these are {values} of the best of {_count(len(done), 'candidate')}{trained}, "
+            f"Not confirmed: these are {values} of the best of {counted(len(done), 'candidate')}{trained}, "
             "and choosing made them too good."
         )
     members = confirmed.rows[(confirmed.rows["role"] == "front") & (confirmed.rows["state"] == "completed")]
@@ -100,11 +101,7 @@ def _certainty(run: Run, confirmed: Confirmation | None) -> str:
     fall = 100 * float(members["optimism"].astype(float).mean())
     volumes = confirmed.hypervolumes
     return (
-        f"Trained again from {_count(int(members['seeds'].min()), 'fresh seed')}, the searched front's members are "
+        f"Trained again from {counted(int(members['seeds'].min()), 'fresh seed')}, the searched front's members are "
         f"{abs(fall):.2f} points {'below' if fall >= 0 else 'above'} what the search saw of them on the same split, "
         f"and the hypervolume of {volumes['searched']:.4f} is {volumes['test']:.4f} on the test split."
     )
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

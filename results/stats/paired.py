@@ -49,7 +49,7 @@ class Interval:
         low: lower end, minus infinity where the data give none.
         high: upper end.
         level: of the interval, 0.95.
-        method: "sign-flip", "bca", "t", "normal", "count" or "welch".
+        method: "sign-flip", "bca", "t", "normal" or "welch".
     """
 
     estimate: float
@@ -212,37 +212,32 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     return result
 
 
-def superiority(differences: ArrayLike, *, level: float = 0.95, method: str = "normal") -> Interval:
+def superiority(differences: ArrayLike, *, level: float = 0.95) -> Interval:
     """P(A > B): how likely A is better than B on one more seed.
 
     Args:
         differences: (n,), missing values are left out.
         level: of the interval.
-        method: "normal" takes differences to be normal, P = Phi(mean / deviation), and inverts the noncentral t
-            distribution: exact then, also for three seeds. "count" takes the share of pairs won, ties half, with
-            Wilson's interval: needs no assumption, and many seeds.
 
     Returns:
-        The probability; without spread, or of one pair, normal gives 0, 0.5 or 1 and an interval of 0 to 1.
+        The probability for normally distributed differences, P = Phi(mean / standard deviation), and an interval by
+        inverting the noncentral t distribution, which is exact also for three seeds. Without spread, or of one pair,
+        the probability is 0, 0.5 or 1 and the interval 0 to 1.
 
     Raises:
-        ResultsError: no difference is left, or the method is unknown.
+        ResultsError: no difference is left.
 
     Source: Bouthillier et al., MLSys 2021, section 4 (the measure); Reiser and Guttman, Technometrics 28, 1986.
     """
     values, tail = known_differences(differences), _tail(level)
     n, mean = len(values), float(values.mean())
-    if method == "count":
-        return _wilson(float(np.mean((values > 0) + 0.5 * (values == 0))), n, level)
-    if method != "normal":
-        raise ResultsError(f"method must be 'normal' or 'count', got {method!r}")
     spread = deviation(values)
     if spread == 0.0:
-        return Interval(0.5 + 0.5 * float(np.sign(mean)), 0.0, 1.0, level, method)
+        return Interval(0.5 + 0.5 * float(np.sign(mean)), 0.0, 1.0, level, "normal")
     t = mean / spread * math.sqrt(n)
     low, high = (noncentrality(t, n, share) / math.sqrt(n) for share in (tail, 1.0 - tail))
     found = special.ndtr([mean / spread, low, high])
-    return Interval(float(found[0]), float(found[1]), float(found[2]), level, method)
+    return Interval(float(found[0]), float(found[1]), float(found[2]), level, "normal")
 
 
 def non_inferiority(
@@ -268,7 +263,7 @@ def non_inferiority(
     """
     values = known_differences(differences)
     if not (margin > 0 and math.isfinite(margin)):
-        raise ResultsError(f"margin must be a share above 0, such as 0.002 for 0.2 points, got {margin}")
+        raise ResultsError(f"margin must be a fraction above 0, such as 0.002 for 0.2 points, got {margin}")
     alpha = 2.0 * _tail(level)
     n, mean = len(values), float(values.mean())
     spread = max(deviation(values), _least_deviation(values, step))
@@ -325,11 +320,3 @@ def _ends(values: NDArray[np.float64], tail: float, method: str, seed: int, leas
         rng=np.random.default_rng(seed),
     ).confidence_interval  # fmt: skip
     return float(found.low), float(found.high)
-
-
-def _wilson(share: float, n: int, level: float) -> Interval:
-    """A share with Wilson's interval (JASA 22, 1927)."""
-    z = float(special.ndtri(1.0 - _tail(level)))
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(share, max(centre - half, 0.0), min(centre + half, 1.0), level, "count")

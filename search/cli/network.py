@@ -178,21 +178,21 @@ def _swapped(report: SwapReport) -> list[dict[str, Any]]:
 
 
 def _site_summary(found: Sequence[CallSite]) -> str:
+    from results.text import counted
+
     modules = len({site.module for site in found if not site.functional})
     functions = sum(site.functional for site in found)
-    text = f"{_count(len(found), 'call site')} ({_count(modules, 'module')}"
-    return f"{text}, {_count(functions, 'function call')})" if functions else f"{text})"
+    text = f"{counted(len(found), 'call site')} ({counted(modules, 'module')}"
+    return f"{text}, {counted(functions, 'function call')})" if functions else f"{text})"
 
 
 def _swap_summary(report: SwapReport) -> str:
+    from results.text import counted
+
     return (
-        f"{report.activation} at {len(report.replaced)} of {_count(len(report.sites), 'call site')} "
+        f"{report.activation} at {len(report.replaced)} of {counted(len(report.sites), 'call site')} "
         f"(placement {report.placement}), {report.params:+,} parameters, {report.macs:+,} multiply-adds"
     )
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _site_table(records: Sequence[dict[str, Any]]) -> Table:

@@ -15,94 +15,98 @@ import typer
 
 from search.cli.console import show_table
 from search.cli.objectives import bounds_of, names_of, objectives_of
+from search.cli.spec_flags import option
+from search.decide.stopping.keep import KEEP
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from search.simulation.benchmark import Compared
     from search.simulation.table import Roles
-    from search.simulation.table import Table as EarlierTable
+    from search.simulation.table import Table as RecordedTable
 
 __all__ = ["simulate_command"]
 
 
+Names = list[str] | None
+TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help=".jsonl, .csv, .parquet, or a run's folder.")]
+Params = Annotated[
+    Names,
+    typer.Option(
+        metavar="NAMES",
+        help="Columns that make up a candidate; rows with equal values are its seeds. A run's folder has them itself.",
+    ),
+]
+Objectives = Annotated[
+    Names,
+    typer.Option(metavar="NAME:max|min", help="Objective columns, with commas. A run's folder has them itself."),
+]
+Known = Annotated[
+    Names, typer.Option(metavar="NAMES", help="Objectives that are known before a trial; of a run, params and macs.")
+]
+Log = Annotated[
+    Names, typer.Option(metavar="NAMES", help="Objectives that count by their log10; of a run, params and macs.")
+]
+Bounds = Annotated[
+    Names,
+    typer.Option(metavar="NAME=LOW:HIGH", help="Scale of an objective; its range in the table if not given."),
+]
+Curve = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column with the learning curve as a list; a run has its own.")
+]
+Time = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Column with a training's duration; one unit per epoch if not given."),
+]
+Proxy = Annotated[
+    Names,
+    typer.Option(
+        metavar="NAME[:max|min]",
+        help="Columns known before a trial that may predict the objective; max (the default) if more is better.",
+    ),
+]
+Prior = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="TABLE", help="An earlier search over the same parameters on other data, like TABLE."),
+]
+Samplers = Annotated[Names, typer.Option(metavar="NAMES", help="Samplers; known-cost if not given.")]
+Pruners = Annotated[Names, typer.Option("--pruner", "--stopper", metavar="NAMES", help="Pruners; none if not given.")]
+Figure = Annotated[Path | None, typer.Option(help="Write a figure to this .html, .png, .svg or .pdf file.")]
+
+
 def simulate_command(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help=".jsonl, .csv, .parquet, or a run's folder.")],
-    params: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAMES", help="Columns that make a candidate; rows equal in them are seeds. A run knows its own."
-        ),
-    ] = None,
-    objectives: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME:max|min", help="Objective columns, with commas. A run knows its own."),
-    ] = None,
-    known: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAMES", help="Objectives known before a trial. Of a run: params and macs."),
-    ] = None,
-    log: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAMES", help="Objectives that count by log10. Of a run: params and macs."),
-    ] = None,
-    bounds: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=LOW:HIGH", help="Scale of an objective; else the table's ends.")
-    ] = None,
-    curve: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column with the learning curve as a list; a run has its own.")
-    ] = None,
-    time: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column with a training's duration; else one unit an epoch.")
-    ] = None,
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME[:max|min]",
-            help="Columns known before a trial that may tell of the objective; max, not given, if more is better.",
-        ),
-    ] = None,
-    prior: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="TABLE", help="An earlier search over the same parameters on other data, as TABLE."),
-    ] = None,
-    sampler: Annotated[
-        list[str] | None, typer.Option(metavar="NAMES", help="Samplers; known-cost if not given.")
-    ] = None,
-    pruner: Annotated[
-        list[str] | None, typer.Option("--pruner", "--stopper", metavar="NAMES", help="Pruners; none if not given.")
-    ] = None,
-    keep: Annotated[
-        float, typer.Option(help="Fraction of the hypervolume that the pruner learned is to keep.")
-    ] = 0.995,
+    table: TablePath,
+    params: Params = None,
+    objectives: Objectives = None,
+    known: Known = None,
+    log: Log = None,
+    bounds: Bounds = None,
+    curve: Curve = None,
+    time: Time = None,
+    proxy: Proxy = None,
+    prior: Prior = None,
+    sampler: Samplers = None,
+    pruner: Pruners = None,
+    keep: Annotated[float, option("keep", default=True)] = KEEP,
     trials: Annotated[int, typer.Option(help="Trials of each repeat.")] = 100,
     workers: Annotated[int, typer.Option(help="Simulated workers.")] = 1,
-    repeats: Annotated[int, typer.Option(help="Repeats of each search, with seeds of their own.")] = 20,
-    seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
+    repeats: Annotated[int, typer.Option(help="Repeats of each search, each with a seed of its own.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the first repeat; the others follow.")] = 0,
     jobs: Annotated[int | None, typer.Option(help="Processes; one for each usable CPU if not given.")] = None,
-    figure: Annotated[Path | None, typer.Option(help="Draw it: a .html, .png, .svg or .pdf file.")] = None,
-    against: Annotated[str, typer.Option(help="What the figure draws it against: trials or epochs.")] = "trials",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    figure: Figure = None,
+    against: Annotated[str, typer.Option(help="Horizontal axis of the figure: trials or epochs.")] = "trials",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Choose sampler and pruner by simulation: searches over recorded results, on a virtual clock."""
-    if figure is not None:
-        _check_figure(figure)
-    if against not in ("trials", "epochs"):
-        raise typer.BadParameter(f"--against must be trials or epochs, got {against!r}")
+    """Choose a sampler and a pruner by simulation: searches over recorded results, on a virtual clock."""
+    _check_figure(figure, against)
     from search.simulation.benchmark import compare
     from search.simulation.simulate import Setting
-    from search.simulation.table import CURVE, read_table
     from search.training.cpus import usable_cpus
 
     samplers, pruners = names_of(sampler) or ["known-cost"], names_of(pruner) or ["none"]
     roles = _roles(table, names_of(params), objectives_of(objectives) if objectives else {})
-    if table.is_dir() and curve is None and pruners != ["none"]:
-        curve = CURVE
-    read = read_table(
-        table, parameters=roles.parameters, objectives=roles.objectives, curve=curve, time=time,
-        proxies=objectives_of(_with_direction(names_of(proxy)), option="--proxy"),
-    )  # fmt: skip
+    read = _read(table, roles, curve=curve, time=time, proxy=proxy, pruned=pruners != ["none"])
     before = tuple(roles.known if known is None else names_of(known))
     setting = Setting(
         trials, workers, before,
@@ -122,6 +126,20 @@ def simulate_command(
         _draw(found, figure, against)
 
 
+def _read(
+    table: Path, roles: Roles, *, curve: str | None, time: str | None, proxy: Sequence[str] | None, pruned: bool
+) -> RecordedTable:
+    """The table, with the learning curves of a run's folder where a pruner needs them."""
+    from search.simulation.table import CURVE, read_table
+
+    if table.is_dir() and curve is None and pruned:
+        curve = CURVE
+    return read_table(
+        table, parameters=roles.parameters, objectives=roles.objectives, curve=curve, time=time,
+        proxies=objectives_of(_with_direction(names_of(proxy)), option="--proxy"),
+    )  # fmt: skip
+
+
 def _roles(table: Path, parameters: Sequence[str], objectives: Mapping[str, str]) -> Roles:
     """What the columns are: what was said, and of a run's folder else what the run says."""
     from search.simulation.table import Roles, roles_of
@@ -129,9 +147,9 @@ def _roles(table: Path, parameters: Sequence[str], objectives: Mapping[str, str]
 
     if table.is_dir():
         return roles_of(table, known=KNOWN, parameters=parameters, objectives=objectives)
-    for option, given in (("--params", parameters), ("--objectives", objectives)):
+    for name, given in (("--params", parameters), ("--objectives", objectives)):
         if not given:
-            raise typer.BadParameter(f"{option} is needed where TABLE is a file: it does not say what its columns are")
+            raise typer.BadParameter(f"{name} is needed where TABLE is a file: it does not say what its columns are")
     return Roles(parameters, objectives, ())
 
 
@@ -140,7 +158,7 @@ def _with_direction(proxies: Sequence[str]) -> list[str]:
     return [name if ":" in name else f"{name}:max" for name in proxies]
 
 
-def _earlier(paths: Sequence[Path], roles: Roles, known: Sequence[str]) -> dict[str, EarlierTable]:
+def _earlier(paths: Sequence[Path], roles: Roles, known: Sequence[str]) -> dict[str, RecordedTable]:
     """Tables of earlier searches, with the first objective that is not known before a trial."""
     from search.simulation.table import read_table
 
@@ -148,8 +166,12 @@ def _earlier(paths: Sequence[Path], roles: Roles, known: Sequence[str]) -> dict[
     return {str(path): read_table(path, parameters=roles.parameters, objectives=wanted) for path in paths}
 
 
-def _check_figure(path: Path) -> None:
-    """A typing error is found before anything is simulated."""
+def _check_figure(path: Path | None, against: str) -> None:
+    """Find a mistake in the figure's options before anything is simulated."""
+    if against not in ("trials", "epochs"):
+        raise typer.BadParameter(f"--against must be trials or epochs, got {against!r}")
+    if path is None:
+        return
     from results.figures.theme import check_format
 
     check_format(path)

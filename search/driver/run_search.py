@@ -245,14 +245,9 @@ def _search(
 ) -> None:
     """Ask, train and tell until there is nothing left to do; whatever happens, write down what there is."""
     facts = {**_facts(spec, store, at_once), **_data_facts(prepared.data)}
-    for note in prepared.data.notes if prepared.data and not progress.quiet else ():
-        progress.console.print(note, markup=False, highlight=False, soft_wrap=True)
-    notes = Notes(folder, progress.warn, earlier)
-    for note in prepared.network_notes:
-        notes.add(note)
-    write_environment(
-        folder.environment, {**facts, "ended": "running", **({"notes": notes.texts} if notes.texts else {})}
-    )
+    notes = _first_notes(prepared, progress, Notes(folder, progress.warn, earlier))
+    running = {"ended": "running", **({"notes": notes.texts} if notes.texts else {})}
+    write_environment(folder.environment, {**facts, **running})
     writer = RecordWriter(store, folder)
     ended, writable = "interrupted", True
     engine: Engine | None = None
@@ -286,25 +281,34 @@ def _search(
         if error.errno not in NO_ROOM:
             raise
         writable = False
-        raise FolderError(
-            f"{folder.path} cannot be written: {error.strerror}; what is finished is kept, "
-            f"`leni-search resume {folder.path}` goes on",
-            code="LS-FOLDER-WRITE",
-        ) from None
+        raise _full(folder, error) from None
     finally:
         if writable:
-            said = [
-                *notes.texts,
-                *store.notes(),
-                *prepared.known.mistakes,
-                *prepared.resources.mistakes,
-                *_unjudged(spec, engine, prepared.known.columns),
-            ]
-            said = list(dict.fromkeys(said))
+            unjudged = _unjudged(spec, engine, prepared.known.columns)
+            mistakes = [*prepared.known.mistakes, *prepared.resources.mistakes]
+            said = list(dict.fromkeys([*notes.texts, *store.notes(), *mistakes, *unjudged]))
             facts = {**facts, **_pruning(spec, engine), **({"notes": said} if said else {})}
             _close(folder, store, writer, {**facts, "ended": ended})
             finish(tracked, progress.console)
         store.close()
+
+
+def _first_notes(prepared: Prepared, progress: Progress, notes: Notes) -> Notes:
+    """The notes, with what there is to say before the first trial."""
+    for note in prepared.data.notes if prepared.data and not progress.quiet else ():
+        progress.console.print(note, markup=False, highlight=False, soft_wrap=True)
+    for note in prepared.network_notes:
+        notes.add(note)
+    return notes
+
+
+def _full(folder: RunFolder, error: OSError) -> FolderError:
+    """What to say where there is no room for the run's files."""
+    return FolderError(
+        f"{folder.path} cannot be written: {error.strerror}; finished trials are kept, and "
+        f"`leni-search resume {folder.path}` continues the run",
+        code="LS-FOLDER-WRITE",
+    )
 
 
 def _close(folder: RunFolder, store: StudyStore, writer: RecordWriter, facts: Mapping[str, Any]) -> None:

@@ -19,7 +19,6 @@ from spaces import Candidate, Configuration, ParameterSpace, SearchSpace
 __all__ = ["completed_trials", "read_candidates"]
 
 MUST_AGREE = ("data", "data_folder", "train_size", "image_size", "split_seed", "epochs", "evaluator")
-OWN = ("sampler", "token", "continues")  # what of a trial belongs to its own study
 
 
 def completed_trials(path: str | Path, spec: Spec) -> list[FrozenTrial]:

@@ -108,14 +108,10 @@ def export(
     place = RunFolder(folder)
     spec = trained_spec(place)
     run = results.load(place.path)
-    record = trained_record(run, number)
-    if record["state"] != "completed":
-        raise FolderError(
-            f"trial {number} of {place.path} was stopped early; export one that has completed", code="LS-TRIAL"
-        )
+    record = _completed(run, number)
     path = _path(place, number, form, out)
     candidate, data = recorded_candidate(record), spec_data(spec, console=console, quiet=quiet)
-    found = _confirmed(place, spec, candidate) or _trained_again(run, record, spec, candidate, data, console, quiet)
+    found = _confirmed(place, candidate) or _trained_again(run, record, spec, candidate, data, console, quiet)
     exported = Exported(
         candidate, in_channels=data.input_shape[0], classes=data.classes, mean=data.mean, std=data.std,
         state=found.state,
@@ -137,6 +133,16 @@ def export(
     except OSError as error:
         raise FolderError(f"{path.parent} cannot be written: {error.strerror}", code="LS-FOLDER-WRITE") from None
     return Export(path, card, (path, *cards))
+
+
+def _completed(run: results.Run, number: int) -> dict[str, Any]:
+    """The record of a trial that has completed."""
+    record = trained_record(run, number)
+    if record["state"] != "completed":
+        raise FolderError(
+            f"trial {number} of {run.folder} was stopped early; export one that has completed", code="LS-TRIAL"
+        )
+    return record
 
 
 def _check(form: str) -> None:
@@ -164,7 +170,7 @@ def _path(place: RunFolder, number: int, form: str, out: str | Path | None) -> P
     return given / name
 
 
-def _confirmed(place: RunFolder, spec: Spec, candidate: Candidate) -> _Trained | None:
+def _confirmed(place: RunFolder, candidate: Candidate) -> _Trained | None:
     """What `confirm` kept of the candidate; None where there is nothing."""
     folder = RunFolder(place.confirm)
     if not folder.trials.is_file() or not folder.spec.is_file():

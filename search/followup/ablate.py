@@ -25,6 +25,7 @@ from results.analyses.ablation import PREFIX, Ablation, ablation
 from results.stats.power import power
 from results.stats.sign_flips import smallest_p
 from results.tables.ablation import effects_latex, effects_markdown, effects_text
+from results.text import counted
 from search.driver.dry_run import slots_here
 from search.driver.prepare import prepare
 from search.followup.cell_lists import cell_specs, seconds_left, train_cells
@@ -202,7 +203,7 @@ class Study:
         if least < 0.05:
             chance = power(self.seeds, EFFECT, tests=comparisons)
             found.append(
-                f"Among {_count(comparisons, 'comparison')} a true effect of {EFFECT} standard deviations of a seed's "
+                f"Among {counted(comparisons, 'comparison')} a true effect of {EFFECT} standard deviations of a seed's "
                 f"difference is shown with a probability of about {chance:.2f}; {_seeds_for(comparisons)} seeds make "
                 "that 0.8."
             )
@@ -378,10 +379,6 @@ def _short(candidate: Candidate) -> str:
 def _seeds_for(comparisons: int) -> int:
     """Seeds at which an effect of the size told of is shown in four of five studies."""
     return next(seeds for seeds in range(2, 100) if power(seeds, EFFECT, tests=comparisons) >= 0.8)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _duration(seconds: float) -> str:

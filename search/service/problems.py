@@ -138,11 +138,7 @@ def install(app: FastAPI, page: Any, routes: Iterable[BaseRoute]) -> None:
         return tell(request, 409, str(error))
 
     def busy(request: Request, error: Exception) -> Response:
-        reason = " ".join(str(getattr(error, "orig", error)).split())[:300]
-        log.warning("database", extra={"error": reason})
-        full = "disk is full" in reason or "No space left" in reason  # SQLite's words, PostgreSQL's
-        detail = GONE if isinstance(error, Vanished) else FULL if full else BUSY
-        return tell(request, 503, detail, {"Retry-After": "2"})
+        return tell(request, 503, _database_sentence(error), {"Retry-After": "2"})
 
     app.add_exception_handler(LeniSearchError, refused)
     app.add_exception_handler(ResultsError, refused)
@@ -151,6 +147,14 @@ def install(app: FastAPI, page: Any, routes: Iterable[BaseRoute]) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Conflict, conflict)
     app.add_exception_handler(SQLAlchemyError, busy)
+
+
+def _database_sentence(error: Exception) -> str:
+    """What to say of a database that does not answer; its own words are for the log."""
+    reason = " ".join(str(getattr(error, "orig", error)).split())[:300]
+    log.warning("database", extra={"error": reason})
+    full = "disk is full" in reason or "No space left" in reason  # SQLite's words, PostgreSQL's
+    return GONE if isinstance(error, Vanished) else FULL if full else BUSY
 
 
 def _allowed(path: str, routes: Iterable[BaseRoute]) -> str:

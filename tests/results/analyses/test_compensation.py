@@ -138,7 +138,7 @@ def test_records_of_the_schema_and_mistakes():
     assert compensation(results.to_frame(rows)).ratios["ratio"].notna().any()
     with pytest.raises(RecordError, match="must have a column params"):
         compensation(simulated().drop(columns="params"))
-    with pytest.raises(ResultsError, match="margin must be a share"):
+    with pytest.raises(ResultsError, match="margin must be a fraction"):
         compensation(simulated(), margin=-1)
 
 

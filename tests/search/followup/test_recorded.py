@@ -66,10 +66,10 @@ def test_follow_ups_start_from_the_same_candidates_with_either_schema(folder):
 
 def test_export_finds_what_confirm_kept_with_either_schema(tmp_path, monkeypatch, folder):
     version = 1 if results.load(folder.path).trials["candidate"].isna().all() else 2
-    confirm = made(RunFolder(folder.confirm), version=version, monkeypatch=monkeypatch)
+    made(RunFolder(folder.confirm), version=version, monkeypatch=monkeypatch)
     asked = []
     monkeypatch.setattr("search.export.export.Checkpoints.load", lambda self, number: asked.append(number))
-    assert _confirmed(RunFolder(folder.path), trained_spec(confirm), RELU) is None
+    assert _confirmed(RunFolder(folder.path), RELU) is None
     assert asked == [1]
 
 
