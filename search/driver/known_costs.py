@@ -10,13 +10,14 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from leni.errors import CandidateError, Impossible, LeniSearchError, SpecError
+from results.names import plain_name
 from search.driver.sample import random_candidates
 from search.spec import KNOWN, Spec
 from search.training.given_functions import label_of, module_of
@@ -27,7 +28,7 @@ from spaces import Candidate, Configuration, ParameterSpace
 from spaces.configuration import check_name
 from spaces.expressions import Expression
 
-__all__ = ["CostMistake", "KnownCosts", "Point", "known_costs", "scope_of", "worded"]
+__all__ = ["CostMistake", "KnownCosts", "Point", "changed_costs", "known_costs", "scope_of", "worded"]
 
 Point = Candidate | Configuration
 Number = int | float
@@ -284,6 +285,27 @@ def _sources(spec: Spec) -> tuple[Source, ...]:
         marked = {id(function): (name, names, function) for name, (names, function) in marked_in(module).items()}
         found += [Source(f"{module}.{name}", names, function) for name, names, function in marked.values()]
     return tuple(found)
+
+
+def changed_costs(known: KnownCosts, trials: Iterable[tuple[int, Point, Mapping[str, float]]]) -> str:
+    """A sentence where costs are no longer what they were when a run began; empty where they are.
+
+    Args:
+        known: the costs as they are now.
+        trials: number, candidate and recorded costs of earlier ones, the first of which are looked at.
+    """
+    for number, candidate, before in islice(trials, PROBED) if known.sources else ():
+        try:
+            now = known(candidate)
+        except CandidateError as error:
+            return f"what is known before a trial has changed: trial {number} would be refused now ({error})"
+        for column, value in before.items():
+            if now.get(column) != value:
+                return (
+                    f"what is known before a trial has changed: {plain_name(column)} of trial {number} was {value} and "
+                    f"is {now.get(column)} now; earlier trials keep what they had"
+                )
+    return ""
 
 
 def scope_of(candidate: Point) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import results
 from leni.errors import FolderError, SpecError, StorageError
 from results.names import plain_name
 from search.decide.quiet import without_optunas_lines
+from search.driver.known_costs import changed_costs
 from search.driver.notes import Notes, restore_sampler
 from search.driver.prepare import Prepared, make_engine, measured, prepare, trial_settings
 from search.driver.progress import Progress
@@ -34,7 +35,7 @@ from search.spec import Spec
 from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder, environment, next_free, take_next, write_environment, write_text
 from search.store.trial_checks import check_trials
-from search.store.trials import NAME, StudyStore
+from search.store.trials import NAME, StudyStore, candidate_of, costs_of
 from search.training.cpus import usable_cpus
 from search.training.data import Data
 from search.training.given_functions import label_of
@@ -258,6 +259,9 @@ def _search(
         )
         store.add_once(prepared.given)
         replay(engine, store, moved=checkpoints.move)
+        earlier_trials = ((trial.number, candidate_of(trial), costs_of(trial)) for trial in store.ended())
+        if sentence := changed_costs(prepared.known, earlier_trials):
+            notes.add(sentence)
         if engine.begun:
             restore_sampler(engine.asker, folder, notes, trials=engine.begun)
         progress.recall(engine)

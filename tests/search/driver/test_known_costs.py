@@ -7,7 +7,7 @@ import pytest
 import results
 from leni.errors import CandidateError, Impossible, SpecError
 from search.driver.dry_run import plan
-from search.driver.known_costs import known_costs
+from search.driver.known_costs import changed_costs, known_costs
 from search.driver.prepare import make_pruner, make_sampler
 from search.driver.run_search import resume, run
 from search.spec import Spec
@@ -95,6 +95,14 @@ def test_expression_without_a_value_is_refused():
     space = {**SPACE, "known": {"size": "1 / (depth - depth)"}}
     with pytest.raises(SpecError, match=r"known\.size = '1 / \(depth - depth\)' has no value: division by zero"):
         known_costs(spec(space=space), None)
+
+
+def test_costs_that_have_changed_since_the_run_began_are_said():
+    known = known_costs(spec(costs="cost_functions:counted"), None)
+    same = (7, point(3, 4), {"size": 36, "cells": 9, "energy": 2.0})
+    assert changed_costs(known, [same]) == ""
+    assert "cells of trial 8 was 10 and is 9 now" in changed_costs(known, [same, (8, point(3, 2), {"cells": 10})])
+    assert "trial 9 would be refused now (odd)" in changed_costs(known, [(9, point(3, 5), {"cells": 9})])
 
 
 def test_limits_are_of_what_is_known():
