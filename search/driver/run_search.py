@@ -355,7 +355,7 @@ def _unjudged(spec: Spec, engine: Engine | None, known: Collection[str]) -> tupl
     if spec.evaluator is None or spec.pruner is None or engine is None or engine.pruner is None or engine.judged:
         return ()
     name = plain_name(measured(spec, known))
-    return (f"the pruner {spec.pruner} had nothing to judge by: {spec.evaluator} reported no {name!r}",)
+    return (f"the pruner {spec.pruner} had nothing to judge by: {label_of(spec.evaluator)} reported no {name!r}",)
 
 
 def _data_facts(data: Data | None) -> Mapping[str, Any]:

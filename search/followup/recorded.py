@@ -19,6 +19,7 @@ import results
 from leni.errors import CandidateError, FolderError, SpecError
 from search.spec import Spec
 from search.store.folder import RunFolder
+from search.training.given_functions import label_of
 from spaces import Candidate
 
 __all__ = [
@@ -44,7 +45,8 @@ def trained_spec(place: RunFolder) -> Spec:
     spec = Spec.read(place.spec)
     if spec.evaluator:
         raise SpecError(
-            f"{place.spec}: trials are calls of {spec.evaluator!r}, the evaluator; there is no network to train"
+            f"{place.spec}: trials are calls of {label_of(spec.evaluator)!r}, the evaluator; there is no network to "
+            "train"
         )
     return spec
 

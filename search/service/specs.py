@@ -49,8 +49,9 @@ def accept(keys: Mapping[str, Any], settings: Settings) -> Spec:
         if name in given:
             raise SpecError(f"{name} cannot be set in a submitted spec: {reason}", code="LS-SERVICE-NOT-ALLOWED")
     _check_space(given.get("space"))
-    for key in ("evaluator", "costs"):
-        _check_function(key, given.get(key), settings)
+    for key in ("evaluator", "costs", "resources"):
+        if not (key == "resources" and isinstance(given.get(key), Mapping)):  # expressions run nothing
+            _check_function(key, given.get(key), settings)
     if isinstance(data := given.get("data"), str) and names_function(data):
         raise SpecError(
             f"data {data[:200]!r} is not allowed on this service: a submitted spec names no function",

@@ -57,6 +57,14 @@ def test_data_of_a_function_is_refused_unimported(allowed):
         assert "a submitted spec names no function" in refusal({"data": data}, allowed)
 
 
+@pytest.mark.parametrize("key", ["costs", "resources"])
+def test_functions_beside_the_evaluator_must_be_on_the_list_and_expressions_need_not(allowed, key):
+    for function in ("os:system", "<train 0a1b2c3d>"):
+        assert f"{key} {function!r} is not allowed" in refusal({key: function}, allowed)
+    assert accept({"resources": {"cpus": "1 + (params > 9)"}}, allowed).resources == {"cpus": "1 + (params > 9)"}
+    assert accept({key: "plugin_evaluators:known"}, allowed)
+
+
 def test_evaluator_on_the_list_is_taken(allowed):
     assert accept({"evaluator": "plugin_evaluators:known"}, allowed).evaluator == "plugin_evaluators:known"
 
