@@ -142,7 +142,7 @@ def test_python_of_a_search_runs(tmp_path, monkeypatch):
     assert set(names["several"]["run"]) == {"a", "b"}
 
 
-@pytest.mark.usefixtures("ray_session")
+@pytest.mark.usefixtures("without_ray")
 def test_python_of_a_function_of_the_notebook_runs(tmp_path, monkeypatch):
     true = search.run
     given = {"trials": 3, "workers": 1, "quiet": True, "out": tmp_path / "run"}

@@ -32,7 +32,6 @@ def tune_trials(
     *,
     settings: TrialSettings,
     arrays: Mapping[str, Any] | None,
-    resources: Mapping[str, float] | None = None,
     folder: Path,
     retries: int = 2,
     callbacks: Sequence[Callback] = (),
@@ -43,14 +42,13 @@ def tune_trials(
         searcher: gives candidates and takes results.
         settings: what all trials have in common.
         arrays: the data set, put into the object store here, once.
-        resources: "cpu" and "gpu" of each trial; None where the searcher says what each needs.
         folder: for Tune's own files.
         retries: how often a trial whose process or node died goes on elsewhere, from its last state.
         callbacks: further ones, of trackers.
     """
     switches = {**SWITCHES, "TUNE_MAX_PENDING_TRIALS_PG": str(searcher.engine.slots)}  # actors start side by side
     actor = tune.with_parameters(TrialActor, settings=settings, arrays=arrays)
-    trainable = tune.with_resources(actor, _placement if resources is None else dict(resources))
+    trainable = tune.with_resources(actor, _placement)
     with environment_variables(switches), _hushed("ray.tune"):
         tuner = tune.Tuner(
             trainable,

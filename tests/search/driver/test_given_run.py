@@ -63,7 +63,7 @@ def test_command_says_what_is_missing_to_go_on(script):
     assert "Traceback" not in done.stderr
 
 
-def test_run_goes_on_with_the_function_given_again(script, ray_session, monkeypatch):
+def test_run_goes_on_with_the_function_given_again(script, without_ray, monkeypatch):
     monkeypatch.setattr(given_functions, "_GIVEN", {})
     with pytest.raises(SpecError, match="evaluator=train"):
         search.resume(script / "run", add_trials=2, quiet=True)

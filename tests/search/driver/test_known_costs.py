@@ -137,10 +137,11 @@ def test_dry_run_shows_the_range_of_known_costs(capsys):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, ray_session):
+def finished(tmp_path_factory, no_ray):
     folder = tmp_path_factory.mktemp("known") / "run"
     keys = {"costs": "cost_functions:counted", "limits": {"cells": {"max": 50}}, "trials": 12, "workers": 1}
-    return run(spec(**keys, out=folder), quiet=True)
+    with no_ray():
+        return run(spec(**keys, out=folder), quiet=True)
 
 
 def test_known_costs_are_in_the_records_and_impossible_ones_cost_no_trial(finished):
@@ -159,7 +160,7 @@ def test_returned_value_that_differs_is_kept_beside_and_said_once(finished):
     assert len(said) == min(1, len(wrong))
 
 
-def test_resumed_run_goes_on_with_its_costs(finished):
+def test_resumed_run_goes_on_with_its_costs(finished, without_ray):
     longer = resume(finished.folder, add_trials=3, quiet=True)
     assert (len(longer.trials), longer.trials["cells"].notna().all()) == (15, True)
     assert list(results.front(longer.trials, objectives=longer.objectives)["number"]) == list(longer.front()["number"])
