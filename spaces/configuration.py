@@ -165,7 +165,7 @@ class ParameterSpace(WalkedSpace[Configuration]):
 
     @property
     def size(self) -> int | None:
-        """How many points there are; None where there is no end to them, or too many to count under conditions."""
+        """How many points there are; None where there are infinitely many, or too many to count under conditions."""
         counts = [None if (values := part.values()) is None else len(values) for part in self.asked.values()]
         if None in counts:
             return None

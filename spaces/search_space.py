@@ -147,7 +147,7 @@ class SearchSpace(WalkedSpace[Candidate]):
 
     @property
     def size(self) -> int | None:
-        """How many candidates there are, without listing them; None where there is no end to them."""
+        """How many candidates there are, without listing them; None where there are infinitely many."""
         if any(values.values() is None for values in self.dimensions().values()):
             return None
         networks = sum(self._widths.count(row) * self._activations.count(row) for row in self.rows_of_backbones)

@@ -49,7 +49,7 @@ class WalkedSpace(ABC, Generic[Point]):
     @property
     @abstractmethod
     def size(self) -> int | None:
-        """How many points there are; None where there is no end to them."""
+        """How many points there are; None where there are infinitely many."""
 
     @abstractmethod
     def parameters(self, point: Point) -> tuple[dict[str, Any], dict[str, BaseDistribution]] | None:
@@ -83,7 +83,7 @@ class WalkedSpace(ABC, Generic[Point]):
         """Every candidate once, in the order of the dimensions.
 
         Raises:
-            SpaceError: a dimension is continuous, so that there is no end to them.
+            SpaceError: a dimension is continuous, so that there are infinitely many.
         """
         if continuous := [name for name, values in self.dimensions().items() if values.values() is None]:
             raise SpaceError(f"space {self.name!r} cannot be listed: {', '.join(continuous)} has no steps")

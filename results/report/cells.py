@@ -92,7 +92,7 @@ def cell(name: str, value: Any) -> str:
     if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and math.isinf(value):
-        return "no end" if value > 0 else "no beginning"
+        return "infinite" if value > 0 else "-infinite"
     if isinstance(value, bool) or type(value).__name__ == "bool":
         return "yes" if value else "no"
     if name in SHARES and isinstance(value, float):

@@ -95,7 +95,7 @@ def _measures(row: dict[Any, Any], level: str, *, params: bool) -> dict[str, str
 
 def _signed(value: float) -> str:
     if math.isinf(value):
-        return "no end"
+        return "infinite"
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", MINUS)
 
 

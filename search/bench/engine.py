@@ -54,7 +54,7 @@ def nothing(config: Mapping[str, Any], report: Callable[[float], None]) -> dict[
 
 
 def bench_overhead(space: str = "six numbers", *, trials: int = 1000, workers: int | None = None) -> dict[str, Any]:
-    """Trials of nothing, study and records included.
+    """No-op trials, study and records included.
 
     Args:
         space: of `SPACES`: "six numbers", or "full", whose networks are counted besides, though never trained.

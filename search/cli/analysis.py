@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["compare_command", "compensation_command", "importance_command"]
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
-Figure = Annotated[Path | None, typer.Option(help="Draw it: .html, .png, .svg or .pdf.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Figure = Annotated[Path | None, typer.Option(help="Write a figure to this .html, .png, .svg or .pdf file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def compensation_command(
     folder: Folder,
-    reference: Annotated[str, typer.Option(help="The activation that others are compared with.")] = "relu",
-    margin: Annotated[float, typer.Option(help="Of non-inferiority, a share: 0.002 is 0.2 points.")] = 0.002,
+    reference: Annotated[str, typer.Option(help="Activation with which the others are compared.")] = "relu",
+    margin: Annotated[float, typer.Option(help="Non-inferiority margin, a fraction: 0.002 is 0.2 points.")] = 0.002,
     figure: Figure = None,
     as_json: AsJson = False,
 ) -> None:
-    """How many parameters each activation makes up for, and the narrowest network that is not inferior."""
+    """Compare activations at equal accuracy and at equal parameters, and find the narrowest non-inferior network."""
     from results import load
     from results.analyses.compensation import compensation
 
@@ -45,7 +45,7 @@ def compensation_command(
 
 
 def importance_command(folder: Folder, figure: Figure = None, as_json: AsJson = False) -> None:
-    """Which dimension of the space moves accuracy, parameters and hypervolume."""
+    """Show how much each dimension of the space affects accuracy, parameters and hypervolume."""
     from results import load
     from results.analyses.importance import importance
 
@@ -58,18 +58,21 @@ def compare_command(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="[NAME=]DIR ...", help="Folders of runs; those of one name are repetitions of one search."
+            metavar="[NAME=]DIR ...", help="Folders of runs; runs with the same name are repetitions of one search."
         ),
     ],
     objectives: Annotated[
-        list[str] | None, typer.Option(metavar="NAME:max|min", help="Others than the runs' own, with commas.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:max|min", help="Objectives to compare by instead of the runs' own, separated by commas."
+        ),
     ] = None,
-    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resampling.")] = 0,
     figure: Figure = None,
     as_json: AsJson = False,
 ) -> None:
-    """Two or more runs against each other: hypervolume, epsilon indicator, and what is attained at equal cost.
+    """Compare two or more runs: hypervolume, epsilon indicator, and what is attained at equal cost.
 
     tpe=A tpe=B random=C random=D compares two searches, with intervals over their repetitions; A B two single runs,
     without intervals, since a single run cannot tell luck from merit.
@@ -136,7 +139,7 @@ def _say(found: Any, tables: dict[str, pd.DataFrame], figure: Path | None, as_js
 
 
 def _table(name: str, frame: pd.DataFrame) -> Any:
-    """A frame for the terminal; numbers in four digits."""
+    """A frame for the terminal; numbers have four digits."""
     from rich import box
     from rich.table import Table
 

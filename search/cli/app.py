@@ -18,7 +18,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="leni-search",
-    help="Neural architecture search over activations, where they go, and channel width, with Pareto fronts.",
+    help="Neural architecture search over activations, their placement and channel width, with Pareto fronts.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,14 +59,14 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options that stand before any command."""
+    """Options that precede the command."""
 
 
 def main() -> None:
-    """Run the command; a mistake that the user can mend is one sentence on stderr and exit code 2."""
+    """Run the command; an error that the user can correct is one sentence on stderr and exit code 2."""
     search_last()
     complete_process()
     try:

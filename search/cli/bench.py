@@ -15,26 +15,33 @@ if TYPE_CHECKING:
 
 __all__ = ["bench_app"]
 
-bench_app = typer.Typer(help="Ratios, measured side by side in one run.", no_args_is_help=True)
+bench_app = typer.Typer(
+    help="Measure training steps and the engine's overhead, as ratios within one run.", no_args_is_help=True
+)
 
-Threads = Annotated[int | None, typer.Option(min=1, help="Of torch; as it is if not given.")]
-Seconds = Annotated[float, typer.Option(min=0.0, help="To spend: on a row of `block`, on `network` as a whole.")]
-Device = Annotated[str, typer.Option(help="cpu or cuda.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; unchanged if not given.")]
+Seconds = Annotated[
+    float, typer.Option(min=0.0, help="Seconds to measure: for each row of `block`, or for all of `network`.")
+]
+Device = Annotated[str, typer.Option(help="Device: cpu or cuda.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @bench_app.command("block")
 def block_command(
     shape: Annotated[
-        list[str] | None, typer.Option(metavar="N,C,H,W", help="May be repeated; the device's grid if not given.")
+        list[str] | None,
+        typer.Option(
+            metavar="N,C,H,W", help="Shape of the input; may be repeated. A grid for the device if not given."
+        ),
     ] = None,
-    kernel_size: Annotated[int, typer.Option(help="k of LENI, odd.")] = 3,
+    kernel_size: Annotated[int, typer.Option(help="Kernel size of LENI, odd.")] = 3,
     threads: Threads = None,
     seconds: Seconds = 1.0,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Forward and backward of LENI's default block over ReLU's, beside PReLU and eager torch."""
+    """Time LENI's default block, forward and backward, relative to ReLU, with PReLU and eager torch for comparison."""
     shapes = [_shape(text) for text in shape] if shape else None
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise typer.BadParameter(f"--kernel-size must be odd and at least 1, got {kernel_size}")
@@ -47,23 +54,24 @@ def block_command(
 @bench_app.command("network")
 def network_command(
     model: Annotated[
-        str, typer.Argument(help="One of our backbones, torchvision:NAME, timm:NAME or package.module:factory.")
+        str, typer.Argument(help="A backbone (resnet8, ...), torchvision:NAME, timm:NAME or package.module:factory.")
     ] = "resnet20",
     activations: Annotated[
         str,
         typer.Option(
-            help="With commas, syne-tune too where it is installed; the first is what the others are compared with."
+            help="Ways to compare, separated by commas; also syne-tune where it is installed. The first is "
+            "the baseline."
         ),
     ] = ("relu,prelu,leni"),
-    width: Annotated[float, typer.Option(min=0.01, help="Of a backbone, as a share of its full one.")] = 1.0,
-    image_size: Annotated[int, typer.Option(min=1, help="Side of the images, pixels.")] = 28,
-    batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = 128,
+    width: Annotated[float, typer.Option(min=0.01, help="Width of a backbone, as a fraction of its full width.")] = 1.0,
+    image_size: Annotated[int, typer.Option(min=1, help="Side of the images in pixels.")] = 28,
+    batch: Annotated[int, typer.Option(min=2, help="Images per step.")] = 128,
     threads: Threads = None,
     seconds: Seconds = 20.0,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """A training step of a whole network with each activation at every site, over the first one's."""
+    """Time a training step of a network with each activation at every site, relative to the first activation."""
     from search.bench.network import bench_network
 
     names = [name.strip() for name in activations.split(",")]
@@ -75,19 +83,22 @@ def network_command(
 
 @bench_app.command("engine")
 def engine_command(
-    trials: Annotated[int, typer.Option(min=20, help="Trials of nothing.")] = 1000,
-    candidates: Annotated[int, typer.Option(min=2, help="Networks that are trained in every way.")] = 16,
-    seeds: Annotated[str, typer.Option(help="Seeds of each network, with commas: one table for each.")] = "1,4",
+    trials: Annotated[int, typer.Option(min=20, help="Number of no-op trials for measuring the overhead.")] = 1000,
+    candidates: Annotated[int, typer.Option(min=2, help="Number of networks to train in each way.")] = 16,
+    seeds: Annotated[
+        str, typer.Option(help="Numbers of seeds per network, separated by commas; one table for each number.")
+    ] = "1,4",
     ways: Annotated[
         str,
         typer.Option(
-            help="With commas, syne-tune too where it is installed; the first is what the others are compared with."
+            help="Ways to compare, separated by commas; also syne-tune where it is installed. The first is "
+            "the baseline."
         ),
     ] = ("sequential,optuna-pool,ray-tune,ours"),
-    workers: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes at the same time.")] = 2,
     as_json: AsJson = False,
 ) -> None:
-    """The engine's own cost on trials of nothing, and candidates an hour beside other ways to train them."""
+    """Measure the engine's overhead with no-op trials, and candidates per hour beside other ways to train them."""
     counts = [part.strip() for part in seeds.split(",")]
     if not all(re.fullmatch(r"[1-9]\d*", part, re.ASCII) for part in counts):
         raise typer.BadParameter(f"--seeds must be numbers of at least 1 with commas, got {seeds!r}")

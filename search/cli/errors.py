@@ -21,11 +21,12 @@ one of the entries below. This page is made by `leni-search errors --markdown >d
 
 def errors_command(
     code: Annotated[
-        str | None, typer.Argument(metavar="[CODE]", help="Such as LS-FOLDER-TAKEN; all if not given.")
+        str | None,
+        typer.Argument(metavar="[CODE]", help="Error code, such as LS-FOLDER-TAKEN; all codes if not given."),
     ] = None,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="All of them as the page docs/faq.md.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print all codes as the page docs/faq.md.")] = False,
 ) -> None:
-    """What the code of an error means, its cause and its remedy."""
+    """Explain an error code: what it means, its cause and its remedy."""
     if as_markdown:
         typer.echo(markdown(), nl=False)
         return

@@ -45,16 +45,18 @@ def sites_command(
         str, typer.Argument(metavar="MODEL", help="torchvision:NAME, timm:NAME or package.module:factory.")
     ],
     input_size: Annotated[
-        str | None, typer.Option(metavar="H or C,H,W", help="Pixels; the network's own size if not given.")
+        str | None,
+        typer.Option(metavar="H or C,H,W", help="Input size in pixels; the network's own size if not given."),
     ] = None,
     placement: Annotated[
-        str | None, typer.Option(help="Show what a swap at these sites would replace and cost; all if not given.")
+        str | None,
+        typer.Option(help="Show what a swap at these call sites would replace and cost; all sites if not given."),
     ] = None,
-    activation: Annotated[str | None, typer.Option(help="The activation to swap in; leni if not given.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a site.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
+    activation: Annotated[str | None, typer.Option(help="Activation to swap in; leni if not given.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object per site.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """The places where a network calls an activation, and what another activation there would cost."""
+    """List the call sites of a network's activations, and what another activation would cost there."""
     if as_csv and as_json:
         raise typer.BadParameter("give --csv or --json, not both")
     size = _size(input_size)
@@ -95,11 +97,13 @@ def sites_command(
 def inspect_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
     trial: Annotated[int, typer.Option(help="The trial's number, as `front` shows it.")],
-    figure: Annotated[Path | None, typer.Option(help="Draw it too: a .html, .png, .svg or .pdf file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="Also write a figure to this .html, .png, .svg or .pdf file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """What a trial's activations keep, beside ReLU: both networks are trained as in the run, and measured.
+    """Train a trial's network and its ReLU baseline as in the run, and measure what their activations keep.
 
     Of a trial that failed, its traceback; of an evaluator's trial, its record.
     """
@@ -214,7 +218,7 @@ def _swap_table(records: Sequence[dict[str, Any]]) -> Table:
 
 
 def _table(records: Sequence[dict[str, Any]], columns: Sequence[str]) -> Table:
-    """A row a site; where it does not fit, names and reasons wrap and numbers do not."""
+    """One row per site; where it does not fit, names and reasons wrap and numbers do not."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -240,7 +244,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _csv(records: Sequence[dict[str, Any]]) -> str:
-    """A header and a line a site; a size is written HxW."""
+    """A header and one line per site; a size is written HxW."""
     text = io.StringIO()
     if records:
         writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
@@ -267,7 +271,7 @@ def _inspected(found: Inspection) -> dict[str, Any]:
 
 
 def _inspection_table(found: Inspection) -> Table:
-    """A line a site, and in each measure's column the network's number and the twin's."""
+    """One line per site, with the values of the network and of its ReLU baseline in each column."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -297,5 +301,5 @@ def _number(form: str, value: float) -> str:
 
 def _inspection_summary(found: Inspection) -> str:
     text = f"trial {found.number}, {found.candidate}"
-    twin = "it is ReLU itself" if found.twin_accuracy is None else f"its ReLU twin {found.twin_accuracy:.4f}"
+    twin = "it is ReLU itself" if found.twin_accuracy is None else f"its ReLU baseline {found.twin_accuracy:.4f}"
     return f"{text}: {found.verdict}; {twin}"

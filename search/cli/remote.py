@@ -33,16 +33,16 @@ __all__ = [
 
 EXTRA = "this needs the service's packages: pip install 'leni-search[service]'"
 
-Folder = Annotated[Path, typer.Option(help="Of the service: its database and its searches.")]
+Folder = Annotated[Path, typer.Option(help="The service's folder, with its database and its searches.")]
 Database = Annotated[
-    str | None, typer.Option(help="Address of its database, postgresql://user@host/name; SQLite in the folder if not.")
+    str | None, typer.Option(help="Database address, postgresql://user@host/name; SQLite in the folder if not given.")
 ]
-Server = Annotated[str, typer.Option(envvar="LENI_SEARCH_SERVER", metavar="URL", help="The service's address.")]
+Server = Annotated[str, typer.Option(envvar="LENI_SEARCH_SERVER", metavar="URL", help="Address of the service.")]
 Secret = Annotated[
-    str | None, typer.Option("--token", envvar="LENI_SEARCH_TOKEN", help="From `leni-search token create`.")
+    str | None, typer.Option("--token", envvar="LENI_SEARCH_TOKEN", help="Token from `leni-search token create`.")
 ]
-SearchId = Annotated[str, typer.Argument(metavar="ID", help="Of the search.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+SearchId = Annotated[str, typer.Argument(metavar="ID", help="ID of the search.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HERE = "http://127.0.0.1:8080"
 SEARCHES = Path("searches")
 
@@ -53,7 +53,7 @@ class PackageMissing(typer.BadParameter):
     code = "LS-PACKAGE-MISSING"
 
 
-token_app = typer.Typer(help="Tokens of the service: who may do what.", no_args_is_help=True)
+token_app = typer.Typer(help="Manage the access tokens of the service.", no_args_is_help=True)
 
 
 def serve_command(
@@ -61,37 +61,43 @@ def serve_command(
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen at, or unix:PATH for a unix socket; other than this machine's own needs a token."
+            help="Address to listen on, or unix:PATH for a Unix socket. An address that others can reach needs a token."
         ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The TCP port to listen on.")] = 8080,
     database: Database = None,
     address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster's dashboard, http://head:8265: searches are Ray jobs there.")
+        str | None,
+        typer.Option(
+            help="Address of a Ray cluster's dashboard, http://head:8265; searches are submitted there as Ray jobs."
+        ),
     ] = None,
-    at_once: Annotated[int, typer.Option(min=1, help="Searches that run at the same time.")] = 1,
+    at_once: Annotated[int, typer.Option(min=1, help="Number of searches that run at the same time.")] = 1,
     host_name: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[:PORT]", help="Another name that it is reached by; may be repeated."),
+        typer.Option(metavar="NAME[:PORT]", help="Another host name of the service; may be repeated."),
     ] = None,
     trusted_proxy: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ADDRESS|NETWORK|unix",
-            help="A proxy whose X-Forwarded-For, -Proto, -Host, -Prefix and Forwarded are believed; may be repeated.",
+            help="Proxy whose X-Forwarded-For, -Proto, -Host, -Prefix and Forwarded are trusted; may be repeated.",
         ),
     ] = None,
     root_path: Annotated[
-        str, typer.Option(metavar="PATH", help="Path below which a proxy shows the service, /tools/leni-search.")
+        str,
+        typer.Option(metavar="PATH", help="Path under which a proxy serves the service, such as /tools/leni-search."),
     ] = "",
     allow_evaluator: Annotated[
-        list[str] | None, typer.Option(metavar="MODULE:FUNCTION", help="That a spec may name; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="Evaluator that a submitted spec may name; may be repeated."),
     ] = None,
     allow_data_folder: Annotated[
-        list[Path] | None, typer.Option(help="That a spec may name, or one inside it; may be repeated.")
+        list[Path] | None,
+        typer.Option(help="Data folder that a submitted spec may use, subfolders included; may be repeated."),
     ] = None,
 ) -> None:
-    """Serve searches to a team: submit, watch and fetch over HTTP, with pages for a browser."""
+    """Serve searches to a team: submit, watch and fetch them over HTTP or in a browser."""
     with _packages():
         from search.service.app import create_app, serve
         from search.service.logs import log_json
@@ -118,14 +124,16 @@ def serve_command(
 
 @token_app.command("create")
 def create_token(
-    name: Annotated[str, typer.Argument(help="Of whom or what it is.")],
-    role: Annotated[str, typer.Option(help="read, submit or admin; each may do what those before it may.")] = "read",
-    days: Annotated[float | None, typer.Option(help="Until it expires.")] = None,
-    search: Annotated[str | None, typer.Option(metavar="ID", help="The one search it is good for: to share.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of the token's owner, a person or a program.")],
+    role: Annotated[str, typer.Option(help="Role: read, submit or admin; each includes the ones before it.")] = "read",
+    days: Annotated[float | None, typer.Option(help="Days until the token expires; never if not given.")] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="ID", help="Search to which the token is limited, for sharing it.")
+    ] = None,
     folder: Folder = SEARCHES,
     database: Database = None,
 ) -> None:
-    """Make a token, and show it this once."""
+    """Create a token and show it. It cannot be shown again."""
     from leni.errors import SpecError
 
     with _store(folder, database) as store:
@@ -142,7 +150,7 @@ def create_token(
 
 @token_app.command("list")
 def list_tokens(folder: Folder = SEARCHES, database: Database = None) -> None:
-    """All tokens, without their secrets."""
+    """List all tokens, without their secrets."""
     from rich import box
     from rich.table import Table
 
@@ -163,11 +171,11 @@ def list_tokens(folder: Folder = SEARCHES, database: Database = None) -> None:
 
 @token_app.command("revoke")
 def revoke_token(
-    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")],
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="ID of the token, as shown by `token list`.")],
     folder: Folder = SEARCHES,
     database: Database = None,
 ) -> None:
-    """Make a token open nothing any more, at once."""
+    """Revoke a token, with immediate effect."""
     from leni.errors import SpecError
 
     with _store(folder, database) as store:
@@ -214,10 +222,18 @@ def _signature() -> inspect.Signature:
         ),
         "server": (Server, HERE),
         "token": (Secret, None),
-        "name": (Annotated[str, typer.Option(help="To be shown.")], ""),
-        "priority": (Annotated[int, typer.Option(min=-100, max=100, help="Higher ones start first.")], 0),
+        "name": (Annotated[str, typer.Option(help="Name of the search, for display.")], ""),
+        "priority": (
+            Annotated[int, typer.Option(min=-100, max=100, help="Priority; searches with a higher one start first.")],
+            0,
+        ),
         "key": (
-            Annotated[str | None, typer.Option(help="Of your choice: submitted again, it is the same search.")],
+            Annotated[
+                str | None,
+                typer.Option(
+                    help="Idempotency key of your choice: submitted again with the same key, it is the same search."
+                ),
+            ],
             None,
         ),
     }
@@ -230,12 +246,14 @@ submit_command.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
 def status_command(
-    search_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Of one search; all if not given.")] = None,
+    search_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="ID of a search; all searches if not given.")
+    ] = None,
     server: Server = HERE,
     token: Secret = None,
     as_json: AsJson = False,
 ) -> None:
-    """How the searches of a service are doing, or one of them."""
+    """Show the status of the searches of a service, or of one of them."""
     import json
 
     with _client(server, token) as client:
@@ -257,7 +275,7 @@ def status_command(
 
 
 def watch_command(search_id: SearchId, server: Server = HERE, token: Secret = None) -> int:
-    """Follow a search to its end, a line for each change; exits as `run` would have."""
+    """Follow a search to its end, with one line per change, and exit with the code of `run`."""
     state: dict[str, Any] = {}
     said = ""
     with _client(server, token) as client:
@@ -274,7 +292,7 @@ def watch_command(search_id: SearchId, server: Server = HERE, token: Secret = No
 
 
 def cancel_command(search_id: SearchId, server: Server = HERE, token: Secret = None) -> None:
-    """End a search as Ctrl-C does: what has been trained is kept."""
+    """Cancel a search as Ctrl-C does; finished trials are kept."""
     with _client(server, token) as client:
         state = client.cancel(search_id)
     typer.echo(state["outcome"] or ("cancelling" if state["cancelling"] else state["state"]))
@@ -282,11 +300,11 @@ def cancel_command(search_id: SearchId, server: Server = HERE, token: Secret = N
 
 def fetch_command(
     search_id: SearchId,
-    out: Annotated[Path | None, typer.Option(help="A new folder; runs/ID if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder to write to; runs/ID if not given.")] = None,
     server: Server = HERE,
     token: Secret = None,
 ) -> None:
-    """Fetch what a search has written: a folder that `front` and `report` read."""
+    """Download the folder of a search, which `front` and `report` can read."""
     with _client(server, token) as client:
         typer.echo(str(client.fetch(search_id, out or Path("runs") / search_id)))
 
@@ -307,7 +325,7 @@ def _read(path: Path | None) -> dict[str, Any]:
 
 @contextmanager
 def _packages() -> Iterator[None]:
-    """Turn a missing package into the sentence that says how to get it."""
+    """Turn a missing package into an error that says how to install it."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -338,7 +356,7 @@ def _store(folder: Path, database: str | None) -> Iterator[Store]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Be the one service of a folder."""
+    """Hold the lock that keeps a second service out of the folder."""
     from leni.errors import FolderError
     from search.store.locks import LocksMissing, try_lock
 

@@ -24,7 +24,7 @@ SpecFile = Annotated[
         metavar="[SPEC.toml]", help="The spec, which options override; with --add-trials, the folder of a run."
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no front.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor the front.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of every trial that fails.")]
 Workers = Annotated[int | None, option("workers")]
 Cpus = Annotated[float | None, option("cpus_per_trial")]
@@ -57,7 +57,7 @@ def _run(
 
 
 def run_command(**words: Any) -> int:
-    """Search: train candidates, and end with the front of accuracy against parameters."""
+    """Run a search: train candidates, and show the Pareto front of accuracy and parameters."""
     flags = spec_values(words)
     return _run(**words, flags=flags)
 
@@ -96,7 +96,7 @@ def _extend(file: Path | None, add_trials: int, flags: dict[str, Any], *, quiet:
 
 def resume_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The run's folder.")],
-    add_trials: Annotated[int, typer.Option(min=0, help="Trials beyond what was asked for.")] = 0,
+    add_trials: Annotated[int, typer.Option(min=0, help="Number of further trials.")] = 0,
     cpus_per_trial: Cpus = None,
     gpus_per_trial: Gpus = None,
     workers: Workers = None,
@@ -105,7 +105,7 @@ def resume_command(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Go on with a run that was interrupted or killed, at any moment, or extend a finished one."""
+    """Resume a run that was interrupted or killed, or extend a finished one."""
     from search.driver.run_search import resume
 
     changes = {
@@ -158,7 +158,7 @@ def _show(finished: Run) -> None:
     if len(front):
         console.print(front_table(front, objectives=finished.objectives))
     ended = {
-        "interrupted": f"; interrupted, `leni-search resume {finished.folder}` goes on with it",
+        "interrupted": f"; interrupted, `leni-search resume {finished.folder}` continues it",
         "exhausted": "; the space has no further candidate",
         "time": "; the time is over",
         "gpu-hours": "; the GPU hours are spent",

@@ -209,7 +209,7 @@ def _table(found: Sequence[Compared]) -> Table:
     for title in ("sampler", "pruner"):
         table.add_column(title, no_wrap=True)
     levels = [f"{level:.2f}" for level in LEVELS]
-    for title in ("distinct", "epochs", "time", "share at the end", *(f"trials to {level}" for level in levels),
+    for title in ("distinct", "epochs", "time", "fraction at the end", *(f"trials to {level}" for level in levels),
                   *(f"epochs to {level}" for level in levels)):  # fmt: skip
         table.add_column(title, justify="right")
     for one in found:
@@ -232,7 +232,8 @@ def _first(mean: dict[str, Any], repeats: Sequence[dict[str, Any]], kind: str, l
 def _summary(found: Sequence[Compared], workers: int) -> str:
     count, trials = len(found[0].traces), len(found[0].traces[0].shares)
     return (
-        f"{count} repeats of {trials} trials on {workers} simulated worker{'s' if workers > 1 else ''}; shares of the "
+        f"{count} repeats of {trials} trials on {workers} simulated worker{'s' if workers > 1 else ''}; "
+        f"fractions of the "
         "table's hypervolume; where not every repeat reached a level, how many did"
     )
 

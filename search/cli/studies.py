@@ -27,7 +27,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and
 def confirm_command(
     folder: Run,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Fresh seeds of each; 5, or those of an earlier confirmation.")
+        int | None,
+        typer.Option(min=1, help="Number of new seeds per network; 5, or as in an earlier confirmation, if not given."),
     ] = None,
     cpus_per_trial: Cpus = None,
     gpus_per_trial: Gpus = None,
@@ -35,7 +36,7 @@ def confirm_command(
     address: Address = None,
     quiet: Quiet = False,
 ) -> int:
-    """Train the front and the references again from fresh seeds, and measure them on the test split."""
+    """Train the front and the references again with new seeds, and measure them on the test split."""
     from search.followup.confirm import confirm
 
     found = confirm(
@@ -58,13 +59,14 @@ def _show_confirmation(found: Confirmation, folder: Path) -> None:
 def export_command(
     folder: Run,
     trial: Annotated[int, typer.Option(help="The trial's number, as `front` shows it.")],
-    form: Annotated[str, typer.Option("--format", help="state-dict, torch-export or onnx.")] = "state-dict",
+    form: Annotated[str, typer.Option("--format", help="Format: state-dict, torch-export or onnx.")] = "state-dict",
     out: Annotated[
-        Path | None, typer.Option(help="A file or a folder; one in the run's folder, under exports, if not given.")
+        Path | None,
+        typer.Option(help="File or folder to write to; a folder under exports/ in the run's folder if not given."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write a trial's trained network, a card that says how good it is, and the three lines that load it."""
+    """Export a trial's trained network, with a model card and the code that loads it."""
     from search.export.export import export
 
     found = export(folder, trial, form=form, out=out, quiet=quiet)
@@ -85,27 +87,37 @@ def export_command(
 
 def ablate_command(
     source: Annotated[
-        Path, typer.Argument(metavar="DIR, CANDIDATE.json or SPEC.toml", help="Where the base candidate is.")
+        Path, typer.Argument(metavar="DIR, CANDIDATE.json or SPEC.toml", help="Source of the base candidate.")
     ],
     trial: Annotated[
-        int | None, typer.Option(help="Of a run: the base; the front's most accurate one with LENI if not given.")
+        int | None,
+        typer.Option(
+            help="Trial of a run to use as the base; the most accurate one with LENI on the front if not given."
+        ),
     ] = None,
     factors: Annotated[
         list[str] | None,
-        typer.Option(help="stem,inner,width; one with levels of its own is given alone, kernel=1,5; may be repeated."),
+        typer.Option(
+            help="Factors, such as stem,inner,width, or one factor with its levels, such as kernel=1,5; may "
+            "be repeated."
+        ),
     ] = None,
-    design: Annotated[str, typer.Option(help="one-at-a-time, full or fractional.")] = "one-at-a-time",
-    seeds: Annotated[int | None, typer.Option(min=2, help="Of each network; 8 if not given.")] = None,
+    design: Annotated[str, typer.Option(help="Design: one-at-a-time, full or fractional.")] = "one-at-a-time",
+    seeds: Annotated[int | None, typer.Option(min=2, help="Number of seeds per network; 8 if not given.")] = None,
     retune: Annotated[
         int | None,
-        typer.Option(min=2, help="Recipes to try for each network on other seeds; all have the base's if not given."),
+        typer.Option(
+            min=2,
+            help="Number of recipes to try for each network with other seeds; all use the base's recipe if not given.",
+        ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="A data set, where the base is a file.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data set, if the base is a file.")] = None,
     data_folder: Annotated[Path | None, option("data_folder")] = None,
     train_size: Annotated[int | None, option("train_size")] = None,
     epochs: Annotated[int | None, option("epochs")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The study's folder; DIR/ablation, or the next free one under runs/.")
+        Path | None,
+        typer.Option(help="Folder of the study; DIR/ablation, or the next free one under runs/, if not given."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost, and stop.")] = False,
     cpus_per_trial: Cpus = None,
@@ -114,7 +126,7 @@ def ablate_command(
     address: Address = None,
     quiet: Quiet = False,
 ) -> int:
-    """Change one part of a network at a time, or several, and say what each is worth, with intervals."""
+    """Ablation study: change one part of a network at a time, or several, and estimate the effect of each."""
     from results.tables.ablation import effects_table
     from search.followup.ablate import SEEDS, ablate, base_of, claimed, study
     from spaces.factorial import factorial
@@ -154,9 +166,11 @@ def _factors(texts: list[str] | None) -> list[str] | None:
 
 def report_command(
     folder: Run,
-    out: Annotated[Path | None, typer.Option(help="The file; report.html in the run's folder if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; report.html in the run's folder if not given.")
+    ] = None,
 ) -> None:
-    """Write one page on a run that opens offline: answer, fronts, compensation, ablation, cost, how to repeat it."""
+    """Write an HTML report of a run, readable offline: fronts, compensation, ablation, cost, how to reproduce it."""
     from results.report.page import write_report
 
     typer.echo(write_report(folder, out))

@@ -24,27 +24,37 @@ LIKELY = 0.05  # probability from which --confidence lists a candidate that is n
 
 def front_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, finished or not.")],
-    csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a trial.")] = False,
-    figure: Annotated[Path | None, typer.Option(help="Draw it too: a .html, .png, .svg or .pdf file.")] = None,
-    save: Annotated[Path | None, typer.Option(help="Save it too: a .csv, .json, .parquet or .tex file.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object per trial.")] = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="Also write a figure to this .html, .png, .svg or .pdf file.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Also save the table to this .csv, .json, .parquet or .tex file.")
+    ] = None,
     objectives: Annotated[
-        list[str] | None, typer.Option(metavar="NAME:max|min", help="Others than the run's own, with commas.")
+        list[str] | None,
+        typer.Option(metavar="NAME:max|min", help="Objectives to use instead of the run's own, separated by commas."),
     ] = None,
     under: Annotated[
         list[str] | None,
-        typer.Option(metavar="[NAME=]MOST", help="The best with at most so many parameters, or so much of a column."),
+        typer.Option(
+            metavar="[NAME=]MOST",
+            help="The best trial with at most this number of parameters, or at most this value in a column.",
+        ),
     ] = None,
     within: Annotated[
-        float | None, typer.Option(help="The cheapest within this of the best; 0.005: 0.5 points.")
+        float | None, typer.Option(help="The cheapest trial within this distance of the best; 0.005 is 0.5 points.")
     ] = None,
-    knee: Annotated[bool, typer.Option("--knee", help="Where a little more stops buying much.")] = False,
+    knee: Annotated[
+        bool, typer.Option("--knee", help="The knee of the front, beyond which higher cost gains little accuracy.")
+    ] = False,
     confidence: Annotated[
         bool,
-        typer.Option("--confidence", help="All that may well be on the front, and how probably."),
+        typer.Option("--confidence", help="All trials that may be non-dominated, with their probability."),
     ] = False,
 ) -> None:
-    """The front of a run: the completed trials that no other beats in all objectives; or the one network to take.
+    """Show the front of a run, the completed trials that no other dominates, or a shortlist of it.
 
     Where candidates had several seeds, the column probability says how often a trial is on the front when accuracies
     are drawn anew from the spread of their seeds.
@@ -121,10 +131,10 @@ def _limits(texts: Sequence[str] | None) -> dict[str, float]:
 
 
 def spaces_command(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A preset or a .toml file.")] = None,
-    toml: Annotated[bool, typer.Option("--toml", help="As TOML, to start a space of your own from.")] = False,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Preset or .toml file.")] = None,
+    toml: Annotated[bool, typer.Option("--toml", help="Print TOML, as a starting point for your own space.")] = False,
 ) -> None:
-    """The search spaces, or one of them, dimension by dimension."""
+    """List the search spaces, or show the dimensions of one."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -154,12 +164,12 @@ def spaces_command(
 
 
 def data_command(
-    data_folder: Annotated[Path | None, typer.Option(help="Where to look for the files.")] = None,
+    data_folder: Annotated[Path | None, typer.Option(help="Folder with the files.")] = None,
     clean: Annotated[
-        bool, typer.Option("--clean", help="Remove the decoded images of image folders, but for those in use.")
+        bool, typer.Option("--clean", help="Remove the decoded images of image folders, except those in use.")
     ] = False,
 ) -> None:
-    """The data sets, and which of them are here."""
+    """List the data sets, and which of them are available."""
     if clean:
         _clean_caches()
         return

@@ -38,7 +38,7 @@ class Plan:
     """What a run would be.
 
     Attributes:
-        space: its name, and how many candidates it has; None for no end of them.
+        space: its name, and how many candidates it has; None where there are infinitely many.
         size: see `space`.
         trials: that would begin.
         slots: that would run at once, by the CPUs and GPUs that this process may use.
@@ -67,7 +67,9 @@ class Plan:
     def show(self, console: Console | None = None) -> None:
         """Print it as a table."""
         table = Table.grid(padding=(0, 2))
-        table.add_row("space", f"{self.space}, {'no end of' if self.size is None else f'{self.size:,}'} candidates")
+        table.add_row(
+            "space", f"{self.space}, {'infinitely many' if self.size is None else f'{self.size:,}'} candidates"
+        )
         table.add_row("trials", f"{self.trials:,}, {self.slots} at once")
         if self.needs:
             table.add_row("each needs", self.needs)

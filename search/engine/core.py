@@ -211,7 +211,7 @@ class Engine:
         if self.capacity.holds(task.needs):
             self.waiting.insert(0, task)
             return False
-        self.live[task.number] = task  # of a run that is gone on with on smaller machines
+        self.live[task.number] = task  # of a run that is continued on smaller machines
         self._begin(task)
         self.fail(task.number, f"no machine has the {task.needs} that it needs", now, interrupted=True)
         return False

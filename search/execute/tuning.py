@@ -19,7 +19,7 @@ from search.execute.trial import TrialActor, TrialSettings
 __all__ = ["tune_trials"]
 
 SWITCHES = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # Tune's CSV and JSON files keep every trial in memory for ever
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # Tune's CSV and JSON files keep every trial in memory forever
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the study is the truth, so Tune's own snapshots are not needed
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial reports its metrics once, at its end
     "TUNE_RESULT_BUFFER_LENGTH": "1",

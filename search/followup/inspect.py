@@ -1,4 +1,4 @@
-"""A trial's network, trained once more beside its ReLU twin: what their activations keep, on the validation images.
+"""A trial's network and its ReLU baseline, trained again: what their activations keep, on the validation images.
 
 A run keeps no weights, and needs none: on the CPU a training is a function of candidate, data, recipe, seed and torch's
 thread count, all of which the run's folder has. Whether the training came out as the record has it is said, not
@@ -31,23 +31,23 @@ from spaces.backbones.sites import OWN
 
 __all__ = ["Inspection", "inspect"]
 
-TWIN = "ReLU twin"
+TWIN = "ReLU baseline"
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A trial's network beside its twin.
+    """A trial's network compared with its ReLU baseline.
 
     Attributes:
         number: of the trial.
         candidate: what the trial tried.
-        rows: records of `leni.information`: the network's, named after its activation, then the twin's. The twin's are
-            left out where the candidate has nothing but ReLU and is its own twin.
+        rows: records of `leni.information`: the network's, named after its activation, then the baseline's.
+            The baseline's are left out where the candidate has nothing but ReLU.
         accuracy: on the validation part, 0..1, of the network trained again.
         recorded: the same as the run recorded it, of this seed; None if it recorded none.
         loss: mean training loss of its last epoch, which tells networks apart that are right equally often.
         recorded_loss: the same as recorded; None if the run recorded none.
-        twin_accuracy: of the twin; None where there is none.
+        twin_accuracy: of the ReLU baseline; None where the candidate has nothing but ReLU.
         device: what was trained on.
         differences: what the run's numbers depended on and these do not, in words; empty where they agree.
     """
@@ -90,7 +90,7 @@ class Inspection:
 
 
 def inspect(folder: str | Path, number: int, *, console: Console | None = None, quiet: bool = False) -> Inspection:
-    """Train a trial's network again, and its twin with ReLU at every site, and measure both.
+    """Train a trial's network again, and its baseline with ReLU at every site, and measure both.
 
     Args:
         folder: of a run.

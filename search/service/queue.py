@@ -263,7 +263,7 @@ class Queue:
         return False
 
     def _lost(self, search: Search, home: Home) -> bool:
-        """A process that is gone without a word: killed, or its machine was. The search goes on, but not for ever."""
+        """A process that ended without a result: it or its machine was killed. The search is continued a few times."""
         said = home.last_line()
         if search.cancel:
             self._rest(search, {"outcome": "cancelled", "note": ""})

@@ -50,7 +50,7 @@ class Settings:
         streams, streams_each: event streams that are open at the same time, in all and of one caller.
         poll_s: seconds between two looks at what runs.
         cancel_s: how long a cancelled search has to end by itself before its process is killed.
-        restarts: how often a search whose process died is gone on with, until one that comes to an end.
+        restarts: how often a search whose process died is continued, until it is given up.
     """
 
     folder: Path

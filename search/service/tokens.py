@@ -50,7 +50,7 @@ class Token:
 
     Attributes:
         id: what it is revoked by.
-        name: of whom or what it is.
+        name: of its owner, a person or a program.
         role: read, submit or admin; each may do what those before it may.
         search: the one search that it is good for; None for all.
         created_at, expires_at, revoked_at: seconds since 1970, None for never.
@@ -107,7 +107,7 @@ class Tokens:
         """A new token.
 
         Args:
-            name: of whom or what it is.
+            name: of its owner, a person or a program.
             role: read, submit or admin.
             days: until it expires; None for never.
             search: an id, where it is to be good for one search only.

@@ -32,7 +32,7 @@ PACKAGES = ("leni-search", "torch", "torchvision", "ray", "optuna", "numpy", "pa
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run is gone on with by.
+    """What a run is continued by.
 
     Attributes:
         trials: that were asked for; 0 where that is not said.
@@ -141,7 +141,7 @@ class RunFolder:
         """Refuse a folder in which one of our names leads elsewhere: what is written would change other files.
 
         Raises:
-            FolderError: there is such a link, or a pipe or device, at which reading would wait for ever.
+            FolderError: there is such a link, or a pipe or device, at which reading would wait forever.
         """
         for path in vars(self).values():
             if not isinstance(path, Path):
@@ -154,7 +154,7 @@ class RunFolder:
                 raise FolderError(f"{path} is neither a file nor a folder", code="LS-FOLDER-DAMAGED")
 
     def facts(self) -> RunFacts:
-        """What environment.json says of how the run is gone on with.
+        """What environment.json says of how the run is continued.
 
         Raises:
             FolderError: it cannot be read, or says what no run writes.

@@ -220,7 +220,7 @@ class StudyStore:
         return self._all(tuple(STATES))
 
     def interrupted(self) -> list[FrozenTrial]:
-        """Trials that failed only because their run ended, and that no other has gone on with."""
+        """Trials that failed only because their run ended, and that no other has continued."""
         every = self._all(None)
         continued = {trial.user_attrs.get("continues") for trial in every}
         return [

@@ -16,7 +16,7 @@ def records(network: str, sites: list[str], **columns: list[float]) -> pd.DataFr
 
 def both() -> pd.DataFrame:
     leni = records("leni", ["b", "a", "c"], dead=[0.0, 0.5, 0.25], negative_kept=[0.1, math.nan, 1.5])
-    return pd.concat([leni, records("ReLU twin", ["b", "a", "c"], negative_kept=[0.0, math.nan, 0.0])])
+    return pd.concat([leni, records("ReLU baseline", ["b", "a", "c"], negative_kept=[0.0, math.nan, 0.0])])
 
 
 def test_information_figure_has_a_panel_a_measure_and_a_dot_a_network():
@@ -27,7 +27,7 @@ def test_information_figure_has_a_panel_a_measure_and_a_dot_a_network():
     assert chart["title"]["text"] == "T"
     assert chart["title"]["subtitle"] == ["mine", "3 call sites from the first (top) to the last"]
     rows = chart["datasets"]["sites"]  # the first network last: it is drawn on top
-    assert [row["network"] for row in rows] == ["ReLU twin"] * 3 + ["leni"] * 3
+    assert [row["network"] for row in rows] == ["ReLU baseline"] * 3 + ["leni"] * 3
     assert [row["dead"] for row in rows] == [0.25] * 3 + [0.0, 0.5, 0.25]
     assert [row["negative_kept"] for row in rows] == [0.0, None, 0.0, 0.1, None, 1.5]
 

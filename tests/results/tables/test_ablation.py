@@ -79,7 +79,7 @@ def test_intervals_without_end_say_so():
     single = ablation(to_frame([
         {"number": n, "state": "completed", "accuracy": a, "accuracies": f"[{a}]", "factor: k": str(n)}
         for n, a in enumerate([0.9, 0.8])]))  # fmt: skip
-    assert effects_text(single)[0].iloc[0, 2] == "no end to no end"
+    assert effects_text(single)[0].iloc[0, 2] == "infinite to infinite"
     assert len(effects_text(one)[0]) == 1
 
 

@@ -14,7 +14,7 @@ from search.cli.runs import run_command
 from search.spec import Spec
 from search.spec_fields import SpecFields, flag_of
 
-NOT_KEYS = {"file", "add_trials", "dry_run", "quiet", "verbose", "lr", "batch_size", "cuda_graph"}
+NOT_KEYS = {"file", "add_trials", "dry_run", "quiet", "verbose", *spec_flags.RECIPE}
 WITHOUT_FLAG = {"candidates", "test", "keep_weights"}  # of follow-up commands alone
 NOT_SUBMITTED = {"out", "storage", "checkpoints", "address", "download", "enqueue", "warm_start", "prior", "lock"}
 PARSED = {"objectives": (["loss:min,size:min"], ("loss:min", "size:min")), "loggers": (["mlflow"], ("mlflow",)),

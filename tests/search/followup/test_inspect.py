@@ -101,7 +101,7 @@ def test_inspect_trains_the_recorded_network_again(found):
 
 def test_inspect_measures_every_site_of_both_networks(found):
     names = [site.name for site in leni.sites(build(LENI, in_channels=1, classes=10), torch.empty(1, 1, 8, 8))]
-    assert [(row.network, row.site) for row in found.rows] == [(n, s) for n in ("leni", "ReLU twin") for s in names]
+    assert [(row.network, row.site) for row in found.rows] == [(n, s) for n in ("leni", "ReLU baseline") for s in names]
     assert len(names) == 7
     kinds = ["relu", "leni", "relu", "leni", "relu", "leni", "relu"]
     assert [row.kind for row in found.rows] == kinds + ["relu"] * 7
@@ -172,7 +172,7 @@ def test_inspect_gives_back_torchs_threads_and_shows_both_trainings(run, capsys)
     torch.set_num_threads(threads)
     shown = capsys.readouterr().err
     assert "trial 0 " in shown
-    assert "the ReLU twin of trial 0" in shown
+    assert "the ReLU baseline of trial 0" in shown
     assert "2/2 epochs" in shown
 
 
@@ -240,10 +240,10 @@ def test_inspect_command_prints_a_line_a_site_and_draws(command, run, tmp_path):
     code, out, err = command(str(run), "--trial", "0", "--figure", str(figure))
     lines = [line.split() for line in out.splitlines()]
     assert code == 0
-    assert "the ReLU twin of trial 0" in err
+    assert "the ReLU baseline of trial 0" in err
     assert sum(line[:1] == ["stages.0.0.inner"] for line in lines) == 1
     assert sum(line.count("|") == 4 for line in lines) == 7 + 1  # the heading has four too
-    assert "exactly as recorded; its ReLU twin 0." in out.splitlines()[-1]
+    assert "exactly as recorded; its ReLU baseline 0." in out.splitlines()[-1]
     page = figure.read_text()
     assert "Trial 0: what its activations keep" in page
     assert "stages.2.0.outer" in page
