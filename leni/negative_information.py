@@ -1,22 +1,22 @@
 """What a network's activations keep and lose, call site by call site, measured on images; alone or beside a twin.
 
     rows = leni.information(network, loader, twin=relu_network)
-    pandas.DataFrame(rows)      # one row a site and network
+    pandas.DataFrame(rows)      # one row per site and network
     results.information_figure(pandas.DataFrame(rows))
 
 The paper says of LENI that it reconstructs dead neurons and retains more information. Four numbers a site say whether
 it does; x is what enters the site, y = f(x) what leaves it, a sample one position of one image (one image, where there
 are no positions):
 
-    dead            share of the channels of y that stay at zero: max |y| over all samples is at most 1e-6 of the
+    dead            fraction of the channels of y that stay at zero: max |y| over all samples is at most 1e-6 of the
                     site's own max |y|. ReLU's dead neurons are these; the tolerance is for GELU's or SiLU's tails.
     negative_kept   sum |f(x) - f(max(x, 0))| / sum |min(x, 0)|: how much of the output hangs on the negative part of
                     the input, over how much of that part there was. For f that works elementwise this is
                     |f(x) - f(0)| over |x|, both summed where x < 0: 0 for ReLU, 1 for the identity, |x| and CReLU, |a|
                     for a PReLU of slope a. For LENI it is sum |T(min(x, 0))| / sum |min(x, 0)|, and so for any f that
-                    adds a transform of the negative part to one of the positive part. 1 less this number is the share
-                    of the negative mass that is lost. Above 1 the negative part leaves stronger than it came: it is
-                    amplified, no more is kept than all. It is NaN where no x was negative.
+                    adds a transform of the negative part to one of the positive part. 1 less this number is the
+                    fraction of the negative mass that is lost. Above 1 the negative part is
+                    amplified; no more is kept than all. It is NaN where no x was negative.
     effective_rank  exp of the entropy of the eigenvalues, over their sum, of the covariance between the channels of y
                     over all samples (Roy & Vetterli, EUSIPCO 2007): 1 if all channels move together, as many as there
                     are channels if they move independently and equally much, 0 if nothing moves. It is NaN at a site
@@ -68,7 +68,7 @@ class SiteInformation:
         role: stem, inner, outer, gate or head.
         channels: that leave the site, a count.
         samples: values of each channel that were seen, a count.
-        dead: share of the channels, 0..1.
+        dead: fraction of the channels, 0..1.
         negative_kept: from 0, above 1 where the negative part is amplified; NaN where there was none.
         effective_rank: channels, 0 to `channels`; NaN where there are too many channels.
         entropy: bits, 0..8.

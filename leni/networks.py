@@ -32,7 +32,7 @@ def load_network(name: str, *, width: float = 1.0, **options: Any) -> nn.Module:
 
     Args:
         name: `torchvision:NAME`, `timm:NAME` or `package.module:factory`.
-        width: share of its channels, in (0, 1]: by the factory's own argument (`width_mult`, `channel_multiplier`)
+        width: fraction of its channels, in (0, 1]: by the factory's own argument (`width_mult`, `channel_multiplier`)
             where it has one, else by `leni.narrow`.
         options: for the factory, for example `num_classes=10`, or `width_mult=0.5` where it has one.
 

@@ -99,7 +99,7 @@ def _meta_acon_learned(channels: int, *, reduction: int = 16) -> int:
 class MetaAconC(nn.Module):
     """ACON-C whose sharpness comes from the sample itself; 2Cm + 3m + 5C parameters, m = max(r, C // r), r = 16.
 
-    Its batch norms see one value a channel and sample, so training needs two samples at least.
+    Its batch norms see one value per channel and sample, so training needs two samples at least.
     """
 
     def __init__(self, channels: int, *, reduction: int = 16) -> None:

@@ -225,7 +225,7 @@ def front(records: pd.DataFrame, *, objectives: Objectives = DEFAULT_OBJECTIVES)
     """The completed records that no other completed record dominates.
 
     Args:
-        records: one row a trial; a frame without a column state (a table of another tool) counts as completed.
+        records: one row per trial; a frame without a column state (a table of another tool) counts as completed.
         objectives: column -> direction.
 
     Returns:

@@ -101,12 +101,12 @@ def hypervolume_of(
     The reference is (1, ..., 1): an accuracy of 0, 10^9 parameters, 10^12 multiply-adds, the worse one of bounds.
 
     Args:
-        records: one row a trial.
+        records: one row per trial.
         objectives: column -> direction.
         bounds: (least, greatest) for each objective that is not accuracy, params or macs.
 
     Returns:
-        A share of the unit cube, 0..1.
+        A fraction of the unit cube, 0..1.
 
     Raises:
         ObjectiveError: as `unit_values`.
@@ -121,7 +121,7 @@ def observed_bounds(records: pd.DataFrame, *, objectives: Objectives) -> Bounds:
     So have accuracy, params and macs where an evaluator has them in another unit, beyond their fixed scale.
 
     Args:
-        records: one row a trial.
+        records: one row per trial.
         objectives: column -> direction.
 
     Returns:
@@ -148,7 +148,7 @@ def hypervolume_curve(
     several workers was faster; a frame without a column number counts in its own order.
 
     Args:
-        records: one row a trial.
+        records: one row per trial.
         objectives: column -> direction.
         bounds: as in `hypervolume_of`.
 

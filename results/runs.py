@@ -1,4 +1,4 @@
-"""Records: one row a trial, their schema, and the run folder they are read from.
+"""Records: one row per trial, their schema, and the run folder they are read from.
 
 A run folder has `trials.parquet` and `curves.parquet`, in the two schemas below with `schema_version` in the files'
 metadata, and `environment.json`. This room reads these three and nothing else:
@@ -74,7 +74,7 @@ class Run:
 
     Attributes:
         folder: where it was read.
-        trials: a row a trial, columns as in `SCHEMA` and further ones, in order of number.
+        trials: one row per trial, columns as in `SCHEMA` and further ones, in order of number.
         curves: a row for each epoch of each seed of each trial, columns as in `CURVES_SCHEMA`.
         environment: versions, revision, hardware, seeds, the run's "objectives", and which columns it "chose".
     """
@@ -156,7 +156,7 @@ def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Records as a frame in the form of `SCHEMA`.
 
     Args:
-        rows: one mapping a trial, with number and state at least. Fields that are not in the schema follow in the
+        rows: one mapping per trial, with number and state at least. Fields that are not in the schema follow in the
             order in which they first appear; their dtype is boolean, Int64, Float64 or string, whichever holds all of
             their values, see `results.column_values`. A time is an aware datetime or ISO 8601 text; without a time zone
             it is taken as UTC.

@@ -44,8 +44,8 @@ SCHEMA = (
     Column("init_std", "Float64", "", "LENI: standard deviation of the kernel's start"),
     Column("init_slope", "Float64", "", "LENI: slope of the negative branch at the start"),
     Column("decay", "boolean", "", "LENI: whether its parameters have weight decay"),
-    Column("accuracy", "Float64", "share, 0..1", "on the validation split, mean over seeds"),
-    Column("accuracy_std", "Float64", "share, 0..1", "standard deviation over seeds"),
+    Column("accuracy", "Float64", "fraction, 0..1", "on the validation split, mean over seeds"),
+    Column("accuracy_std", "Float64", "fraction, 0..1", "standard deviation over seeds"),
     Column("seeds", "Int64", "", "seeds trained"),
     Column("epochs", "Int64", "", "epochs trained for each seed"),
     Column("params", "Int64", "", "learned parameters"),
@@ -71,7 +71,7 @@ or a mapping is JSON (`results.column_values`).
 """
 
 FURTHER = (
-    Column("accuracies", "string", "shares, 0..1", "a JSON list of each seed's accuracy, in the order of the seeds"),
+    Column("accuracies", "string", "fractions, 0..1", "a JSON list of each seed's accuracy, in the order of the seeds"),
     Column("replicas", "string", "", "how several seeds were trained: fused, or separate and why"),
     Column("frozen", "boolean", "", "LENI: whether its transform stays as it starts"),
     Column("latency_ms", "Float64", "milliseconds", "of one sample through the network, where it is an objective"),
@@ -84,7 +84,7 @@ CURVES_SCHEMA = (
     Column("number", "Int64", "", "the trial"),
     Column("seed", "Int64", "", "the seed"),
     Column("epoch", "Int64", "", "epochs trained so far"),
-    Column("accuracy", "Float64", "share, 0..1", "on the validation split, after this epoch"),
+    Column("accuracy", "Float64", "fraction, 0..1", "on the validation split, after this epoch"),
     Column("loss", "Float64", "", "mean training loss of this epoch"),
 )
 """Columns of curves.parquet."""

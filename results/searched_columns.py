@@ -26,7 +26,7 @@ def dimensions(
     """Columns that were chosen before training and differ between completed trials.
 
     Args:
-        records: one row a trial.
+        records: one row per trial.
         objectives: columns that are none.
         chosen: what the run says was chosen; None where it does not say. Then these are of a network's candidate the
             columns that `results.SCHEMA` has for it, and of a user's own space every column that is no objective.

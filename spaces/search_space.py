@@ -42,7 +42,7 @@ class SearchSpace(WalkedSpace[Candidate]):
         activation: names of activations; `own` for what a network has by itself.
         placement: where an activation other than the network's own goes.
         width: ratio of the backbone's full width, in (0, 1]; or, above 1, channels of the widest layers.
-        width_per: "network" for one ratio, "stage" for one ratio a stage, "group" for one a group of layers.
+        width_per: "network" for one ratio, "stage" for one ratio per stage, "group" for one a group of layers.
         lr_factor: on the recipe's learning rate; a fair comparison gives every activation its own.
         options: by activation, its own options that are searched; the others keep their defaults.
         description: one sentence.

@@ -1,13 +1,13 @@
 """Ablation: what each part of a network is worth, paired over seeds.
 
-    found = ablation(records)        # a row a cell, with a column "factor: NAME" for each factor; the base first
+    found = ablation(records)        # one row per cell, with a column "factor: NAME" for each factor; the base first
     found.effects                    # one factor at a time: accuracy points against the base
     found.interactions               # of factorial plans: what two changes do together beyond their sum
 
 A plan of one factor at a time has cells that differ from the base in one factor; an effect is a cell minus the base. In
 a factorial plan an effect is that of a least-squares model with main effects and two-way interactions, fitted to each
-seed by itself, so that there is a value a seed again: a level against the base's, averaged over all levels of the other
-factors. What the plan cannot tell apart from other effects is left out and named.
+seed by itself, so that there is one value per seed again: a level against the base's, averaged over all levels of the
+other factors. What the plan cannot tell apart from other effects is left out and named.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class Ablation(Shown):
     Attributes:
         design: "one" or "factorial".
         base: the base's level of each factor.
-        effects: factor, level, base, accuracy (of the level, a share), params and params_change (counts, one at a
+        effects: factor, level, base, accuracy (of the level, a fraction), params and params_change (counts, one at a
             time), n (seeds), points (level - base, accuracy points), points_low, points_high, p (sign-flip), p_adjusted
             (for all comparisons, `results.stats.max_t`), superiority (P(level > base) on one more seed),
-            superiority_low, superiority_high, wins (share of seeds),
+            superiority_low, superiority_high, wins (fraction of seeds),
             verdict (better, worse or open), needed (seeds that would settle it), method (of the interval).
         interactions: first, second (factors), levels ("a x b"), and as effects from n on: what the two changes do
             beyond the sum of both.
@@ -95,8 +95,8 @@ def ablation(
     """Differences to the base with intervals, corrected p-values, and what would settle what is open.
 
     Args:
-        records: a row a cell of a plan: a column `factor: NAME` for each factor, accuracy, accuracies (a JSON list: the
-            same seeds in the same order for all), and params where there are. Cells that are not completed are named.
+        records: one row per cell of a plan: a column `factor: NAME` for each factor, accuracy, accuracies (a JSON list:
+            the same seeds in the same order for all), and params where there are. Incomplete cells are named.
         base: the base's level of each factor; None takes the first row's.
         level: of the intervals.
         aim: power for `needed`.
@@ -108,7 +108,7 @@ def ablation(
 
     Raises:
         RecordError: no factor, no cell that is the base, or accuracies of other seeds.
-        ResultsError: the level is no share.
+        ResultsError: the level is not in (0, 1).
     """
     names = [str(name) for name in records.columns if str(name).startswith(PREFIX)]
     if not names or not len(records):

@@ -1,4 +1,4 @@
-"""What runs attain: surfaces that a share of repeated runs reaches, and the best to be had at a cost."""
+"""What runs attain: surfaces that a fraction of repeated runs reaches, and the best value at a given cost."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ Floats = NDArray[np.float64]
 def attainment(
     runs: Sequence[pd.DataFrame], *, objectives: Objectives = DEFAULT_OBJECTIVES, shares: Sequence[float] = SHARES
 ) -> pd.DataFrame:
-    """Surfaces that a share of runs attains: the front of a good, a middling and a poor run.
+    """Surfaces that a fraction of runs attains: the front of a good, a median and a poor run.
 
     Args:
         runs: records of repeated runs.
         objectives: column -> direction, two or three.
-        shares: in (0, 1]: a surface is attained by at least this share of the runs.
+        shares: in (0, 1]: a surface is attained by at least this fraction of the runs.
 
     Returns:
         share, and a column for each objective: the corners of each surface, sorted as a front.
 
     Raises:
         ObjectiveError: as `results.front`, or not two or three objectives.
-        ResultsError: no run, or a share that is none.
+        ResultsError: no run, or a share outside of (0, 1].
 
     Source: Fonseca, Guerreiro, Lopez-Ibanez, Paquete, EMO 2011, computed by moocore.
     """
@@ -78,7 +78,7 @@ def attained(records: pd.DataFrame, costs: ArrayLike, *, objectives: Objectives 
     """The best that is wanted at no more than some cost: a front read as a function of its cost.
 
     Args:
-        records: one row a trial, or a surface of `attainment`.
+        records: one row per trial, or a surface of `attainment`.
         costs: (n,) of the first cost, in its own unit.
         objectives: column -> direction, two.
 

@@ -2,7 +2,7 @@
 
     found = compensation(run.trials, reference="relu", margin=0.002)
     found.sentences      # what the data say, and what they do not
-    found.ratios         # parameters for the same accuracy, as a share of the reference's
+    found.ratios         # parameters for the same accuracy, as a fraction of the reference's
 
 Accuracy as a function of parameters is a monotone spline in log(parameters) for each activation and placement, at its
 own best recipe (`results.analyses.accuracy_curves`). Its uncertainty is that of the candidates' deviations from their
@@ -44,15 +44,15 @@ class Compensation(Shown):
     """What parameters buy, by activation and placement.
 
     Attributes:
-        curves: backbone, activation, placement, params, accuracy, low, high (shares): the curves with their bands.
+        curves: backbone, activation, placement, params, accuracy, low, high (fractions): the curves with their bands.
         ratios: backbone, activation, placement, accuracy, reference_params, params, ratio, low, high, verdict, needed
             (seeds for each candidate that would settle it, where seeds can): a row for each accuracy of the reference.
-        gains: backbone, activation, placement, params, gain, low, high (shares), verdict, needed: a row for each
+        gains: backbone, activation, placement, params, gain, low, high (fractions), verdict, needed: a row for each
             parameter count of the reference.
         claims: see `results.narrowest`, for every activation.
         sentences: in words.
         reference: the activation compared with.
-        margin: of non-inferiority, a share.
+        margin: of non-inferiority, a fraction.
         level: of all intervals.
     """
 
@@ -87,11 +87,11 @@ def compensation(
     """Parameters for equal accuracy, accuracy for equal parameters, and the narrowest network that is as good.
 
     Args:
-        records: one row a trial: params, accuracy, activation; state, backbone, placement, accuracies, accuracy_std,
+        records: one row per trial: params, accuracy, activation; state, backbone, placement, accuracies, accuracy_std,
             seeds and the recipe's columns where there are. Completed trials are measured; where many were stopped, the
             stopped ones take part as trials whose accuracy is unknown (`results.stats.stopped_trials`).
         reference: the activation that others are compared with; where it has several placements, "all" or its first.
-        margin: of non-inferiority, a share above 0, set before the data are seen; 0.002 is 0.2 points.
+        margin: of non-inferiority, a fraction above 0, set before the data are seen; 0.002 is 0.2 points.
         level: of all intervals.
         adjust: columns of the recipe, such as the learning rate's factor, of which each curve is drawn at its own best,
             so that no activation is judged at another one's recipe. For each column all curves of a backbone that have
@@ -232,7 +232,7 @@ def _gains(family: Family, level: float) -> pd.DataFrame:
 
 
 def _joint_tail(lows: list[Floats], highs: list[Floats], level: float) -> float:
-    """The share of draws beyond each end of each row's interval at which all rows together have the level.
+    """The fraction of draws beyond each end of each row's interval at which all rows together have the level.
 
     Ratios and gains each have half of what may be false, so that the level is that of both tables.
 

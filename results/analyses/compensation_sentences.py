@@ -75,7 +75,7 @@ def how_compared(family: Family, reference: str, untried: Mapping[str, Sequence[
 
 
 def what_is_said(found: Mapping[str, pd.DataFrame], reference: str, margin: float, level: float) -> Iterator[str]:
-    """The frames in words: one sentence a curve, one an activation."""
+    """The frames in words: one sentence per curve, one an activation."""
     ratios, claims = found["ratios"], found["claims"]
     if not len(ratios):
         yield f"No completed candidate has another activation than {reference}, so there is nothing to compare."

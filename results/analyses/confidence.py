@@ -48,7 +48,7 @@ def confidence(
     """The candidates that are on the front in some draw, and how often.
 
     Args:
-        records: one row a trial: the objectives; accuracies, or accuracy_std and seeds. Where nothing is known of any
+        records: one row per trial: the objectives; accuracies, or accuracy_std and seeds. Where nothing is known of any
             spread the front is as it is, and every probability 0 or 1.
         objectives: column -> direction.
         draws: how often the accuracies are drawn.

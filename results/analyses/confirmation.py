@@ -39,18 +39,18 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "confirmed_as": "the trial that trained it again, in the folder confirm",
         "role": "front or reference",
         "state": "of the trial that trained it again",
-        "searched": "validation accuracy as the search has it, a share",
+        "searched": "validation accuracy as recorded by the search, a fraction",
         "searched_std": "its standard deviation over the search's seeds",
-        "accuracy": "validation accuracy from fresh seeds, mean, a share",
+        "accuracy": "validation accuracy from new seeds, mean, a fraction",
         "accuracy_std": "standard deviation over them",
-        "test_accuracy": "accuracy on the test split, mean over the fresh seeds, a share",
+        "test_accuracy": "accuracy on the test split, mean over the new seeds, a fraction",
         "test_accuracy_std": "standard deviation over them",
         "test_low": "lower end of the 95 % interval of that mean, over seeds and samples of test images",
         "test_high": "upper end",
         "test_seeds_error": "standard error of that mean over seeds",
         "test_sample_error": "standard error by the sample of test images, sqrt(p (1 - p) / images)",
         "test_accuracies": "each seed's, JSON",
-        "optimism": "searched - accuracy: what fresh seeds took away, a share",
+        "optimism": "searched - accuracy: the decrease with new seeds, a fraction",
         "seeds": "fresh seeds",
         "on_front": "whether no other confirmed candidate beats it, on the test split; nothing is chosen by it",
     }
@@ -65,7 +65,7 @@ class Confirmation:
     """What came of confirming a front.
 
     Attributes:
-        rows: a row a candidate, columns as in `COLUMNS`, in order of the first cost objective.
+        rows: one row per candidate, columns as in `COLUMNS`, in order of the first cost objective.
         objectives: of the search.
         hypervolumes: of the front's members, the same ones each time, on the fixed scale of `results.hypervolume_of`:
             "searched" (validation, as the search has it), "validation" (from fresh seeds), "test" (of those that no
@@ -136,7 +136,7 @@ def confirmation(
 
 
 def _row(before: Mapping[Any, Any], again: Mapping[Any, Any], step: float) -> dict[str, Any]:
-    """One candidate, before and after; `step` is one test image's share of all."""
+    """One candidate, before and after; `step` is the fraction that one test image is of all."""
     values = _numbers(again.get("test_accuracies"))
     interval = sampled_interval(values, step=step) if len(values) > 1 else None
     searched, accuracy = before.get("accuracy"), again.get("accuracy")

@@ -72,7 +72,7 @@ def hypervolume_cost(
     """Hypervolume against what was spent, all trials counted, failed ones too.
 
     Args:
-        records: one row a trial, with wall_s.
+        records: one row per trial, with wall_s.
         objectives: column -> direction.
         bounds: as in `results.hypervolume_of`.
         gpus: of each trial, for GPU hours; None for hours of trials.

@@ -36,7 +36,7 @@ __all__ = ["Importance", "importance"]
 
 FEW = 4  # completed trials that a dimension needs each, at least, for a share that means something
 LEAST = 4  # completed trials in all, below which nothing is computed
-TOGETHER = 0.1  # share of interactions from which a sentence says so
+TOGETHER = 0.1  # fraction explained by interactions from which a sentence says so
 ABSENT = "-"
 HYPERVOLUME = "hypervolume"
 
@@ -68,7 +68,7 @@ def importance(
     """How much of each objective's variance each dimension explains.
 
     Args:
-        records: one row a trial; completed ones count.
+        records: one row per trial; completed ones count.
         objectives: column -> direction.
         parameters: columns that are dimensions, as `Run.dimensions` has them; None for what the columns look like.
         seed: of the random forest.

@@ -61,7 +61,7 @@ def narrowest(
     Args:
         records: as in `results.compensation.compensation`, of one backbone or several.
         reference: the activation compared with.
-        margin: what may be lost, a share.
+        margin: what may be lost, a fraction.
         level: 1 - level is shared by all candidates of an activation and backbone.
         aim: power for needed.
         recipe: columns of the recipe that every activation has; those that are missing do not count.

@@ -28,7 +28,7 @@ def shortlist(
     """The few of a front for somebody who needs one network.
 
     Args:
-        records: one row a trial.
+        records: one row per trial.
         objectives: column -> direction; accuracy, else the first, is what is wanted, the others are costs.
         under: most of the first cost, or of each column that is named; alone it asks for the best that remains.
         within: the cheapest, in the first cost, that is no more than this worse than the best in what is wanted: 0.005

@@ -18,7 +18,7 @@ def ablation_figure(effects: pd.DataFrame, *, level: float = 0.95, title: str | 
     """A row a change: a dot at its effect, a line over its interval, zero is the base.
 
     Args:
-        effects: a row a change, as `Ablation.effects` has them.
+        effects: one row per change, as `Ablation.effects` has them.
         level: of the intervals.
         title: None for "What each part is worth".
 

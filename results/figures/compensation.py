@@ -13,10 +13,10 @@ __all__ = ["compensation_figure"]
 def compensation_figure(
     curves: pd.DataFrame, *, reference: str = "relu", level: float = 0.95, title: str | None = None
 ) -> alt.LayerChart:
-    """The curves of `results.compensation`, one colour an activation, one dash a placement.
+    """The curves of `results.compensation`, one colour per activation, one dash a placement.
 
     Args:
-        curves: a row a point, as `Compensation.curves` has them.
+        curves: one row per point, as `Compensation.curves` has them.
         reference: the activation compared with.
         level: of the bands.
         title: None for "What parameters buy".

@@ -126,7 +126,7 @@ def hypervolume_figure(
     heading = title or "Hypervolume"
     notes = [
         count_states(trials),
-        f"of {', '.join(map(plain_name, objectives))} on a fixed scale, share of the unit cube",
+        f"of {', '.join(map(plain_name, objectives))} on a fixed scale, fraction of the unit cube",
     ]
     if curve.empty:
         return nothing(_NOTHING, heading, notes)

@@ -1,4 +1,4 @@
-"""Importance: a panel an objective, a bar a dimension."""
+"""Importance: a panel an objective, one bar per dimension."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def importance_figure(frame: pd.DataFrame, *, title: str | None = None) -> alt.L
         alt.Chart(alt.NamedData("shares"))
         .mark_bar(color=COLOURS["prelu"])
         .encode(
-            alt.X("share:Q", title="share of the variance", axis=alt.Axis(format="%")),
+            alt.X("share:Q", title="fraction of the variance", axis=alt.Axis(format="%")),
             alt.Y("dimension:N", title=None, sort=order),
             tooltip=["objective:N", "dimension:N", alt.Tooltip("share:Q", format=".1%"), "trials:Q"],
         )

@@ -27,7 +27,7 @@ _MANY = 60  # sites from which rows are low
 def information_figure(
     frame: pd.DataFrame, *, title: str | None = None, subtitle: str | None = None
 ) -> alt.HConcatChart | alt.LayerChart:
-    """Dead channels, negative mass kept, effective rank and entropy: a row a call site, a dot a network.
+    """Dead channels, negative mass kept, effective rank and entropy: one row per call site, a dot a network.
 
     Sites are from top to bottom in the order of the forward pass. The dots of one site are joined by a line, so that
     its length is the difference. What a site does not have (NaN) is not drawn. The tooltip has the whole record.
@@ -130,7 +130,7 @@ def _panel(
 
 
 def _end(column: str, frame: pd.DataFrame) -> float:
-    """The right end of a measure's axis; of shares at least a tenth, so that nothing at all does not look like much."""
+    """The right end of a measure's axis; at least a tenth for fractions, so that nothing does not look like much."""
     least = 0.1 if column in ("dead", "negative_kept") else 1.0
     values = pd.to_numeric(frame[column])
     return max(least, 1.04 * float(values[np.isfinite(values)].max() if np.isfinite(values).any() else 0.0))

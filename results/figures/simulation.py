@@ -19,12 +19,12 @@ def simulation_bands(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean and quantiles over the repeats, at every step of every search.
 
     Args:
-        frame: search (name), repeat, step (trials or epochs so far), share (hypervolume's share of the table's, 0..1,
+        frame: search (name), repeat, step (trials or epochs so far), share (fraction of the table's hypervolume, 0..1,
             never falling); a row for each time that a trial ended.
 
     Returns:
         search, step, mean, low and high (the 10 % and 90 % quantiles), repeats; in the order of the searches. Between
-        two of its trials, a repeat has the share of the earlier one.
+        two of its trials, a repeat has the value of the earlier one.
 
     Raises:
         RecordError: a column is missing.
@@ -54,7 +54,7 @@ def simulation_bands(frame: pd.DataFrame) -> pd.DataFrame:
 def simulation_figure(
     frame: pd.DataFrame, *, steps: str = "trials", title: str | None = None, subtitle: str | None = None
 ) -> alt.LayerChart:
-    """Share of the hypervolume against trials or epochs: a line a search, a band from the 10 % to the 90 % quantile.
+    """Hypervolume reached against trials or epochs: one line per search, a band from the 10 % to the 90 % quantile.
 
     The vertical axis begins where the slowest search is at a tenth of its way, so that the last per cents can be read.
 
@@ -81,11 +81,11 @@ def simulation_figure(
     colours = alt.Scale(domain=names, range=[_COLOURS[place % len(_COLOURS)] for place in range(len(names))])
     x = alt.X("step:Q", title=steps, scale=alt.Scale(domain=[0, last], nice=False))
     domain = [min(low, 0.98), 1.0]
-    y = alt.Y("mean:Q", title="share of the hypervolume", scale=alt.Scale(domain=domain, clamp=True))
+    y = alt.Y("mean:Q", title="fraction of the hypervolume", scale=alt.Scale(domain=domain, clamp=True))
     colour = alt.Color("search:N", title=None, scale=colours, sort=names)
     base = alt.Chart(alt.NamedData("bands"))
     band = base.mark_area(opacity=0.18, interpolate="step-after").encode(x=x, y=y.copy(), color=colour)
-    band.encoding.y = alt.Y("low:Q", title="share of the hypervolume", scale=alt.Scale(domain=domain, clamp=True))
+    band.encoding.y = alt.Y("low:Q", title="fraction of the hypervolume", scale=alt.Scale(domain=domain, clamp=True))
     band.encoding.y2 = alt.Y2("high:Q")
     told = tooltips(["search", "step", "mean", "low", "high", "repeats"])
     line = base.mark_line(strokeWidth=2, interpolate="step-after").encode(x=x, y=y, color=colour, tooltip=told)

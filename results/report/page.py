@@ -269,7 +269,7 @@ def _compensation(section: Section, found: Compensation | str) -> None:
     section.sentences += list(found.sentences)
     if len(found.curves):
         section.figures.append(inline(found.figure(), name="compensation"))
-    section.table("Parameters for the same accuracy, as a share of the reference's", found.ratios)
+    section.table("Parameters for the same accuracy, as a fraction of the reference's", found.ratios)
     section.table("Accuracy for the same parameters", found.gains)
 
 

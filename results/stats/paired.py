@@ -7,7 +7,7 @@ A difference is what one seed gives with A minus what the same seed gives with B
   the level, BCa bootstrap intervals beyond 12 pairs, and Student's below that, which takes differences to be normal;
 - "as good as" is a claim of its own, with a margin set before (`non_inferiority`): a large p proves nothing.
 
-Accuracies are shares, 0..1, and so are their differences; tables turn them into points.
+Accuracies are fractions, 0..1, and so are their differences; tables turn them into points.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Paired:
-    """What n paired differences say; shares, not points.
+    """What n paired differences say; fractions, not points.
 
     Attributes:
         n: pairs without a missing value.
@@ -116,7 +116,7 @@ def paired(
     """Compare A with B, seed by seed.
 
     Args:
-        first: (n,) of A, a value a seed.
+        first: (n,) of A, one value per seed.
         second: (n,) of B, from the same seeds in the same order.
         level: of both intervals, in (0, 1).
         aim: power for `needed`.
@@ -128,7 +128,7 @@ def paired(
         The comparison; pairs with a missing value are left out.
 
     Raises:
-        ResultsError: the lengths differ, no pair is left, or a share is not one.
+        ResultsError: the lengths differ, no pair is left, or a value is not in 0..1.
 
     Example:
         >>> found = paired([0.91, 0.93, 0.92], [0.90, 0.91, 0.89])
@@ -170,7 +170,7 @@ def mean_interval(
         and has no ends where no grid is known.
 
     Raises:
-        ResultsError: no difference is left, the level is no share, or the method is unknown.
+        ResultsError: no difference is left, the level is not in (0, 1), or the method is unknown.
 
     Source: Hartigan, JASA 64, 1969 (subset means); Efron, JASA 82, 1987 (BCa), with the tails widened for few data as
     Hesterberg, The American Statistician 69, 2015, section 5.3 does it.
@@ -250,7 +250,7 @@ def non_inferiority(
 
     Args:
         differences: (n,) of A - B, missing values are left out.
-        margin: what may be lost, a share above 0, set before the data are seen; 0.002 is 0.2 points.
+        margin: what may be lost, a fraction above 0, set before the data are seen; 0.002 is 0.2 points.
         level: of the bound; it is false in at most 1 - level of all claims on the edge.
         aim: power for `needed`.
         step: of the grid that accuracies lie on, 1/N for N images; None takes it from the differences.

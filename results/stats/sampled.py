@@ -46,7 +46,7 @@ def sampled_interval(accuracies: ArrayLike, *, step: float, level: float = 0.95)
         variance p (1 - p) / N is taken as known. Whatever the seeds, it does not fall below that.
 
     Raises:
-        ResultsError: fewer than two accuracies, or the level is no share.
+        ResultsError: fewer than two accuracies, or the level is not in (0, 1).
 
     Example:
         >>> found = sampled_interval([0.9, 0.92, 0.91], step=1 / 1000)

@@ -41,7 +41,7 @@ def seed_accuracies(records: pd.DataFrame) -> Floats:
     """Accuracies seed by seed, in the order in which every trial of a run has them.
 
     Args:
-        records: one row a trial; column accuracies has a JSON list, or is missing.
+        records: one row per trial; column accuracies has a JSON list, or is missing.
 
     Returns:
         (n, r): r is the most that a record has; what is missing is NaN.

@@ -33,7 +33,7 @@ def bench_block(
     seconds: float = 1.0,
     device: str = "cpu",
 ) -> Iterator[dict[str, Any]]:
-    """Forward and backward of one block, a row a shape and layout, as soon as it is measured.
+    """Forward and backward of one block, one row per shape and layout, as soon as it is measured.
 
     Args:
         shapes: (N, C, H, W); None for the device's grid.

@@ -34,7 +34,7 @@ def bench_network(
     Args:
         model: one of our backbones, or torchvision:NAME, timm:NAME, package.module:factory.
         activations: names of the registry; the first is what the others are compared with.
-        width: of a backbone, as a share of its full one.
+        width: of a backbone, as a fraction of its full one.
         image_size: side of the images, pixels.
         batch: images a step.
         threads: of torch; None as it is.

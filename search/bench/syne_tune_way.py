@@ -17,7 +17,7 @@ __all__ = ["syne_tune"]
 
 
 def syne_tune(candidates: Sequence[Candidate], seeds: tuple[int, ...], workers: int, *, folder: Path) -> float:
-    """Train every candidate once, a process a trial.
+    """Train every candidate once, one process per trial.
 
     Args:
         candidates: what to train.

@@ -1,4 +1,4 @@
-"""A table on a terminal as wide as it is; in a pipe or a file whole, a line a row."""
+"""A table on a terminal as wide as it is; in a pipe or a file whole, one line per row."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Budget:
         wall_s: seconds since the search, or its resumption, began; None for no limit.
         gpu_s: seconds of GPUs in all, of trials that are over and of running ones; None for no limit.
         stable_trials: end when the hypervolume has not grown by `stable_threshold` over so many completed trials.
-        stable_threshold: as a share of the hypervolume.
+        stable_threshold: as a fraction of the hypervolume.
         grace_s: seconds that running trials have after `wall_s`; None for a twentieth of it, and 10 s at least.
         trial_s: seconds that one trial may run; None for no limit.
 

@@ -283,7 +283,7 @@ class Engine:
         return self.pruner.report(number, point["epoch"], value if math.isfinite(value) else math.nan)
 
     def complete(self, number: int, metrics: Mapping[str, Any], now: float, *, notes: Sequence[str] = ()) -> Outcome:
-        """A training has come to its end: completed, if there is a finite value for every objective.
+        """A training has ended: completed, if there is a finite value for every objective.
 
         It is completed also where its stop had been decided, but came too late.
         """

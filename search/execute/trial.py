@@ -45,7 +45,7 @@ class TrialSettings:
     Attributes:
         recipe: how networks are trained.
         threads: torch's, as many as the CPUs that a trial was given.
-        gpu: whether a trial was given a share of a GPU.
+        gpu: whether a trial was given a GPU or a part of one.
         evaluator: a user's `module:function`, None to train.
         code: the function itself, pickled by value, where it is in no module.
         objectives: columns that a user's function has to return a finite number for; latency_ms is measured where it is

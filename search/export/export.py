@@ -250,7 +250,7 @@ def _facts(spec: Spec, candidate: Candidate, data: Data, found: _Trained) -> dic
 
 
 def _accuracy(found: _Trained, right: int, images: int) -> dict[str, Any]:
-    """This network's accuracy with an interval over images, and its candidate's with one over seeds; shares."""
+    """This network's accuracy with an interval over images, and its candidate's with one over seeds; fractions."""
     over_images = stats.binomtest(right, images).proportion_ci(LEVEL, method="wilson")
     values: Sequence[float] = found.accuracies
     ends = mean_interval(values, level=LEVEL, method="t") if len(values) > 1 else None

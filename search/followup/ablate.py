@@ -217,7 +217,7 @@ class Study:
         return tuple(self.base.folder / f"ablation{suffix}" for suffix in (".csv", ".md", ".tex", *FIGURES, ".json"))
 
     def show(self, console: Console | None = None) -> None:
-        """Print the plan: a row a network, then the sentences."""
+        """Print the plan: one row per network, then the sentences."""
         factors = list(dict.fromkeys(name for cell in self.cells for name in cell.levels))
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for name in ("", *factors, "recipe"):

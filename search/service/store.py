@@ -1,4 +1,4 @@
-"""The service's database: one row a search, and the only way to change it.
+"""The service's database: one row per search, and the only way to change it.
 
 A row changes by compare and set: whoever read an older version of it changes nothing, and reads again. So a search
 is never started twice and no wish is lost, whoever else is writing, and wherever the service is killed.

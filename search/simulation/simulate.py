@@ -134,12 +134,14 @@ class Judge:
         self.reference = np.full(len(table.objectives), REFERENCE)
         self.whole = hypervolume(self.unit, self.reference)
         if self.whole <= 0:
-            raise SpecError("no candidate of the table lies within the bounds, so there is no hypervolume to share")
+            raise SpecError(
+                "no candidate of the table lies within the bounds, so there is no hypervolume to compare with"
+            )
         self.front = np.zeros((0, len(table.objectives)))
         self.share = 0.0
 
     def add(self, row: int) -> float:
-        """One more completed candidate; the share that is reached."""
+        """One more completed candidate; the fraction of the hypervolume that is reached."""
         point = self.unit[row]
         if (point < self.reference).all() and not (self.front <= point).all(axis=1).any():
             self.front = np.vstack([self.front[~(point <= self.front).all(axis=1)], point])
@@ -152,7 +154,7 @@ class Trace:
     """One repeat.
 
     Attributes:
-        shares: after each ended trial, the hypervolume's share.
+        shares: after each ended trial, the fraction of the table's hypervolume.
         epochs: likewise, all epochs that any trial had been trained by then.
         times: likewise, the clock.
         distinct: candidates that were begun.

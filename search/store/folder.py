@@ -55,12 +55,12 @@ class RunFolder:
     curves.parquet    learning curves, likewise
     front.csv         the front
     front.html, .png  its figure
-    checkpoints/      states of trainings that are going on, a file a trial
+    checkpoints/      states of trainings that are going on, one file per trial
     sampler.json      where the sampler's random numbers stand
     run.log           what a reader of the results should know: what could not be read, what was begun anew
     driver.lock       held by the one process that drives the run
     ray/              Ray Tune's own files
-    weights/          trained networks, a file a trial, where the spec asks for them
+    weights/          trained networks, one file per trial, where the spec asks for them
     confirm/          the front trained again, a run of its own; confirmed.csv has what came of it
     ablation/         an ablation study: a run for each recipe, and ablation.csv, .md, .tex, .html, .png
     exports/          networks that were exported

@@ -18,7 +18,7 @@ class Evaluation:
         curve: one item per epoch: "epoch", the values measured by then by column of the records (means over the
             seeds; None where there is none), and "seeds", one mapping per seed with "seed" and the same. A function is
             called with one seed after another; an item of a seed after the first has "later" set.
-        metrics: by column of the records; "accuracies" is a list, a value a seed.
+        metrics: by column of the records; "accuracies" is a list, one value per seed.
         notes: what of a function's results no record can hold, a sentence each.
     """
 

@@ -78,7 +78,7 @@ def read_metrics(
         path: of the function, for messages.
         objectives: columns that must have a finite number.
         taken: columns of the parameters.
-        network: whether it evaluated a network of ours, whose accuracy is a share and whose costs are counts.
+        network: whether it evaluated a network of ours, whose accuracy is a fraction and whose costs are counts.
 
     Raises:
         EvaluationError: it returned no mapping, or an objective is missing or no finite number.

@@ -28,7 +28,7 @@ def split(
 
     Returns:
         The indices of each part, then those of the rest, each in ascending order; together all of 0..N-1, once each.
-        A part has round(share * N) images, or one a class where that is more.
+        A part has round(share * N) images, or one per class where that is more.
 
     Raises:
         DataError: a class has fewer images than there are parts.

@@ -125,7 +125,7 @@ class TrainingRun:
         return True
 
     def test_metrics(self) -> dict[str, Any]:
-        """The test split, measured now: test_accuracy (a mean), test_accuracy_std, test_accuracies (a value a seed)."""
+        """The test split, measured now: test_accuracy (a mean), test_accuracy_std, test_accuracies (one per seed)."""
         accuracies = self.replicas.accuracies(self.data.test)
         mean, std = fmean(accuracies), deviation(accuracies)
         return {"test_accuracy": mean, "test_accuracy_std": std, "test_accuracies": accuracies}

@@ -32,7 +32,7 @@ class Backbone:
         sites: call sites in the order of the forward pass.
         build: (widths, activations, in_channels, classes) -> network.
         source: paper, and what differs from it.
-        stages: stage of each width; () for one width a stage, counted from 1.
+        stages: stage of each width; () for one width per stage, counted from 1.
         units: what each width is a multiple of; () for 1, and then widths may be above the full ones.
         layers: of each width, the layer that it is the outputs of; () for a stage's whole.
         plain: name of the activation that all sites have where no other one is placed: relu, or own.
@@ -83,7 +83,7 @@ class Backbone:
         return tuple(place for place, stage in enumerate(self.width_stages) if stage == knob)
 
     def widths(self, *ratios: float, per: str | None = None, round_to: int | None = None) -> tuple[int, ...]:
-        """Channels at one ratio for all, at one ratio a stage, or at one ratio a group.
+        """Channels at one ratio for all, at one ratio per stage, or at one ratio per group.
 
         Args:
             ratios: numbers in (0, 1]; a whole number above 1 is channels of the widest of its group, the others in

@@ -56,7 +56,7 @@ class Scale:
 
     @classmethod
     def of(cls, values: Array, reference: float, *, offset: float) -> Scale:
-        """The scale of these values (n,), minimised; offset: from the floor to the best, as a share of the range."""
+        """The scale of these values (n,), minimised; offset: from the floor to the best, as a fraction of the range."""
         clipped = np.minimum(values, reference)
         best = float(clipped.min())
         floor = best - offset * (reference - best)

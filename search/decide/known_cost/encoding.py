@@ -2,7 +2,7 @@
 
 Every parameter is a component: a few columns, between which the squared distance says how much two trials differ in it.
 
-    a choice of names     a column a choice: distance 1 between any two
+    a choice of names     one column per choice: distance 1 between any two
     a choice of numbers   half of that, half the squared difference of their ranks
     a number              its place between low and high (of the logarithm where it is a log range), times two
     a condition unmet     a further choice "absent", for numbers a further column

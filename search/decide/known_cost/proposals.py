@@ -20,7 +20,7 @@ from search.decide.known_cost.encoding import is_ordered
 __all__ = ["Conditions", "closer", "draw", "propose", "shifted"]
 
 Parameters = dict[str, Any]
-NEAR, FAR = 0.03, 0.2  # standard deviations of a step, as a share of a number's range
+NEAR, FAR = 0.03, 0.2  # standard deviations of a step, as a fraction of a number's range
 
 
 def draw(distribution: BaseDistribution, generator: np.random.Generator) -> Any:
@@ -195,7 +195,7 @@ def closer(
         conditions: when they exist.
         best: what to stay close to.
         count: how many.
-        step: standard deviation of a move, as a share of a number's range.
+        step: standard deviation of a move, as a fraction of a number's range.
         generator: of the randomness.
     """
     names = list(distributions)

@@ -32,7 +32,7 @@ STEPS = 20  # of the optimiser at one fit; the next fit starts where this one en
 JOINT_DEVIATION = 1.0  # likewise of a component that several parameters have together
 LINEAR = 0.7  # prior standard deviation of a hint's coefficient, values and hints standardised
 HELPS = 0.97  # of the mean squared leave-one-out error: what does not lower it to this is left out
-MEASURED = 0.25  # share of the unexplained variance that is noise, where no replicas say how much
+MEASURED = 0.25  # fraction of the unexplained variance that is noise, where no replicas say how much
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
-"""Asynchronous successive halving: at a few epochs, the rungs, only the better share of the trials goes on.
+"""Asynchronous successive halving: at a few epochs, the rungs, only the better trials continue.
 
 Better is the true non-dominated rank over (reading at the rung, costs), so that a small network is not stopped because
 a large one is more accurate. A trial is compared with those that reached the rung before it and cost no more, in every
 cost: only they can dominate it, and no other counts. Two rules decide:
 
 - on the front of its rung it goes on, always;
-- else it goes on where fewer than a share 1 / factor of the rung come before it: those of a lower rank and, where an
-  equal of it was there already, those of its own. Of others of its own rank none comes first: among trials that cost
+- else it continues where fewer than a fraction 1 / factor of the rung come before it: those of a lower rank and, where
+  an equal of it was there already, those of its own. Of others of its own rank none comes first: among trials that cost
   no more it lies at an end of its rank, where the crowding distance is infinite; that of an equal is 0.
 
 Source: Li et al. 2020 (1810.05934), algorithm 2, with stopping in place of pausing; Deb et al. 2002 for rank and
@@ -31,7 +31,7 @@ FACTOR = 3
 
 
 class Halving:
-    """Stops a trial whose rank among the cheaper ones of its rung is not in the best share.
+    """Stops a trial whose rank among the cheaper ones of its rung is not in the best fraction.
 
     Without costs (asha, or a search that knows none) the rank is the reading's alone: asynchronous successive halving
     as it is published. Over a search for a front that stops every network that is small for its accuracy: 61 % of the
