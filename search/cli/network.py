@@ -105,7 +105,7 @@ def inspect_command(
 ) -> None:
     """Train a trial's network and its ReLU baseline as in the run, and measure what their activations keep.
 
-    Of a trial that failed, its traceback; of an evaluator's trial, its record.
+    Of a trial that failed, its traceback; of an evaluator's trial, its record and the end of what it printed.
     """
     from results import save
     from results.figures.theme import check_format
@@ -131,13 +131,15 @@ def inspect_command(
 
 
 def _facts(facts: TrialFacts) -> str:
-    """A trial's record as lines, its traceback last."""
+    """A trial's record as lines, then its traceback and what its function printed."""
     from results.text import readable
 
     width = max(map(len, facts.values), default=0)
     lines = [f"trial {facts.number} {facts.state}" + (f": {facts.error}" if facts.error else "")]
     lines += [f"  {readable(name):{width}}  {readable(str(value))}" for name, value in facts.values.items()]
-    return "\n".join([*lines, *(["", facts.traceback] if facts.traceback else [])])
+    lines += ["", facts.traceback] if facts.traceback else []
+    lines += ["", "output:", facts.output] if facts.output else []
+    return "\n".join(lines)
 
 
 def _size(text: str | None) -> Size | None:

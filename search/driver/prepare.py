@@ -289,6 +289,7 @@ def trial_settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: 
         **({} if spec.grace_s is None else {"grace_s": spec.grace_s}),
         checkpoints=spec.checkpoint_address() or str(folder.checkpoints),
         checkpoint_s=spec.checkpoint_s,
+        logs=str(folder.path) if spec.evaluator else None,
         test=spec.test,
         weights=folder.weights_address(spec.checkpoint_address()) if spec.keep_weights else None,
     )

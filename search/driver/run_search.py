@@ -35,6 +35,7 @@ from search.spec import Spec
 from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder, environment, next_free, take_next, write_environment, write_text
 from search.store.trial_checks import check_trials
+from search.store.trial_output import finish_output
 from search.store.trials import NAME, StudyStore, candidate_of, costs_of
 from search.training.cpus import usable_cpus
 from search.training.data import Data
@@ -267,7 +268,13 @@ def _search(
         progress.recall(engine)
         with progress:
             tune_trials(
-                EngineSearcher(engine, checkpoints=checkpoints, goes_on=prepared.data is not None, warn=notes.add),
+                EngineSearcher(
+                    engine,
+                    checkpoints=checkpoints,
+                    goes_on=prepared.data is not None,
+                    warn=notes.add,
+                    finish=lambda number: finish_output(folder.output(number)),
+                ),
                 settings=trial_settings(spec, folder, prepared, stops=engine.pruner is not None, at_once=at_once),
                 arrays=prepared.data.to_arrays() if prepared.data else None,
                 folder=folder.ray,

@@ -21,6 +21,7 @@ class EngineSearcher(Searcher):
         engine: decides, and keeps the trials.
         checkpoints: where checkpoints of trainings are; those of trials that are over are removed.
         goes_on: whether a trial that the search's time has ended goes on from its checkpoint when the run is resumed.
+        finish: is given the number of a trial whose process has died, where it is not tried again.
         warn: is given what a trial says of itself that a reader of the run should know.
     """
 
@@ -31,9 +32,11 @@ class EngineSearcher(Searcher):
         checkpoints: Checkpoints | None = None,
         goes_on: bool = False,
         warn: Callable[[str], None] = lambda _: None,
+        finish: Callable[[int], None] = lambda _: None,
     ) -> None:
         super().__init__(metric="accuracy", mode="max")
         self.engine, self.checkpoints, self.goes_on, self.warn = engine, checkpoints, goes_on, warn
+        self.finish = finish
         self.numbers: dict[str, int] = {}  # of the trials that run, by Tune's own name
         self.deaths: dict[str, str] = {}
         self.spent: dict[int, dict[str, float]] = {}  # what a trial has cost by its last report
@@ -99,6 +102,8 @@ class EngineSearcher(Searcher):
         self.deaths.pop(trial_id, None)
         self.cut_off.pop(trial_id, None)
         self.spent.pop(number, None)
+        if error:
+            self.finish(number)
         if self.checkpoints is not None and not kept:
             self.checkpoints.remove(number)
 

@@ -21,7 +21,9 @@ from ray import tune
 from leni.errors import FolderError
 from search.execute.tracebacks import kept_traceback
 from search.store.checkpoints import Checkpoints
+from search.store.folder import RunFolder
 from search.store.secrets import masked
+from search.store.trial_output import TrialOutput
 from search.training.cpus import usable_cpus
 from search.training.data import Data
 from search.training.evaluation import Evaluation
@@ -57,6 +59,7 @@ class TrialSettings:
         grace_s: seconds that a user's function has to end in once its trial is to stop, at least.
         checkpoints: address of `Checkpoints`, None to keep no state.
         checkpoint_s: seconds between two states of a training, at least.
+        logs: folder of the run, which what a user's function prints is kept in; None to leave it where it goes.
         test: whether the test split is measured at a training's end.
         weights: address of `Checkpoints` that trained networks are kept at, None to keep none.
     """
@@ -74,6 +77,7 @@ class TrialSettings:
     grace_s: float = GRACE_S
     checkpoints: str | None = None
     checkpoint_s: float = 5.0
+    logs: str | None = None
     test: bool = False
     weights: str | None = None
 
@@ -124,6 +128,7 @@ class TrialActor(tune.Trainable):
         self.reported = 0
         self.worked_s = self.mark = 0.0
         self.warning, self.anew = "", False
+        self.output: TrialOutput | None = None
         self.saved = time.monotonic()
         if self.device == "cuda":
             torch.cuda.empty_cache()
@@ -153,7 +158,11 @@ class TrialActor(tune.Trainable):
     def _begun(self, evaluator: Any, candidate: Any, state: Mapping[str, Any] | None) -> TrainingRun | FunctionRun:
         """A new run of the evaluator, or one that goes on from a state; a function keeps its states itself."""
         if isinstance(evaluator, FunctionEvaluator):
-            return evaluator.start(candidate, state, keep=partial(self._keep, self.number))
+            with contextlib.suppress(OSError):  # a node that does not see the folder prints where it did before
+                if self.settings.logs is not None and self.output is None:
+                    self.output = TrialOutput(RunFolder(self.settings.logs).output(self.number))
+            tick = self.output.check if self.output is not None else None
+            return evaluator.start(candidate, state, keep=partial(self._keep, self.number), tick=tick)
         run: TrainingRun = evaluator.start(candidate, state)
         return run
 
@@ -240,6 +249,9 @@ class TrialActor(tune.Trainable):
         elif not stopped:
             report["metrics"] = list(self._metrics().items())
         self.running = None
+        if self.output is not None:
+            self.output.close()
+            self.output = None
         return report
 
     def _finish(self, running: TrainingRun) -> None:

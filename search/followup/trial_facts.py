@@ -15,9 +15,11 @@ from results.text import readable
 from search.followup.recorded import recorded_row
 from search.spec import Spec
 from search.store.folder import RunFolder
+from search.store.trial_output import output_tail
 
 __all__ = ["TrialFacts", "trial_facts"]
 
+LONGEST = 20_000  # bytes of a trial's output
 APART = ("number", "state", "error", "traceback")
 
 
@@ -31,6 +33,7 @@ class TrialFacts:
         error: why it failed, one sentence; "" where it did not.
         traceback: where the exception was raised; "" where there was none.
         values: what else the record holds, by the user's own names.
+        output: the end of what its function printed; "" where it printed nothing.
     """
 
     number: int
@@ -38,6 +41,7 @@ class TrialFacts:
     error: str
     traceback: str
     values: Mapping[str, Any]
+    output: str = ""
 
 
 def trial_facts(folder: str | Path, number: int) -> TrialFacts | None:
@@ -62,7 +66,8 @@ def trial_facts(folder: str | Path, number: int) -> TrialFacts | None:
     if not evaluated and not (record["state"] == "failed" and traceback):
         return None
     values = {plain_name(name): _plain(value) for name, value in record.items() if name not in APART}
-    return TrialFacts(number, str(record["state"]), readable(str(record.get("error", ""))), traceback, values)
+    output = output_tail(place.output(number), longest=LONGEST)
+    return TrialFacts(number, str(record["state"]), readable(str(record.get("error", ""))), traceback, values, output)
 
 
 def _plain(value: Any) -> Any:

@@ -21,6 +21,7 @@ from search.service.problems import DOCUMENTED, Problem
 from search.service.reading import Reading, candidate_of
 from search.service.state import service_of
 from search.service.tokens import Caller
+from search.store.trial_output import output_tail
 from spaces import Candidate
 from spaces.backbones import backbone
 from spaces.backbones.sites import OWN
@@ -31,6 +32,7 @@ router = APIRouter(prefix="/api/v1/searches/{search_id}", responses=DOCUMENTED, 
 
 FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}
 LONGEST_LOG = 256 * 1024
+LONGEST_OUTPUT = 64 * 1024
 TrialNumber = Annotated[int, Path(ge=0, le=10**9, description="of a trial, counted from 0")]
 FileName = Annotated[str, Path(max_length=300)]
 
@@ -58,14 +60,16 @@ def trials(
 
 @router.get("/trials/{number}")
 def trial(request: Request, search_id: SearchId, number: TrialNumber, caller: Reader) -> Response:
-    """One trial: its record, learning curves, candidate, the activation at each call site, and where it failed."""
+    """One trial: its record, learning curves, candidate, call sites, where it failed, and what its function printed."""
     reading = _reading(request, caller, search_id)
     position = None if reading is None else reading.get("positions").get(number)
     if reading is None or position is None:
         raise Problem(404, f"there is no trial {number} that has ended")
-    candidate = candidate_of(service_of(request).queue.home(search_id), number)
+    home = service_of(request).queue.home(search_id)
+    candidate = candidate_of(home, number)
+    output = output_tail(home.run.output(number), longest=LONGEST_OUTPUT)
     rest = json.dumps(
-        {"candidate": candidate, "sites": _sites(candidate), "traceback": reading.traceback(number)}
+        {"candidate": candidate, "sites": _sites(candidate), "traceback": reading.traceback(number), "output": output}
     )  # fmt: skip
     record, curve = reading.get("rows")[position], reading.curve(number)
     return send_json(request, f'{{"record": {record}, "curve": {curve}, {rest[1:]}')

@@ -60,6 +60,7 @@ class RunFolder:
     run.log           what a reader of the results should know: what could not be read, what was begun anew
     driver.lock       held by the one process that drives the run
     ray/              Ray Tune's own files
+    logs/             what a user's function printed, one file per trial
     weights/          trained networks, one file per trial, where the spec asks for them
     confirm/          the front trained again, a run of its own; confirmed.csv has what came of it
     ablation/         an ablation study: a run for each recipe, and ablation.csv, .md, .tex, .html, .png
@@ -82,6 +83,7 @@ class RunFolder:
         self.lock = self.path / "driver.lock"
         self.ray = self.path / "ray"
         self.weights = self.path / "weights"
+        self.logs = self.path / "logs"
         self.confirm = self.path / "confirm"
         self.confirmed = self.path / "confirmed.csv"
         self.ablation = self.path / "ablation"
@@ -91,6 +93,10 @@ class RunFolder:
     def weights_address(self, checkpoints: str | None) -> str:
         """Where trained networks are kept: beside the states of trainings, where those have an address of their own."""
         return below(checkpoints, "weights") if checkpoints else str(self.weights)
+
+    def output(self, number: int) -> Path:
+        """The file with what a trial's function printed."""
+        return self.logs / f"{number:06d}.log"
 
     def check_free(self) -> None:
         """Refuse a folder that a new run would mix with what is there.

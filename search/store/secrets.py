@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from leni.errors import SpecError
 
-__all__ = ["MASK", "masked", "masked_command", "with_secrets"]
+__all__ = ["MASK", "masked", "masked_command", "masked_lines", "with_secrets"]
 
 MASK = "***"
 NAMES = r"password|passwd|pwd|secret|token|credential|signature|api[_-]?key|access[_-]?key|account[_-]?key"
@@ -27,6 +27,7 @@ _RULES = (
     (re.compile(rf"([?&;](?:[\w.-]*(?:{NAMES})[\w.-]*|key|sig|sas)=){KEPT}[^&;#\s'\"]+", re.I), rf"\1{MASK}"),
     (re.compile(rf"((?:^|[\s'\"])-{{0,2}}[\w.-]*(?:{NAMES})[\w.-]*=){KEPT}[^\s'\"]+", re.I), rf"\1{MASK}"),
 )
+_SUSPECT = re.compile(rf"://|{NAMES}|[?&;](?:key|sig|sas)=", re.I)
 _FLAG = re.compile(rf"-{{1,2}}[\w-]*(?:{NAMES})[\w-]*", re.I)
 
 
@@ -42,6 +43,11 @@ def masked(text: str) -> str:
     for rule, replacement in _RULES:
         text = rule.sub(replacement, text)
     return text
+
+
+def masked_lines(text: str) -> str:
+    """As `masked`, of a long text: only lines that may hold a secret are looked at closely."""
+    return "".join(masked(line) if _SUSPECT.search(line) else line for line in text.splitlines(keepends=True))
 
 
 def masked_command(words: Sequence[str]) -> list[str]:

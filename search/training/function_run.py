@@ -41,6 +41,7 @@ __all__ = ["FunctionEvaluator", "FunctionRun"]
 
 COSTS = ("params", "macs")  # known of every network of ours without its evaluation
 GRACE_S = 10.0
+TICK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class FunctionEvaluator:
         state: Mapping[str, Any] | None = None,
         *,
         keep: Callable[[Mapping[str, Any]], None] | None = None,
+        tick: Callable[[], None] | None = None,
     ) -> FunctionRun:
         """Begin the evaluation, or go on from what `keep` was given.
 
@@ -81,11 +83,12 @@ class FunctionEvaluator:
             candidate: what is tried.
             state: that `keep` was given; None to begin.
             keep: writes a state; None to keep none.
+            tick: called now and then while `advance` waits.
 
         Raises:
             KeyError, TypeError, ValueError: the state is none of a function's.
         """
-        return FunctionRun(self, candidate, state, keep=keep)
+        return FunctionRun(self, candidate, state, keep=keep, tick=tick)
 
     def evaluate(self, candidate: Candidate | Configuration) -> Evaluation:
         """The evaluation, when the function has ended.
@@ -107,6 +110,7 @@ class FunctionRun:
         candidate: what is tried.
         state: that `keep` was given; None to begin.
         keep: writes a state; None to keep none.
+        tick: called now and then while `advance` waits.
 
     Attributes:
         evaluation: what is known so far.
@@ -122,7 +126,9 @@ class FunctionRun:
         state: Mapping[str, Any] | None = None,
         *,
         keep: Callable[[Mapping[str, Any]], None] | None = None,
+        tick: Callable[[], None] | None = None,
     ) -> None:
+        self.tick = tick or (lambda: None)
         self.evaluator, self.candidate = evaluator, candidate
         self.evaluation = Evaluation()
         self._kept = FunctionState.of(state) if state else FunctionState()
@@ -156,7 +162,8 @@ class FunctionRun:
             self._thread.start()
         with self._changed:
             while not self.over and (left := self._left(seconds)) > 0:
-                self._changed.wait(min(left, threading.TIMEOUT_MAX))
+                self._changed.wait(min(left, TICK_S))
+                self.tick()
             self._advanced, self._fresh = time.monotonic(), False
             self.hung = not self.over and self._stopping.is_set()
         if self._failure is not None:

@@ -92,7 +92,7 @@ def test_driver_killed_during_a_function_ends_as_if_it_was_not(undisturbed, tmp_
 def kill_worker(process: subprocess.Popen, condition) -> None:
     wait_for(condition)
     children = psutil.Process(process.pid).children(recursive=True)
-    for worker in (child for child in children if "Trial" in " ".join(child.cmdline())):
+    for worker in (child for child in children if "Trainable" in " ".join(child.cmdline())):
         worker.send_signal(signal.SIGKILL)
     assert process.wait(300) == 0
 

@@ -139,6 +139,8 @@
     element("facts").replaceChildren(...facts);
     element("traceback").hidden = !trial.traceback;
     element("traceback").querySelector("pre").textContent = trial.traceback || "";
+    element("output").hidden = !trial.output;
+    element("output").querySelector("pre").textContent = trial.output || "";
     const lines = trial.sites.map((site) => {
       const line = document.createElement("tr");
       for (const name of ["name", "role", "stage", "activation"]) line.insertCell().textContent = site[name];

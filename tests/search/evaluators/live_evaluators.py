@@ -1,11 +1,15 @@
 """Evaluators that report while they run, for tests; each leaves a file in the command's folder when it returns."""
 
 import json
+import math
+import os
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import search
 
@@ -97,3 +101,43 @@ def keeping_nothing(config, report):
     trace(config, "from 1")
     for _, value, _ in _walk(config, report, 0.0, 1, None):
         report({"score": value, "size": 1.0})
+
+
+class OfItsOwn(BaseException):
+    """No `Exception`."""
+
+
+def misbehaving(config, report):
+    """Does what it should not, by the kind, and says where it stands when it begins."""
+    kind = config["kind"]
+    trace({"x": kind}, f"{Path.cwd()} {os.environ.get('LEFT_BEHIND')} {len(threading.enumerate())}")
+    print(f"kind {kind}")  # noqa: T201
+    metrics = {"score": 1.0, "size": 2.0}
+    if kind == "base":
+        raise OfItsOwn("of its own")
+    if kind == "exit":
+        os.write(1, b"token=abc the last words\n")
+        os._exit(3)
+    if kind == "folder":
+        os.chdir("/")
+        os.environ["LEFT_BEHIND"] = "something"
+    if kind == "output":
+        for _ in range(1000):
+            os.write(1, b"x" * 99_999 + b"\n")
+    if kind == "thread":
+        threading.Thread(target=time.sleep, args=(10**6,)).start()
+    if kind == "values":
+        metrics = {
+            "score": torch.tensor(1.0, requires_grad=True),
+            "size": np.float32(2),
+            "note": "text",
+            "bad": math.nan,
+        }
+        metrics |= {"nested": {"deep": [1, {"er": "yes"}]}, "model": object()}
+    if kind == "elsewhere":
+        other = threading.Thread(target=report, args=(metrics,))
+        other.start()
+        other.join()
+        return None
+    report(metrics)
+    return metrics
