@@ -15,21 +15,26 @@ names; only the frames of `results.load` and the parquet files have prefixes.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
 __all__ = [
     "METRIC",
     "PARAMETER",
     "RESERVED",
     "SHARED",
+    "TRAINING",
     "column_called",
     "curve_column",
     "metric_column",
     "parameter_column",
     "plain_name",
+    "training_columns",
 ]
 
 PARAMETER, METRIC = "param:", "metric:"
+TRAINING = "training_"
+"""Prefix of the columns of a training recipe's keys, where they were searched."""
 
 RESERVED = frozenset(
     {
@@ -117,3 +122,13 @@ def column_called(name: str, columns: Collection[str], objectives: Collection[st
 
 def _column(prefix: str, name: str, taken: bool) -> str:
     return prefix + name if taken or name.startswith((PARAMETER, METRIC)) else name
+
+
+def training_columns(names: Iterable[Any]) -> tuple[str, ...]:
+    """Those columns that hold keys of the training recipe.
+
+    Example:
+        >>> training_columns(["params", "training_lr", "accuracy"])
+        ('training_lr',)
+    """
+    return tuple(str(name) for name in names if str(name).startswith(TRAINING))

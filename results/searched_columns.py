@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, completed
+from results.names import training_columns
 from results.schema import SCHEMA
 
 __all__ = ["differs", "dimensions"]
@@ -37,7 +38,8 @@ def dimensions(
     if chosen is not None:
         names = [name for name in names if name in chosen]
     else:
-        names = [name for name in names if name not in MEASURED and (name in CHOSEN) == bool(own)]
+        known = CHOSEN | set(training_columns(names)) if own else CHOSEN
+        names = [name for name in names if name not in MEASURED and (name in known) == bool(own)]
     return [name for name in names if differs(done[name])]
 
 

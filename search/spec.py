@@ -30,9 +30,11 @@ from search.training.given_functions import function_name
 from search.training.named_recipes import given_recipe, named_recipe
 from search.training.proxies import check_proxies
 from search.training.recipe import Recipe
+from search.training.searched_recipe import check_searched_recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
 from spaces.configuration import check_name
 from spaces.expressions import Expression
+from spaces.recipe_keys import OWNERS
 
 __all__ = ["KNOWN", "Spec"]
 
@@ -72,7 +74,10 @@ class Spec(SpecFields):
             )
         sampler(self.sampler or "random", seed=self.seed)
         self.recipe()
-        own = isinstance(self.search_space(), ParameterSpace)
+        where = self.search_space()
+        if isinstance(where, SearchSpace):
+            check_searched_recipe(where, self.recipe())
+        own = isinstance(where, ParameterSpace)
         if own and self.evaluator is None:
             raise SpecError("a space of parameters needs an evaluator, module:function: there is no network to train")
         for name, _ in map(parsed_objective, self.objectives):
@@ -225,6 +230,13 @@ class Spec(SpecFields):
         """
         return given_recipe(self.training, data=self.data, epochs=self.epochs)
 
+    def _told_recipe(self) -> dict[str, Any]:
+        """The whole recipe; what was given of it alone where the space has several optimizers, schedules or policies,
+        each with defaults of its own."""
+        where = self.search_space()
+        searched = isinstance(where, SearchSpace) and any(owner in where.training for owner in OWNERS)
+        return dict(self.training) if searched else self.recipe().values()
+
     def directions(self) -> dict[str, str]:
         """Objectives with their directions, by the column that records have them in (`results.names`)."""
         where = self.search_space()
@@ -297,7 +309,7 @@ class Spec(SpecFields):
                 table[key] = masked(whole(table[key]))
         table["training"] = {
             **{key: value for key, value in self.training.items() if key == "recipe"},
-            **{key: value for key, value in vars(self.recipe()).items() if key != "epochs" and value is not None},
+            **{key: value for key, value in self._told_recipe().items() if key != "epochs" and value is not None},
         }
         scalars = {name: value for name, value in table.items() if not isinstance(value, dict)}
         return tomli_w.dumps(

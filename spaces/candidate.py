@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,9 +15,11 @@ from spaces.assigned import Assigned, activation_row
 from spaces.backbones import Backbone, backbone
 from spaces.backbones.placing import placement_of
 from spaces.backbones.sites import OWN
+from spaces.recipe_keys import SEARCHED, TRAINING
 
 __all__ = ["Candidate"]
 
+LATER = ("also", "training")  # fields that JSON has only where they hold something
 BETWEEN = " / "  # the placements of several activations, in a record
 
 
@@ -36,6 +39,8 @@ class Candidate:
         options: the activation's own options, sorted (name, value) pairs; a mapping is accepted.
         lr_factor: on the recipe's learning rate.
         also: further activations at other sites, in the order of the forward pass.
+        training: keys of the recipe that the candidate is trained with in place of the run's, sorted (key, value)
+            pairs; a mapping is accepted.
 
     Raises:
         CandidateError: a field of another type, or an impossible value.
@@ -56,6 +61,7 @@ class Candidate:
     options: tuple[tuple[str, Any], ...] = ()
     lr_factor: float = 1.0
     also: tuple[Assigned, ...] = ()
+    training: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.backbone, str):
@@ -78,6 +84,7 @@ class Candidate:
         for name in ("activation", "placement", "options"):
             object.__setattr__(self, name, getattr(first, name))
         object.__setattr__(self, "also", tuple(others))
+        object.__setattr__(self, "training", _checked_training(self.training))
 
     @property
     def parts(self) -> tuple[Assigned, ...]:
@@ -85,7 +92,10 @@ class Candidate:
         return (Assigned(self.activation, self.placement, self.options), *self.also)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON has them: lists for tuples, an object for the options; `also` only where there is one."""
+        """The fields as JSON has them: lists for tuples, an object for the options.
+
+        `also` and `training` are there only where they hold something.
+        """
         fields: dict[str, Any] = {
             "backbone": self.backbone,
             "widths": list(self.widths),
@@ -94,11 +104,12 @@ class Candidate:
             "options": dict(self.options),
             "lr_factor": self.lr_factor,
         }
-        return {**fields, "also": [part.to_dict() for part in self.also]} if self.also else fields
+        also = {"also": [part.to_dict() for part in self.also]} if self.also else {}
+        return {**fields, **also, **({"training": dict(self.training)} if self.training else {})}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Candidate:
-        """A candidate from all of its fields, none more and none less; `also` may be missing.
+        """A candidate from all of its fields, none more and none less; `also` and `training` may be missing.
 
         Raises:
             CandidateError: a field is unknown or missing, an option is missing that is not of a later version than the
@@ -108,11 +119,11 @@ class Candidate:
             raise CandidateError(f"a candidate must be an object with named fields, got {values!r}")
         names = [field.name for field in fields(cls)]
         unknown = [str(name) for name in values if name not in names]
-        missing = [name for name in names if name not in values and name != "also"]
+        missing = [name for name in names if name not in values and name not in LATER]
         if unknown or missing:
             raise CandidateError(
                 "a candidate's fields are "
-                + ", ".join(name for name in names if name != "also")
+                + ", ".join(name for name in names if name not in LATER)
                 + (f"; unknown: {', '.join(unknown)}" if unknown else "")
                 + (f"; missing: {', '.join(missing)}" if missing else "")
             )
@@ -157,6 +168,7 @@ class Candidate:
             "placement": BETWEEN.join(part.placement for part in self.parts),
             "lr_factor": self.lr_factor,
             **{name: value for part in reversed(self.parts) for name, value in part.options},
+            **{f"{TRAINING}{key}": value for key, value in self.training},
         }
 
     @classmethod
@@ -174,11 +186,32 @@ class Candidate:
             placement=columns.get("placement", "all"),
             options=tuple((name, columns[name]) for name in options if name in columns),
             lr_factor=float(columns.get("lr_factor", 1.0)),
+            training=tuple((key, columns[f"{TRAINING}{key}"]) for key in SEARCHED if f"{TRAINING}{key}" in columns),
         )
 
     def __str__(self) -> str:
         columns = self.columns()
         return f"{self.backbone} {columns['widths']} {columns['activation']} @ {columns['placement']}"
+
+
+def _checked_training(given: Any) -> tuple[tuple[str, Any], ...]:
+    """Keys of the recipe with plain values, in order of name.
+
+    Raises:
+        CandidateError: a key that cannot be searched, or a value that is no text, truth value or finite number.
+    """
+    try:
+        pairs = None if isinstance(given, str) else dict(given)
+    except (TypeError, ValueError):
+        pairs = None
+    if pairs is None:
+        raise CandidateError(f"training must be keys of the recipe with values, got {given!r}")
+    for key, value in pairs.items():
+        if key not in SEARCHED:
+            raise CandidateError(f"training has no key {key!r}; keys are {', '.join(SEARCHED)}")
+        if not isinstance(value, (str, bool, int, float)) or value in (math.inf, -math.inf) or value != value:
+            raise CandidateError(f"training.{key} must be a text, a truth value or a finite number, got {value!r}")
+    return tuple(sorted(pairs.items()))
 
 
 def _canonical(parts: Sequence[Assigned], row: Backbone) -> list[Assigned]:

@@ -56,7 +56,7 @@ def cost(candidate: Candidate, *, input_shape: tuple[int, int, int], classes: in
     if row.count is not None:
         return Cost(*row.count(candidate.widths, CandidateActivations(candidate), (channels, height, width), classes))
     first, *others = (replace(part, options=structural(part.activation, part.options)) for part in candidate.parts)
-    plain = replace(candidate, lr_factor=1.0, options=first.options, also=tuple(others))
+    plain = replace(candidate, lr_factor=1.0, options=first.options, also=tuple(others), training=())
     return _count(plain, (channels, height, width), classes)
 
 

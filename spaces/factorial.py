@@ -294,6 +294,7 @@ def _cell(base: Candidate, levels: Mapping[str, Level]) -> Cell:
         activation=activation,
         placement=placement,
         options=tuple(options.items()) if activation == base.activation else (),
+        training=tuple(pair for pair in base.training if pair[0] not in recipe),  # else it would outweigh the level
     )
     return Cell({name: level.label for name, level in levels.items()}, candidate, recipe)
 

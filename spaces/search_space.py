@@ -2,8 +2,9 @@
 
 It is conditional. A placement exists only where the activation is not the network's own (ReLU elsewhere is ReLU
 everywhere), an activation's own options only where that activation was chosen, and a width per stage only as far as the
-backbone has stages. One walk through these conditions (`_walk`) serves suggesting, listing and finding a candidate's
-parameters; widths (width_questions.py) and activations (activation_questions.py) are parts of it.
+backbone has stages, and an optimizer's own options beside it alone. One walk through these conditions (`_walk`) serves
+suggesting, listing and finding a candidate's parameters; widths (width_questions.py), activations
+(activation_questions.py) and the training recipe (recipe_questions.py) are parts of it.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from spaces.backbones import BACKBONES, Backbone, backbone
 from spaces.backbones.network_names import NetworkName
 from spaces.candidate import Candidate
 from spaces.dimensions import Choice, Dimension, dimension
+from spaces.recipe_keys import TRAINING
+from spaces.recipe_questions import RecipeQuestions
 from spaces.walk import Walk, WalkedSpace, run_walk
 from spaces.width_questions import WidthQuestions
 
 __all__ = ["SearchSpace"]
 
 DIMENSIONS = ("backbone", "activation", "placement", "width", "lr_factor")
+_TABLES = {"name", "options", "description", "network", "training"}  # fields that are no dimension
 TEXTS = ("name", "description", "width_per", "activation_per")
 
 
@@ -49,6 +53,7 @@ class SearchSpace(WalkedSpace[Candidate]):
         round_to: what channels are a multiple of; None for 1 in backbones written for search, 8 in large networks.
         activation_per: "network" for one activation, "stage", "role" or "site" for one at each of these.
         network: options for the factories of all networks, which become a part of their names.
+        training: keys of the training recipe that are searched (`spaces.recipe_questions`).
 
     Raises:
         SpaceError: a dimension cannot be read, or holds a value that no candidate can have.
@@ -73,6 +78,7 @@ class SearchSpace(WalkedSpace[Candidate]):
     round_to: int | None = None
     activation_per: str = "network"
     network: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in DIMENSIONS:
@@ -89,6 +95,7 @@ class SearchSpace(WalkedSpace[Candidate]):
             for activation, part in self.options.items()
         }
         object.__setattr__(self, "options", options)
+        object.__setattr__(self, "training", RecipeQuestions.of(self.training).to_dict())
         self._check()
 
     def _check(self) -> None:
@@ -127,6 +134,10 @@ class SearchSpace(WalkedSpace[Candidate]):
     def _activations(self) -> ActivationQuestions:
         return ActivationQuestions(self.activation, self.placement, self.activation_per, self.options)
 
+    @cached_property
+    def _recipes(self) -> RecipeQuestions:
+        return RecipeQuestions.of(self.training)
+
     @property
     def rows_of_backbones(self) -> tuple[Backbone, ...]:
         """The backbones, in the order of their names in the space."""
@@ -143,7 +154,10 @@ class SearchSpace(WalkedSpace[Candidate]):
         widths = yield from self._widths.ask(row)
         first, *others = yield from self._activations.ask(row)
         factor = yield "lr_factor", self.lr_factor
-        return Candidate(row.name, widths, first.activation, first.placement, first.options, factor, also=tuple(others))
+        training = yield from self._recipes.ask()
+        return Candidate(
+            row.name, widths, first.activation, first.placement, first.options, factor, tuple(others), training
+        )
 
     @property
     def size(self) -> int | None:
@@ -151,7 +165,7 @@ class SearchSpace(WalkedSpace[Candidate]):
         if any(values.values() is None for values in self.dimensions().values()):
             return None
         networks = sum(self._widths.count(row) * self._activations.count(row) for row in self.rows_of_backbones)
-        return networks * len(self._listed("lr_factor") or ())
+        return networks * len(self._listed("lr_factor") or ()) * self._recipes.count()
 
     def dimensions(self) -> dict[str, Dimension]:
         """Every dimension that some candidate has, by the name it has in an Optuna study."""
@@ -161,17 +175,20 @@ class SearchSpace(WalkedSpace[Candidate]):
             **self._widths.dimensions(rows),
             **self._activations.dimensions(rows),
             "lr_factor": self.lr_factor,
+            **self._recipes.dimensions(),
         }
 
     def deciders(self) -> frozenset[str]:
-        """The backbone has stages, an activation has a placement and options, and the placement may be none."""
+        """The backbone has stages, an activation has a placement and options, the placement may be none, and an
+        optimizer, schedule or policy has options."""
         activations = (name for name in self.dimensions() if name.partition(".")[0] == "activation")
-        return frozenset({"backbone", "placement", *activations})
+        return frozenset({"backbone", "placement", *activations}) | self._recipes.deciders()
 
     def columns(self) -> tuple[str, ...]:
         """Columns that its candidates have in records; options that are named alike share one."""
         options = [name for activation in self._activations.names for name in activation_row(activation).options]
-        return tuple(dict.fromkeys(["backbone", "widths", "activation", "placement", *options, "lr_factor"]))
+        recipe = [f"{TRAINING}{key}" for key in self._recipes.names()]
+        return tuple(dict.fromkeys(["backbone", "widths", "activation", "placement", *options, "lr_factor", *recipe]))
 
     def parameters(self, candidate: Candidate) -> tuple[dict[str, Any], dict[str, BaseDistribution]] | None:
         """The answers that lead to a candidate, as an Optuna trial holds them.
@@ -210,6 +227,8 @@ class SearchSpace(WalkedSpace[Candidate]):
             if name in ("backbone", "lr_factor"):
                 value = getattr(candidate, name)
                 return value if values.contains(value) else None
+            if self._recipes.asks(name):
+                return self._recipes.answer(name, values, candidate.training)
             return of_activations(name, values)
 
         return answer
@@ -217,16 +236,20 @@ class SearchSpace(WalkedSpace[Candidate]):
     def references(self) -> tuple[Candidate, ...]:
         """The anchors of a front: ReLU, or the network's own, everywhere, and LENI everywhere, at full width.
 
-        The learning rate's factor is the space's nearest to 1.
+        The learning rate's factor is the space's nearest to 1; of a recipe that is searched they have the first choices
+        and the middle of each range.
         """
         row = self.rows_of_backbones[0]
         factors = self._listed("lr_factor") or (min(max(1.0, self.lr_factor.low), self.lr_factor.high),)
         factor = min(factors, key=lambda value: abs(value - 1.0))
+        training = run_walk(self._recipes.ask(), self._recipes.middle)
         anchors = []
         for activation in (row.plain, "leni") if row.sites else (row.plain,):
             fixed = {name: values.values()[0] for name, values in self.options.get(activation, {}).items()
                      if values.values() and len(values.values()) == 1}  # fmt: skip
-            anchors.append(Candidate(row.name, row.full_widths, activation, "all", tuple(fixed.items()), factor))
+            anchors.append(
+                Candidate(row.name, row.full_widths, activation, "all", tuple(fixed.items()), factor, training=training)
+            )
         return tuple(anchors)
 
     def fix(self, values: Mapping[str, Any]) -> SearchSpace:
@@ -242,7 +265,9 @@ class SearchSpace(WalkedSpace[Candidate]):
         space = self
         for name, value in values.items():
             activation, dot, option = name.partition(".")
-            if not dot and name in {item.name for item in fields(self)} - {"name", "options", "description", "network"}:
+            if self._recipes.asks(name):
+                space = replace(space, training=space._recipes.with_fixed(name, value))
+            elif not dot and name in {item.name for item in fields(self)} - _TABLES:
                 kept = space.options
                 if name == "activation":
                     chosen = dimension(value, name).values() or ()
@@ -276,6 +301,8 @@ class SearchSpace(WalkedSpace[Candidate]):
                 activation: {name: values.to_toml() for name, values in part.items()}
                 for activation, part in self.options.items()
             }
+        if self.training:
+            table["training"] = self._recipes.to_dict()
         return table
 
     @classmethod
@@ -304,6 +331,8 @@ class SearchSpace(WalkedSpace[Candidate]):
                 str(values),
                 self._widths.condition(name, rows)
                 if self._widths.asks(name)
+                else self._recipes.condition(name)
+                if self._recipes.asks(name)
                 else self._activations.condition(name, rows),
             )
             for name, values in self.dimensions().items()

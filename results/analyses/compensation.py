@@ -28,6 +28,7 @@ from scipy import stats
 from results.analyses.accuracy_curves import GRID, RECIPE, Family, accuracy_curves
 from results.analyses.compensation_sentences import caveats, how_compared, left_out, what_is_said
 from results.analyses.noninferiority import narrowest, untried_recipes, usable, usable_stopped
+from results.names import training_columns
 from results.notebook import Drawing, Shown
 from results.stats.monotone_spline import crossings
 
@@ -95,7 +96,8 @@ def compensation(
         level: of all intervals.
         adjust: columns of the recipe, such as the learning rate's factor, of which each curve is drawn at its own best,
             so that no activation is judged at another one's recipe. For each column all curves of a backbone that have
-            it are adjusted or none is, and a sentence says which. None averages over all.
+            it are adjusted or none is, and a sentence says which. None averages over all. The default are those of
+            `RECIPE`, and the keys of the training recipe that were searched.
         sampler: that proposed the candidates, where it is known; of one that follows results a sentence warns.
         images: on which accuracies were measured, as in `narrowest`.
         draws: of each curve.
@@ -109,6 +111,8 @@ def compensation(
         ResultsError: margin or level cannot be.
     """
     done, lost, stopped = usable(records), left_out(records), usable_stopped(records)
+    recipe = ("lr_factor", *training_columns(done.columns))
+    adjust = (*RECIPE, *recipe[1:]) if adjust == RECIPE else adjust
     columns = () if adjust is None else (adjust,) if isinstance(adjust, str) else tuple(adjust)
     tables: dict[str, list[pd.DataFrame]] = {"curves": [], "ratios": [], "gains": [], "claims": []}
     sentences, rng = list[str](), np.random.default_rng(seed)
@@ -119,13 +123,14 @@ def compensation(
             continue
         cut = stopped[stopped["backbone"] == backbone]
         family = accuracy_curves(part, cut, reference=reference, adjust=columns, draws=draws, rng=rng)
-        claims = narrowest(part, reference=reference, margin=margin, level=level, images=images)
+        claims = narrowest(part, reference=reference, margin=margin, level=level, recipe=recipe, images=images)
         found = {**_tables(family, str(backbone), level), "claims": claims}
         for name in tables:
             tables[name].append(found[name])
         sentences += [prefix + text for text in what_is_said(found, reference, margin, level)]
         sentences += [
-            prefix + text for text in how_compared(family, reference, untried_recipes(part, reference=reference))
+            prefix + text
+            for text in how_compared(family, reference, untried_recipes(part, reference=reference, recipe=recipe))
         ]
     if not len(done):
         sentences.append("No completed candidate has parameters and an accuracy.")

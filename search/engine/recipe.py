@@ -15,7 +15,8 @@ def recipe_of(candidate: Point) -> dict[str, Any]:
 
     Returns:
         Of a configuration its parameters. Of a network backbone, activation, placement, learning-rate factor, the
-        channels of each stage as `width.1`, ... and the activation's own options as `leni.decay`.
+        channels of each stage as `width.1`, ..., the activation's own options as `leni.decay`, and keys of the recipe
+        as `training.lr`.
     """
     if isinstance(candidate, Configuration):
         return dict(candidate.values)
@@ -25,4 +26,5 @@ def recipe_of(candidate: Point) -> dict[str, Any]:
         "lr_factor": candidate.lr_factor,
         **{f"width.{stage}": width for stage, width in enumerate(candidate.widths, start=1)},
         **{f"{part.activation}.{name}": value for part in candidate.parts for name, value in part.options},
+        **{f"training.{key}": value for key, value in candidate.training},
     }

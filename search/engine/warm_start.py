@@ -36,7 +36,7 @@ def completed_trials(path: str | Path, spec: Spec) -> list[FrozenTrial]:
     folder.check_run()
     other = Spec.read(folder.spec)
     pairs = {name: (getattr(other, name), getattr(spec, name)) for name in MUST_AGREE}
-    pairs |= {name: (value, getattr(spec.recipe(), name)) for name, value in vars(other.recipe()).items()}
+    pairs |= {name: (value, getattr(spec.recipe(), name)) for name, value in other.recipe().values().items()}
     pairs["objectives"] = (other.directions(), spec.directions())
     if differing := [f"{name} {was!r} there, {now!r} here" for name, (was, now) in pairs.items() if was != now]:
         raise SpecError(

@@ -243,7 +243,7 @@ def _facts(spec: Spec, candidate: Candidate, data: Data, found: _Trained) -> dic
         "seed": found.seeds[0],
         "data": {"name": data.name, "classes": data.classes, "images": sizes, "split_seed": spec.split_seed,
                  "mean": list(data.mean), "std": list(data.std), "augmentation": data.augmentation},
-        "recipe": vars(spec.recipe()),
+        "recipe": spec.recipe().changed(dict(candidate.training)).values(),
         "versions": {"python": here["python"], **here["versions"]},
         "git_revision": here["git_revision"],
     }  # fmt: skip

@@ -100,7 +100,7 @@ def train_fixed(spec: Spec, *, quiet: bool = False, console: Console | None = No
 def _check_same(before: Spec, now: Spec, folder: RunFolder) -> None:
     """Refuse to mix trainings that do not compare."""
     pairs = {name: (getattr(before, name), getattr(now, name)) for name in WHAT}
-    recipes = (vars(before.recipe()), vars(now.recipe()))
+    recipes = (before.recipe().values(), now.recipe().values())
     pairs |= {name: (recipes[0][name], recipes[1][name]) for name in recipes[0]}
     if differing := [f"{name} {was!r} there, {new!r} now" for name, (was, new) in pairs.items() if was != new]:
         raise FolderError(

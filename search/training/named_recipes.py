@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from leni.errors import SpecError
-from search.training.recipe import Recipe
-from search.training.recipe_keys import OWNED
+from search.training.recipe import KEYS, Recipe
+from spaces.recipe_keys import OWNED
 
 __all__ = ["NAMED", "NamedRecipe", "given_recipe", "named_recipe"]
 
@@ -105,7 +105,7 @@ def given_recipe(training: Mapping[str, Any], *, data: str, epochs: int) -> Reci
     Raises:
         SpecError: a key is unknown, or a value impossible.
     """
-    keys = [item.name for item in fields(Recipe) if item.name != "epochs"]
+    keys = [item.name for item in KEYS if item.name != "epochs"]
     for key in training:
         if key not in (*keys, "recipe"):
             near = difflib.get_close_matches(key, keys, n=1, cutoff=0.7)  # epochs is not eps
@@ -113,7 +113,7 @@ def given_recipe(training: Mapping[str, Any], *, data: str, epochs: int) -> Reci
             raise SpecError(f"[training] has no key {key!r}; {known}", code="LS-SPEC-KEY")
     given = {key: value for key, value in training.items() if key != "recipe"}
     base = named_recipe(training["recipe"]).values if "recipe" in training else _BY_DATA.get(data, {})
-    return Recipe(epochs=epochs, **{**_still_meant(base, given), **given})
+    return Recipe(epochs=epochs, **{**_still_meant(base, given), **given}, given=frozenset(given))
 
 
 def _still_meant(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

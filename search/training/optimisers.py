@@ -170,7 +170,7 @@ def _torchs(recipe: Recipe, name: str, groups: Mapping[tuple[float, float], list
         {"params": parts, "weight_decay": decay, "factor": factor, "lr": (recipe.lr or 0.0) * factor}
         for (decay, factor), parts in groups.items()
     ]
-    options: dict[str, Any] = {key: value for key, value in vars(recipe).items() if value is not None}
+    options: dict[str, Any] = {key: value for key, value in recipe.values().items() if value is not None}
     if name == "muon":
         muon = getattr(torch.optim, "Muon", None)
         if muon is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
 from leni.errors import SpecError
-from search.training.recipe_keys import CHOICES, OWNED
+from spaces.recipe_keys import CHOICES, OWNED, OWNERS
 
 __all__ = ["Recipe"]
 
@@ -22,7 +23,7 @@ class Recipe:
     """How a network is trained.
 
     Keys that depend on the optimizer, the schedule or the policy are None where they do not exist; where they exist and
-    are not given, they take the defaults of `search.training.recipe_keys`.
+    are not given, they take the defaults of `spaces.recipe_keys`.
 
     Attributes:
         epochs: passes over the training part.
@@ -60,6 +61,7 @@ class Recipe:
         dropout: probability of the network's dropout layers; None as the network has it.
         drop_path: greatest probability of the network's stochastic depth, linear from 0 at the first block; None as
             the network has it.
+        given: keys that were given for the run, rather than taken from defaults.
         amp: bf16 autocast and channels_last on CUDA.
         cuda_graph: on CUDA, capture the step once and replay it, which small networks, bound by launches, gain from.
             Possible with sgd, accumulate 1 and augmentations up to "crop-flip"; other recipes are not captured.
@@ -102,9 +104,10 @@ class Recipe:
     ema: float = 0.0
     dropout: float | None = None
     drop_path: float | None = None
+    given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for item in fields(self):
+        for item in KEYS:
             _check_kind(item.name, str(item.type), getattr(self, item.name))
         for name, known in CHOICES.items():
             _check_choice(name, getattr(self, name), known)
@@ -118,6 +121,38 @@ class Recipe:
         if self.milestones is not None:
             object.__setattr__(self, "milestones", tuple(self.milestones))
         self._check_bounds()
+
+    def values(self) -> dict[str, Any]:
+        """All keys with their values; None where a key does not exist, or leaves the network as it is."""
+        return {item.name: getattr(self, item.name) for item in KEYS}
+
+    def changed(self, training: Mapping[str, Any]) -> Recipe:
+        """The recipe with other values of some keys, such as those that a candidate has.
+
+        A key that belongs to an optimizer, schedule or policy that is replaced takes the default of the new one, unless
+        it was given for the run and the new one has it too.
+
+        Args:
+            training: values by key.
+
+        Raises:
+            SpecError: as the class.
+        """
+        if not training:
+            return self
+        replaced = {owner: training[owner] for owner in OWNERS if training.get(owner, getattr(self, owner))
+                    != getattr(self, owner)}  # fmt: skip
+        kept = {}
+        for key, value in self.values().items():
+            owned = OWNED.get(key)
+            stays = (
+                owned is None
+                or owned.owner not in replaced
+                or (key in self.given and replaced[owned.owner] in owned.defaults)
+            )
+            if stays and value is not None:
+                kept[key] = value
+        return Recipe(**{**kept, **training}, given=self.given)
 
     def _check_bounds(self) -> None:
         """Every number is within its range."""
@@ -139,6 +174,8 @@ class Recipe:
             raise SpecError("warmup must be above 0 with schedule 'one-cycle', which rises over it, got 0")
 
 
+KEYS = tuple(item for item in fields(Recipe) if item.name != "given")
+"""The dataclass fields that are keys of [training], and epochs."""
 _UP = math.inf
 _BOUNDS: dict[str, tuple[float, float, bool, bool]] = {  # least, greatest, and whether each is itself excluded
     "epochs": (1, _UP, False, False), "batch_size": (1, _UP, False, False), "lr": (0, _UP, True, False),

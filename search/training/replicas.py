@@ -105,6 +105,7 @@ class Replicas:
         weight_decays: Sequence[float] | None = None,
         how: str | None = None,
     ) -> None:
+        recipe = recipe.changed(dict(candidate.training))
         self.candidate, self.recipe, self.seeds = candidate, recipe, tuple(seeds)
         self.lr_factors = _one_each(lr_factors, 1.0, self.seeds, "lr_factors")
         self.weight_decays = _one_each(weight_decays, recipe.weight_decay or 0.0, self.seeds, "weight_decays")

@@ -77,7 +77,7 @@ class Lockstep:
     Args:
         candidate: what to train.
         resident: the data set on the device.
-        recipe: how.
+        recipe: how, where the candidate's `training` has no value of its own.
         seeds: R of them, of everything random.
         device: where; "cuda" takes bf16 autocast and channels_last unless the recipe says otherwise.
         dtype: of weights and images; float64 is for checks.
@@ -102,6 +102,7 @@ class Lockstep:
         lr_factors: Sequence[float] | None = None,
         weight_decays: Sequence[float] | None = None,
     ) -> None:
+        recipe = recipe.changed(dict(candidate.training))
         self.candidate, self.resident, self.data, self.recipe = candidate, resident, resident.data, recipe
         self.device, self.dtype, self.seeds, self.count = torch.device(device), dtype, tuple(seeds), len(seeds)
         self.fast = self.device.type == "cuda" and recipe.amp

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CHOICES", "OWNED", "Owned"]
+__all__ = ["CHOICES", "OWNED", "OWNERS", "SEARCHED", "TRAINING", "Owned"]
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "optimizer": ("sgd", "adamw", "rmsprop", "nadam", "muon"),
@@ -53,3 +53,17 @@ OWNED: Mapping[str, Owned] = {
     "policy_magnitude": Owned("policy", {"randaugment": 9}),
 }
 """Keys that depend on another key's value. `lr` and `weight_decay` exist for all optimizers, with defaults of each."""
+
+TRAINING = "training_"
+"""Prefix of the columns that records have for a candidate's keys of the recipe."""
+
+OWNERS = ("optimizer", "schedule", "policy")
+"""The keys on whose value others depend."""
+
+SEARCHED = (
+    "optimizer", "schedule", "policy", "lr", "weight_decay", "momentum", "nesterov", "beta1", "beta2", "eps", "alpha",
+    "centered", "momentum_decay", "ns_steps", "gamma", "policy_operations", "policy_magnitude", "batch_size",
+    "accumulate", "warmup", "loss", "label_smoothing", "clip", "augmentation", "erasing", "mixup", "cutmix", "ema",
+    "dropout", "drop_path",
+)  # fmt: skip
+"""The keys that can be dimensions of a search space."""
