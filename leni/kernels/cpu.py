@@ -1,7 +1,8 @@
-"""LENI's default form on the CPU, compiled by numba: a single pass over the maps, in one of two ways.
+"""LENI's default form on the CPU, compiled by numba: a single pass over the maps, in one of three ways.
 
-Plane by plane (`leni.kernels.planes`) where maps are contiguous, pixel by pixel (`leni.kernels.pixels`) where they are
-channels_last or planes are tiny. The backward pass computes min(x, 0) again instead of saving it.
+Plane by plane (`leni.kernels.planes`) where maps are contiguous; where they are channels_last, by rows of pixels
+(`leni.kernels.rows`) with few channels and pixel by pixel (`leni.kernels.pixels`) with many, or on tiny planes. The
+backward pass computes min(x, 0) again instead of saving it.
 
 Sums over a sample are of its dtype, sums over samples of float64 and in the order of the samples, so a result does not
 depend on the number of threads. Float32 and float64 are compiled; half precisions are raised to float32 and rounded
@@ -27,19 +28,22 @@ from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 from torch import Tensor
 
-from leni.kernels import pixels, planes
+from leni.kernels import pixels, planes, rows
 from leni.kernels.pixels import backward_pixels, forward_pixels
 from leni.kernels.planes import Array, backward_planes, forward_planes, jit
+from leni.kernels.rows import backward_rows, forward_rows, repeated, tile_length
 
 __all__ = ["backward", "forward", "prepare"]
 
 _intrinsic: Any = intrinsic  # numba's own annotations do not know what its decorators give
 Addresses = tuple[int, int, int, int, int, int, int]  # grad (0: forward), x, weight, kernel, result, and two gradients
 Shape = tuple[int, int, int, int]  # N, C, H, W
-Way = tuple[int, bool, bool]  # k, whether maps are channels_last, whether to work pixel by pixel
+Way = tuple[int, bool, int]  # k, whether maps are channels_last, and one of the three that follow
+_PLANES, _PIXELS, _ROWS = 0, 1, 2
 _PARALLEL_FROM = 32_768  # elements, as torch's own grain: below, waking threads costs more than they save
 _TINY = 16  # pixels of a plane up to which contiguous maps too are worked on pixel by pixel
-_MANY = 32  # channels from which a loop over them pays; on tiny planes, or without neighbours, an eighth of them
+_SOME = 4  # channels from which that pays
+_MANY = 64  # channels from which a loop over those of one pixel is long enough
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")  # numba makes its messages bold where colorama is installed
 _forked = False
 
@@ -72,16 +76,16 @@ def _part(
 ) -> None:
     """The share `part` of `parts` equal ones; forward where the address `grad` is 0, else backward.
 
-    Contiguous maps that are worked on plane by plane are shared out by planes; all others by samples, each of them
-    transposed and back where it is not stored in the way it is worked on.
+    Contiguous maps that are worked on plane by plane are shared out by planes; all others by samples. Contiguous maps
+    with tiny planes are transposed and back.
     """
     grad, x, weight, kernel, result = addresses[0], addresses[1], addresses[2], addresses[3], addresses[4]
     samples, channels, height, width = shape
-    size, last, pixelwise = way
+    size, last, manner = way
     weights = numba.carray(_pointer(weight, zero), channels)
     kernels = numba.carray(_pointer(kernel, zero), (channels, size * size))
     outer = x if grad == 0 else grad
-    if not last and not pixelwise:
+    if manner == _PLANES:
         planes = (samples * channels, height * width)
         start, stop = planes[0] * part // parts, planes[0] * (part + 1) // parts
         xs, results = numba.carray(_pointer(x, zero), planes), numba.carray(_pointer(result, zero), planes)
@@ -91,34 +95,46 @@ def _part(
         else:
             backward_planes(grads, xs, weights, kernels, results, sums, height, width, size, start, stop)
         return
-    count, turned = height * width, last != pixelwise
-    stored, worked = (
-        (count, channels) if last else (channels, count),
-        (count, channels) if pixelwise else (channels, count),
-    )
+    first, beyond = samples * part // parts, samples * (part + 1) // parts
+    if manner == _ROWS:
+        maps = (samples, height, width * channels)
+        xs, results = numba.carray(_pointer(x, zero), maps), numba.carray(_pointer(result, zero), maps)
+        grads = numba.carray(_pointer(outer, zero), maps)
+        tile = tile_length(width, channels)
+        taps, factors = repeated(kernels.T.copy(), tile), repeated(weights.reshape(1, channels), tile)[0]
+        mixed = np.empty((height, tile), kernels.dtype)
+        # Two maps with zeros around them; the last tile may reach past a row.
+        padded = np.zeros((2, height + size - 1, (width + size - 1) * channels + tile), kernels.dtype)
+        flipped, tiles = taps[::-1].copy(), np.empty((1 + size * size, tile), kernels.dtype)
+        for sample in range(first, beyond):
+            if grad == 0:
+                forward_rows(xs[sample], factors, taps, results[sample], padded[0], mixed, channels, size)
+            else:
+                backward_rows(
+                    grads[sample], xs[sample], factors, flipped, results[sample], sums[sample], tiles, padded[0],
+                    padded[1], mixed, channels, size,
+                )  # fmt: skip
+        return
+    count = height * width
+    stored = (count, channels) if last else (channels, count)
     taps, negative = kernels.T.copy(), np.empty((count, channels), kernels.dtype)
     flipped = taps[::-1].copy()
-    own = np.empty((3, worked[0], worked[1] if turned else 0), kernels.dtype)
-    for sample in range(samples * part // parts, samples * (part + 1) // parts):
+    own = np.empty((3, count, 0 if last else channels), kernels.dtype)
+    for sample in range(first, beyond):
         xs = numba.carray(_pointer(x, zero), (samples, stored[0], stored[1]))[sample]
         grads = numba.carray(_pointer(outer, zero), (samples, stored[0], stored[1]))[sample]
         target = numba.carray(_pointer(result, zero), (samples, stored[0], stored[1]))[sample]
         results = target
-        if turned:
+        if not last:
             _transpose(xs, own[0])
             if grad != 0:
                 _transpose(grads, own[1])
             xs, grads, results = own[0], own[1], own[2]
-        if grad == 0 and pixelwise:
+        if grad == 0:
             forward_pixels(xs, weights, taps, results, negative, height, width, size)
-        elif grad == 0:
-            forward_planes(xs, weights, kernels, results, height, width, size, 0, channels)
-        elif pixelwise:
-            backward_pixels(grads, xs, weights, flipped, results, sums[sample], negative, height, width, size)
         else:
-            one = sums[sample : sample + 1]
-            backward_planes(grads, xs, weights, kernels, results, one, height, width, size, 0, channels)
-        if turned:
+            backward_pixels(grads, xs, weights, flipped, results, sums[sample], negative, height, width, size)
+        if not last:
             _transpose(results, target)
 
 
@@ -156,7 +172,7 @@ def _entry(sources: int) -> Callable[..., None]:
 @functools.cache
 def _compiled(parallel: bool) -> Callable[..., None]:
     """The entry that numba compiles, or reads from its cache, at the first call for each dtype."""
-    texts = b"".join(Path(str(module.__file__)).read_bytes() for module in (pixels, planes))
+    texts = b"".join(Path(str(module.__file__)).read_bytes() for module in (pixels, planes, rows))
     function = _entry(2 + 2 * zlib.crc32(texts) + parallel)  # or one's cache would be the other's, and lose the threads
     try:
         return jit(nogil=True, parallel=parallel, cache=True)(function)
@@ -203,9 +219,11 @@ def _run(addresses: Addresses, x: Tensor, *, size: int, last: bool) -> None:
     """
     channels, count = x.shape[1], x.shape[2] * x.shape[3]
     last = last or count == 1  # the same memory
-    many = _MANY // 8 if size == 1 or count <= _TINY else _MANY
-    pixelwise = channels >= many and (last or count <= _TINY)
-    arguments = (_ZERO[x.dtype], addresses, tuple(x.shape), (size, last, pixelwise))
+    if count <= _TINY and channels >= _SOME:
+        manner = _PIXELS
+    else:
+        manner = (_PIXELS if channels >= _MANY else _ROWS) if last else _PLANES
+    arguments = (_ZERO[x.dtype], addresses, tuple(x.shape), (size, last, manner))
     threads = 1 if x.numel() < _PARALLEL_FROM or _forked else torch.get_num_threads()
     threads = threads if threads == 1 else min(threads, _most_threads())
     if threads == 1:

@@ -1,4 +1,4 @@
-"""LENI's default form on one pixel after the other (all its channels), for numba: what channels_last maps are made of.
+"""LENI's default form on one pixel after the other (all its channels), for numba: channels_last maps of many channels.
 
 The innermost loop runs over channels, so it is long where there are many, however small the map is; a tap that falls
 off the map is left out instead of being multiplied by zero.

@@ -40,7 +40,7 @@ from leni.widths.groups import channel_groups
 
 SIDES = (64, 96, 128, 160)  # pixels; the network's own side comes last
 SECONDS = 900  # of processor time, for one network
-MEMORY = 14 * 2**30  # bytes, for one network
+MEMORY = 10 * 2**30  # bytes, for one network
 TIMM = """
     res2net50_26w_4s skresnet18 mobilenetv3_small_100 ghostnet_100 cspresnet50
     resnet18 resnet26d resnetv2_50 seresnet50 ecaresnet26t resnest14d selecsls42b dla34 hrnet_w18_small cspdarknet53
@@ -124,7 +124,8 @@ def attempt(build: Callable[[], nn.Module], example: Tensor, wanted: dict[bool, 
 def measured(name: str) -> dict[str, Any]:
     """One network's line of the results."""
     torch.set_num_threads(1)
-    model = built(name)
+    models = [built(name)]  # emptied as soon as it is not needed: the largest networks have gigabytes of weights
+    model = models[0]
     example = smallest_input(name, model)
     twin = meta_copy(model)
     wanted = {mode: shapes(twin.train(mode)(example.to("meta"))) for mode in (True, False)}
@@ -134,13 +135,15 @@ def measured(name: str) -> dict[str, Any]:
     row |= {"seconds": time.process_time() - started, "groups": len(found.groups), "kept": len(found.kept)}
     row |= {"reasons": Counter(found.kept.values()).most_common(5)}
 
+    del found, twin, model
+
     def narrow() -> nn.Module:
-        network = leni.narrow(model, 0.5, example_input=example)
+        network = leni.narrow(models[0], 0.5, example_input=example)
         row["narrow_params"] = count(network)
         return network
 
     def halved() -> nn.Module:
-        network, report = leni.swap(model, "leni", example_input=example, compression="none")
+        network, report = leni.swap(models.pop(), "leni", example_input=example, compression="none")
         row.update(sites=len(report.sites), halved=len(report.replaced), halved_params=count(network))
         row["left"] = Counter(report.left.values()).most_common(5)
         return network
