@@ -72,7 +72,19 @@ def test_numba_equals_reference(shape, size):
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 7])
-@pytest.mark.parametrize("shape", [(2, 3, 5, 4), (2, 37, 7, 9), (3, 2, 1, 9), (2, 40, 2, 2), (0, 3, 4, 4)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (2, 3, 5, 4),
+        (2, 37, 7, 9),
+        (3, 2, 1, 9),
+        (2, 40, 2, 2),
+        (0, 3, 4, 4),
+        (2, 3, 4, 400),  # a row is more than one tile, and no whole number of them
+        (1, 48, 3, 30),
+        (2, 70, 5, 4),  # many channels: pixel by pixel
+    ],
+)
 def test_numba_channels_last_equals_reference(shape, size):
     grad, x, weight, kernel = arguments(shape, size)
     last = x.contiguous(memory_format=torch.channels_last)
