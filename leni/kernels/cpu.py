@@ -98,8 +98,8 @@ def _part(
     first, beyond = samples * part // parts, samples * (part + 1) // parts
     if manner == _ROWS:
         maps = (samples, height, width * channels)
-        xs, results = numba.carray(_pointer(x, zero), maps), numba.carray(_pointer(result, zero), maps)
-        grads = numba.carray(_pointer(outer, zero), maps)
+        x_maps, y_maps = numba.carray(_pointer(x, zero), maps), numba.carray(_pointer(result, zero), maps)
+        grad_maps = numba.carray(_pointer(outer, zero), maps)
         tile = tile_length(width, channels)
         taps, factors = repeated(kernels.T.copy(), tile), repeated(weights.reshape(1, channels), tile)[0]
         mixed = np.empty((height, tile), kernels.dtype)
@@ -108,11 +108,11 @@ def _part(
         flipped, tiles = taps[::-1].copy(), np.empty((1 + size * size, tile), kernels.dtype)
         for sample in range(first, beyond):
             if grad == 0:
-                forward_rows(xs[sample], factors, taps, results[sample], padded[0], mixed, channels, size)
+                forward_rows(x_maps[sample], factors, taps, y_maps[sample], padded[0], mixed, channels, size)
             else:
                 backward_rows(
-                    grads[sample], xs[sample], factors, flipped, results[sample], sums[sample], tiles, padded[0],
-                    padded[1], mixed, channels, size,
+                    grad_maps[sample], x_maps[sample], factors, flipped, y_maps[sample], sums[sample], tiles,
+                    padded[0], padded[1], mixed, channels, size,
                 )  # fmt: skip
         return
     count = height * width
