@@ -217,7 +217,7 @@ def _area(node: fx.Node) -> int:
 
 
 def _gates(node: fx.Node, *, squashed: bool = False) -> bool:
-    """Whether pooled values go on, through pooled values and no further site, to a product with a feature map.
+    """Whether pooled values pass, through pooled values and no further site, to a product with a feature map.
 
     Where the feature map is itself 1x1 its size says nothing; there a sigmoid on the way tells the gate.
     """

@@ -336,7 +336,7 @@ def _channel_dim(target: Any, module: nn.Module | None, source: fx.Node, result:
 
 
 def _snapshot(value: Any) -> Any:
-    """Lists as they are now: a network goes on appending to what it concatenates."""
+    """Lists as they are now: a network keeps appending to what it concatenates."""
     if isinstance(value, list):
         return [_snapshot(item) for item in value]
     if type(value) is tuple:

@@ -1,6 +1,6 @@
 """Hypervolume: how much of the objective space a set of records dominates, in one number that only grows.
 
-To be comparable while a run goes on, and between runs, the scale must not come from the data. Each objective is
+To be comparable while a run is in progress, and between runs, the scale must not come from the data. Each objective is
 mapped to 0 (best conceivable) .. 1 (the reference), and the reference point is (1, ..., 1):
 
     accuracy    1 - accuracy                        the error; the reference is an accuracy of 0

@@ -209,7 +209,7 @@ def load(folder: str | Path) -> Run:
     """Read a run: trials.parquet, curves.parquet and environment.json.
 
     Args:
-        folder: the run's folder; the run may be going on.
+        folder: the run's folder; the run may still be in progress.
 
     Returns:
         The run.
@@ -294,7 +294,7 @@ def _missing(path: Path) -> RunUnreadable:
     if (path.parent / "spec.toml").is_file():
         return RunUnreadable(
             f"{path.parent} has no {path.name} yet: a run writes it when its first trial has ended, and "
-            f"`leni-search resume` goes on with one that was cut off before",
+            f"`leni-search resume` continues one that was interrupted before",
             code="LS-RUN-NO-RESULTS",
         )
     return RunUnreadable(

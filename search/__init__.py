@@ -8,7 +8,7 @@
 
 A user's own function is searched by `search.run(evaluator=..., space=..., objectives=...)`; `search.known` marks a
 function that gives what is known of a configuration before its trial, `search.Impossible` refuses one. In the function,
-`search.get_checkpoint()` is what its trial goes on from, and `search.TrialStopped` what ends one that is to stop.
+`search.get_checkpoint()` is what its trial continues from, and `search.TrialStopped` what ends one that is to stop.
 
 Torch, Ray and Optuna are imported at the first use of these names, so that the command's --help answers at once.
 """

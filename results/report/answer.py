@@ -93,7 +93,7 @@ def _certainty(run: Run, confirmed: Confirmation | None) -> str:
         trained = f", each from {counted(int(seeds.min()), 'seed')}" if len(seeds) else ""
         return (
             f"Not confirmed: these are {values} of the best of {counted(len(done), 'candidate')}{trained}, "
-            "and choosing made them too good."
+            "and choosing the best makes them optimistic."
         )
     members = confirmed.rows[(confirmed.rows["role"] == "front") & (confirmed.rows["state"] == "completed")]
     if members.empty:
@@ -102,6 +102,7 @@ def _certainty(run: Run, confirmed: Confirmation | None) -> str:
     volumes = confirmed.hypervolumes
     return (
         f"Trained again from {counted(int(members['seeds'].min()), 'fresh seed')}, the searched front's members are "
-        f"{abs(fall):.2f} points {'below' if fall >= 0 else 'above'} what the search saw of them on the same split, "
+        f"{abs(fall):.2f} points {'below' if fall >= 0 else 'above'} what the search recorded for them on the "
+        f"same split, "
         f"and the hypervolume of {volumes['searched']:.4f} is {volumes['test']:.4f} on the test split."
     )

@@ -26,7 +26,7 @@ class ErrorCode:
 
 _ROWS = (
     # The command
-    ErrorCode("LS-ERROR", "Something that was asked for is not possible.", "No more specific code applies.",
+    ErrorCode("LS-ERROR", "A request is not possible.", "No more specific code applies.",
               "The message says what would be right."),
     ErrorCode("LS-USAGE", "The command line cannot be read.", "An option is unknown, lacks its value, or two exclude "
               "each other.", "`leni-search COMMAND --help` lists the options."),
@@ -81,11 +81,12 @@ _ROWS = (
               "Take one of the names that the message lists."),
     ErrorCode("LS-PROXY-UNKNOWN", "There is no zero-cost proxy of this name.", "The name is misspelt.",
               "Take some of the names that the message lists."),
-    ErrorCode("LS-PRUNER-UNKNOWN", "There is no early stopping of this name.", "The name is misspelt.",
+    ErrorCode("LS-PRUNER-UNKNOWN", "There is no pruner of this name.", "The name is misspelt.",
               "Take one of the names that the message lists."),
     ErrorCode("LS-WARM-START", "A run's trials cannot be taken over.", "The other run had other data, another recipe "
               "or other objectives, so that its results do not compare.", "Use the same settings, or start without."),
-    ErrorCode("LS-PRIOR", "An earlier run tells nothing of this search.", "It has no objective in common with this one "
+    ErrorCode("LS-PRIOR", "An earlier run has no information for this search.",
+              "It has no objective in common with this one "
               "that has to be measured, no dimension of its space, or too few completed trials.", "Give a run over the "
               "same space with the same objective; its data and recipe may differ."),
     ErrorCode("LS-SECRET", "A password or token of an address is missing.", "Secrets are not kept in spec.toml; an "
@@ -97,19 +98,21 @@ _ROWS = (
     ErrorCode("LS-RAY-JOIN", "A Ray cluster cannot be joined.", "There is no cluster at the address, it does not "
               "answer, or it asks for a token.", "Check --address with `ray status`; set RAY_AUTH_MODE=token if it "
               "asks for one."),
-    ErrorCode("LS-TRACKER", "An experiment tracker cannot begin.", "Its server does not answer, or nobody is logged "
+    ErrorCode("LS-TRACKER", "An experiment tracker cannot start.", "Its server does not answer, or nobody is logged "
               "in.", "Log in, or set the tracker's address, as its own documentation says."),
     # Evaluators and trainings
     ErrorCode("LS-EVALUATOR", "A user's function cannot be imported.", "The module is not in the folder where the "
               "command is run, an import in it fails, or an installed module has the name of one of its own.",
               "Run the command beside the module, install what it imports, or rename the file of the message."),
-    ErrorCode("LS-COSTS", "What is to be known before a trial cannot be used.", "An expression of [space.known], a "
+    ErrorCode("LS-COSTS", "A cost that should be known before a trial cannot be used.",
+              "An expression of [space.known], a "
               "function of `costs` or one marked with @search.known gives no finite number, other names or another "
               "value for the same configuration, or refuses every configuration.", "Return the same finite numbers by "
-              "name for every configuration, and raise search.Impossible for one that cannot be."),
-    ErrorCode("LS-IMPOSSIBLE", "A configuration cannot be.", "A function of `costs` refuses it.",
+              "name for every configuration, and raise search.Impossible for an impossible one."),
+    ErrorCode("LS-IMPOSSIBLE", "A configuration is impossible.", "A function of `costs` refuses it.",
               "Take another configuration; a search does so by itself."),
-    ErrorCode("LS-EVALUATION", "A training or an export came to nothing.", "The state or the file does not belong to "
+    ErrorCode("LS-EVALUATION", "A training or an export has no usable result.",
+              "The state or the file does not belong to "
               "the network.", "The message says what differs."),
     ErrorCode("LS-EVALUATION-METRICS", "A user's function returned something that is no result.", "An objective is "
               "missing, is not a finite number, or differs between seeds where it must not.", "Return a mapping with "
@@ -133,17 +136,17 @@ _ROWS = (
     ErrorCode("LS-DATA-CACHE", "The cache of decoded images cannot be used.", "Its folder cannot be written, or the "
               "disk is full.", "Free some space, or name another folder for the cache."),
     # Run folders
-    ErrorCode("LS-FOLDER", "A run's folder cannot be used as asked.", "The folder is no place for what was asked.",
+    ErrorCode("LS-FOLDER", "A run's folder cannot be used as asked.", "The folder does not fit the command.",
               "Give the folder or file that the message describes."),
     ErrorCode("LS-FOLDER-TAKEN", "The folder already holds a run or other files.", "A new run never mixes with what "
-              "is there.", "Give a new folder with --out, or go on with `leni-search resume DIR`."),
+              "is there.", "Give a new folder with --out, or continue with `leni-search resume DIR`."),
     ErrorCode("LS-FOLDER-BUSY", "Another process is at work in the folder.", "A run has one driver, and a folder of "
               "searches one service.", "Wait for the other process, or stop it; the message names it."),
     ErrorCode("LS-FOLDER-NO-RUN", "The folder holds no run.", "The path is wrong, or the run was refused before it "
               "began.", "Give the folder that holds spec.toml and environment.json."),
     ErrorCode("LS-FOLDER-WRITE", "A folder or file cannot be made or written.", "Permissions, a full disk, or a file "
-              "system that is read-only.", "Give another folder, or free some space; a run goes on with `leni-search "
-              "resume DIR`."),
+              "system that is read-only.", "Give another folder, or free some space; continue the run with "
+              "`leni-search resume DIR`."),
     ErrorCode("LS-FOLDER-NO-LOCKS", "The file system has no locks.", "Some network file systems are mounted without "
               "them, so nothing would keep a second process from driving the same run.", "Give another folder, or "
               "--no-lock where no other process uses it."),
@@ -151,19 +154,20 @@ _ROWS = (
               "Restore the file from a copy."),
     ErrorCode("LS-FOLDER-LINK", "A file of a run's folder is a link out of the folder.", "A folder from somebody else "
               "must not lead to files of yours.", "Put the file itself in the link's place."),
-    ErrorCode("LS-PATH", "A text is no path.", "There is no such home folder, links go in a circle, the current folder "
-              "was removed, or the text holds a null character.", "Give an absolute path."),
-    ErrorCode("LS-SCRATCH", "Ray's temporary files have no place.", "TMPDIR, /tmp, /var/tmp and /dev/shm are full, "
-              "cannot be written, or have paths that are too long for a socket.", "Free some space, or set TMPDIR to "
+    ErrorCode("LS-PATH", "A text is not a valid path.", "There is no such home folder, links go in a circle, the "
+              "current folder was removed, or the text holds a null character.", "Give an absolute path."),
+    ErrorCode("LS-SCRATCH", "There is no place for Ray's temporary files.", "TMPDIR, /tmp, /var/tmp and /dev/shm "
+              "are full, cannot be written, or have paths that are too long for a socket.", "Free some space, or set TMPDIR to "
               "a short path."),
     ErrorCode("LS-CHECKPOINTS", "Checkpoints cannot be written or read.", "The address is of a kind that fsspec does "
               "not know here, it refuses, or a checkpoint is damaged.", "Check --checkpoints and its credentials."),
     ErrorCode("LS-TRIAL", "A run has no such trial, or no result of it.", "The number is wrong, or the trial failed or "
               "was stopped early.", "Take a completed trial; `leni-search front DIR` shows the front's."),
     ErrorCode("LS-RUN-MIXED", "A folder holds trainings that do not compare with these.", "Seeds, epochs, data or "
-              "recipe are others than those of the earlier trainings.", "Ask for the same, or give another --out."),
+              "recipe differ from those of the earlier trainings.", "Ask for the same, or give another --out."),
     # Databases
-    ErrorCode("LS-STORAGE", "A database is not as expected.", "It is of another version, or lost what it had taken.",
+    ErrorCode("LS-STORAGE", "A database is not as expected.", "It is of another version, or lost data that it "
+    "had accepted.",
               "Use the leni-search that wrote it."),
     ErrorCode("LS-STORAGE-OPEN", "A database cannot be opened.", "The address or the password is wrong, the server is "
               "down, or the driver is not installed.", "Check the address; a password comes from PGPASSWORD, ~/.pgpass "
@@ -199,7 +203,7 @@ _ROWS = (
               "document describes."),
     ErrorCode("LS-HTTP-401", "A request has no valid token.", "The token is missing, expired or revoked.", "Send "
               "`Authorization: Bearer TOKEN`."),
-    ErrorCode("LS-HTTP-403", "A token may not do this.", "Its role is too small, it is for another search, or the "
+    ErrorCode("LS-HTTP-403", "A token may not do this.", "Its role does not allow it, it is for another search, or the "
               "request comes from another site.", "Use a token of a higher role."),
     ErrorCode("LS-HTTP-404", "There is nothing at this address.", "The search does not exist, or has not written the "
               "file yet.", "Check the identifier, or wait."),
@@ -211,7 +215,8 @@ _ROWS = (
               "spec."),
     ErrorCode("LS-HTTP-415", "A request's body is of another type.", "The Content-Type is not JSON.", "Send "
               "application/json."),
-    ErrorCode("LS-HTTP-421", "The service is not known by this name.", "The Host header is none of its names.", "Start "
+    ErrorCode("LS-HTTP-421", "The service is not known by this name.", "The Host header matches none of its names.",
+              "Start "
               "the service with --host-name NAME, or --trusted-proxy behind a proxy."),
     ErrorCode("LS-HTTP-422", "A request is understood and not possible.", "A value is outside of what is allowed.",
               "Correct the value that the message names."),
@@ -219,9 +224,10 @@ _ROWS = (
               "Wait as long as Retry-After says."),
     ErrorCode("LS-HTTP-431", "A request's headers are too large.", "Cookies or a token are too long.", "Send fewer "
               "headers."),
-    ErrorCode("LS-HTTP-500", "The service had an internal error.", "A fault of the program.", "Look up the request's "
+    ErrorCode("LS-HTTP-500", "The service had an internal error.", "A defect of the program.", "Look up the request's "
               "identifier in the server's log."),
-    ErrorCode("LS-HTTP-503", "The service cannot answer now.", "Its database is busy, away or full.", "Try again; "
+    ErrorCode("LS-HTTP-503", "The service cannot answer now.", "Its database is busy, unreachable or full.",
+              "Try again; "
               "nothing has been changed."),
 )  # fmt: skip
 CODES = {row.code: row for row in _ROWS}

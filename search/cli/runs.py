@@ -90,7 +90,7 @@ def _extend(file: Path | None, add_trials: int, flags: dict[str, Any], *, quiet:
         raise typer.BadParameter("--add-trials needs the folder of the run: leni-search run DIR --add-trials N")
     how = {name: flags.pop(name) for name in HOW if name in flags}
     if others := [name for name in flags if name != "out"]:
-        raise typer.BadParameter(f"--add-trials goes on with the run's own spec, and cannot change {', '.join(others)}")
+        raise typer.BadParameter(f"--add-trials uses the run's own spec, and cannot change {', '.join(others)}")
     return resume_command(folder, add_trials=add_trials, quiet=quiet, verbose=verbose, **how)
 
 

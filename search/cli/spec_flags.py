@@ -56,7 +56,7 @@ def option(name: str, *, default: bool = False) -> Any:
 
     Args:
         name: of the field.
-        default: whether the help states the field's default; a command that goes on with a run keeps what the run has.
+        default: whether the help states the field's default; a command that continues a run keeps what the run has.
     """
     field, flag, kind = SpecFields.model_fields[name], flag_of(name), _written(name)
     text = field.description or ""

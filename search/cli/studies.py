@@ -146,7 +146,7 @@ def ablate_command(
             return 0
         found = ablate(planned, quiet=quiet)
     if found is None:
-        typer.echo(f"interrupted; the same command with --out {base.folder} goes on with it", err=True)
+        typer.echo(f"interrupted; the same command with --out {base.folder} continues it", err=True)
         return 130
     if not quiet:
         show_table(effects_table(found))

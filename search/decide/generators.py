@@ -25,7 +25,7 @@ def states_of(owner: object) -> dict[str, Any]:
 
 
 def set_states(owner: object, states: Mapping[str, Any]) -> None:
-    """Let the generators of an object that was made with the same arguments go on from what `states_of` gave.
+    """Let the generators of an object that was made with the same arguments continue from what `states_of` gave.
 
     Raises:
         ValueError: these are no states of the generators that the object has. Some of them may have been set.

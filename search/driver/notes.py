@@ -35,7 +35,7 @@ class Notes:
 
 
 def restore_sampler(asker: Asker, folder: RunFolder, notes: Notes, *, trials: int) -> None:
-    """Let a resumed run's sampler go on where it was; where that is not possible, reseed it, and say so.
+    """Let a resumed run's sampler continue where it was; where that is not possible, reseed it, and say so.
 
     Args:
         asker: with the run's trials replayed into it.
@@ -55,4 +55,4 @@ def restore_sampler(asker: Asker, folder: RunFolder, notes: Notes, *, trials: in
     else:
         why = f"{folder.sampler.name} is missing"
     asker.reseed(trials)
-    notes.add(f"{why}: the sampler goes on with other random numbers, from seed {asker.seed} and {trials} trials")
+    notes.add(f"{why}: the sampler continues with other random numbers, from seed {asker.seed} and {trials} trials")

@@ -1,4 +1,4 @@
-"""Records on disk while a run goes on: trials.parquet and curves.parquet, written from the study."""
+"""Records on disk while a run is in progress: trials.parquet and curves.parquet, written from the study."""
 
 from __future__ import annotations
 

@@ -107,11 +107,12 @@ def resume(
     console: Console | None = None,
     **changes: Any,
 ) -> results.Run:
-    """Go on with a run that was interrupted or killed, at any moment, to the number of trials that was asked for.
+    """Continue a run that was interrupted or killed, at any moment, to the number of trials that was asked for.
 
-    Finished trials are neither lost nor repeated; those that were running go on from their last state and, on the CPU,
-    end with the numbers of an uninterrupted training. The sampler and the pruner are where they were. A state that
-    cannot be read is said on screen, in run.log and in environment.json's "notes", and is begun anew.
+    Finished trials are neither lost nor repeated; those that were running continue from their last state and,
+    on the CPU, end with the numbers of an uninterrupted training. The sampler and the pruner continue
+    where they were. A state that cannot be read is reported on screen, in run.log and in environment.json's "notes",
+    and its training starts again.
 
     Args:
         path: the run's folder.
@@ -287,7 +288,9 @@ def _search(
         pass  # a second Ctrl-C, or one before Tune listens: the same end, at once
     except StorageError as error:
         writable = False
-        raise StorageError(f"{error}; what is finished is kept, `leni-search resume {folder.path}` goes on") from None
+        raise StorageError(
+            f"{error}; finished trials are kept, and `leni-search resume {folder.path}` continues the run"
+        ) from None
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
@@ -324,7 +327,7 @@ def _full(folder: RunFolder, error: OSError) -> FolderError:
 
 def _close(folder: RunFolder, store: StudyStore, writer: RecordWriter, facts: Mapping[str, Any]) -> None:
     """Leave no trial running, and write records and front."""
-    store.fail_running("the run was interrupted; `resume` goes on with it", interrupted=True)
+    store.fail_running("the run was interrupted; `resume` continues it", interrupted=True)
     writer.write()
     write_environment(folder.environment, facts)
     finished = results.load(folder.path)

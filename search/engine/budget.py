@@ -73,7 +73,7 @@ class Budget:
         return self.wall_s is not None or self.trial_s is not None
 
     def overdue(self, *, running_s: float, elapsed_s: float) -> str:
-        """Why a trial must end now; empty while it may go on.
+        """Why a trial must end now; empty while it may continue.
 
         Args:
             running_s: seconds that it has run.

@@ -63,7 +63,7 @@ class Observer(Protocol):
 
 @dataclass
 class Task:
-    """A trial that is running, or waits for a slot to go on in.
+    """A trial that is running, or waits for a slot to continue in.
 
     Attributes:
         number: in the ledger.
@@ -326,7 +326,7 @@ class Engine:
             error: the reason.
             now: the moment.
             traceback: where it was raised.
-            interrupted: whether a resumed search goes on with it.
+            interrupted: whether a resumed search continues it.
         """
         task = self.live[number]
         metrics = {"epochs": task.epochs, "seeds": len(task.seeds)}

@@ -20,10 +20,10 @@ def replay(
     *,
     moved: Callable[[int, int], None] = lambda old, new: None,
 ) -> None:
-    """Tell the engine, its sampler and its pruner of every trial, and let it go on with those that were running.
+    """Tell the engine, its sampler and its pruner of every trial, and let it continue those that were running.
 
-    Trials are told in order of number. One whose run was interrupted is taken up as a new trial, which goes on from the
-    old one's state.
+    Trials are told in order of number. One whose run was interrupted is taken up as a new trial, which continues from
+    the old one's state.
 
     Args:
         engine: new, with the study as its ledger.
@@ -56,7 +56,7 @@ def _task(engine: Engine, trial: FrozenTrial) -> Task:
 
 
 def _continued(engine: Engine, store: StudyStore, old: FrozenTrial, moved: Callable[[int, int], None]) -> Task:
-    """A new trial of the study that goes on with an old one."""
+    """A new trial of the study that continues an old one."""
     again = create_trial(
         state=TrialState.RUNNING, params=old.params, distributions=old.distributions, user_attrs=old.user_attrs
     )

@@ -20,7 +20,7 @@ class EngineSearcher(Searcher):
     Args:
         engine: decides, and keeps the trials.
         checkpoints: where checkpoints of trainings are; those of trials that are over are removed.
-        goes_on: whether a trial that the search's time has ended goes on from its checkpoint when the run is resumed.
+        goes_on: whether a trial that the search's time has ended continues from its checkpoint when the run is resumed.
         finish: is given the number of a trial whose process has died, where it is not tried again.
         warn: is given what a trial says of itself that a reader of the run should know.
     """

@@ -156,7 +156,7 @@ class TrialActor(tune.Trainable):
         return self.running
 
     def _begun(self, evaluator: Any, candidate: Any, state: Mapping[str, Any] | None) -> TrainingRun | FunctionRun:
-        """A new run of the evaluator, or one that goes on from a state; a function keeps its states itself."""
+        """A new run of the evaluator, or one that continues from a state; a function keeps its states itself."""
         if isinstance(evaluator, FunctionEvaluator):
             with contextlib.suppress(OSError):  # a node that does not see the folder prints where it did before
                 if self.settings.logs is not None and self.output is None:

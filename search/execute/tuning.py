@@ -43,7 +43,7 @@ def tune_trials(
         settings: what all trials have in common.
         arrays: the data set, put into the object store here, once.
         folder: for Tune's own files.
-        retries: how often a trial whose process or node died goes on elsewhere, from its last state.
+        retries: how often a trial whose process or node died continues elsewhere, from its last state.
         callbacks: further ones, of trackers.
     """
     switches = {**SWITCHES, "TUNE_MAX_PENDING_TRIALS_PG": str(searcher.engine.slots)}  # actors start side by side

@@ -1,7 +1,7 @@
 """An ablation study: a base candidate with one part or several changed, from the same seeds, on the engine of a search.
 
 The plan says which candidates (`spaces.factorial`); what they are worth is said in `results.ablation`. In between they
-are trained as fixed lists, one for each recipe of the plan, in a folder that a later study goes on with. Accuracies are
+are trained as fixed lists, one for each recipe of the plan, in a folder that a later study continues. Accuracies are
 those on the validation split: the test split is for the confirmed front.
 """
 
@@ -278,7 +278,7 @@ def ablate(planned: Study, *, quiet: bool = False, console: Console | None = Non
     Returns:
         The effects, also in the study's folder: ablation.csv (in full precision), interactions.csv where the design has
         them, .md, .tex (booktabs), .html, .png, and .json, which the report reads. None where the training was
-        interrupted; the same command goes on with it.
+        interrupted; the same command continues it.
 
     Raises:
         FolderError: the folder holds trainings that do not compare, or cannot be written.
@@ -352,7 +352,7 @@ def train(planned: Study, *, quiet: bool = False, console: Console | None = None
 
     Returns:
         A record a cell, in order of the cells, its factors' levels in columns of their own; a cell that failed has its
-        reason in `error`. None where the training was interrupted; the same command goes on with it.
+        reason in `error`. None where the training was interrupted; the same command continues it.
 
     Raises:
         LeniSearchError: as `search.run`; FolderError where the folder holds trainings that do not compare.

@@ -43,7 +43,7 @@ def confirm(
 ) -> Confirmation:
     """Train the front's members and the reference candidates again, measure them on the test split, keep the networks.
 
-    A confirmation that was interrupted goes on; one of a front that has grown since trains what is new.
+    An interrupted confirmation is continued; one of a front that has grown since trains what is new.
 
     Args:
         path: the run's folder.

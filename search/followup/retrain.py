@@ -1,7 +1,7 @@
 """A run over a fixed list of candidates: started where there is none yet, continued where there is.
 
 What `confirm` and `ablate` train goes through the engine of every search, in a folder of its own: killed at any moment,
-it goes on where it was, and a list that has grown trains what is new.
+it continues where it was, and a list that has grown trains what is new.
 """
 
 from __future__ import annotations

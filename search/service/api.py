@@ -99,7 +99,7 @@ def read_search(request: Request, search_id: SearchId, caller: Reader) -> Respon
 
 @router.post("/searches/{search_id}/cancel", status_code=202)
 def cancel(request: Request, search_id: SearchId, caller: Submitter) -> Response:
-    """End a search as Ctrl-C does: what has been trained is kept, and `resume` goes on with it."""
+    """End a search as Ctrl-C does: what has been trained is kept, and `resume` continues it."""
     search_for(request, caller, search_id)
     return _changed(request, service_of(request).queue.cancel(search_id), search_id)
 

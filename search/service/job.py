@@ -1,7 +1,7 @@
 """The process that drives one search: `python -m search.service.job FOLDER`, started by the service or as a Ray job.
 
-It is told what to do by job.json, goes on with a run that is there or begins one, and says in end.json how it ended.
-It needs the service neither to go on nor to end: the service may be killed, and a new one finds all it must know here.
+It is told what to do by job.json, continues a run that is there or begins one, and says in end.json how it ended.
+It needs the service neither to continue nor to end: the service may be killed, and a new one finds all of it here.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Queue:
         return self._wish(search_id, wish)
 
     def resume(self, search_id: str, *, add_trials: int = 0) -> Search | None:
-        """Queue a search that has ended once more, to go on where it was, perhaps with more trials.
+        """Queue a search that has ended once more, to continue where it was, perhaps with more trials.
 
         Raises:
             Conflict: it has not ended, or ended complete and no trials are added.
@@ -108,7 +108,7 @@ class Queue:
 
         def wish(search: Search) -> dict[str, Any]:
             if search.state != "ended":
-                raise Conflict(f"search {search.id} is {search.state}: only one that has ended can go on")
+                raise Conflict(f"search {search.id} is {search.state}: only one that has ended can continue")
             if not add_trials and search.outcome in ("complete", "exhausted"):
                 raise Conflict(f"search {search.id} is complete: extend it by some trials")
             trials = search.trials + add_trials
@@ -166,7 +166,7 @@ class Queue:
             self._wake.clear()
 
     def stop(self) -> None:
-        """Stop looking; what runs goes on."""
+        """Stop looking; running searches continue."""
         self._stop.set()
         self._wake.set()
 
@@ -273,7 +273,7 @@ class Queue:
             self._rest(search, {"outcome": "lost", "note": note})
         else:
             log.warning("lost", extra={"search": search.id, "attempt": search.attempt, "said": said[:300]})
-            note = "its process died; it goes on where it was"
+            note = "its process died; it continues where it was"
             self.store.change(search, state="queued", losses=search.losses + 1, note=note)
         return False
 

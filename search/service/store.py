@@ -304,7 +304,7 @@ def open_engine(url: str | URL) -> Engine:
 
 
 def _watch_file(engine: Engine) -> None:
-    """Refuse to go on with a SQLite file that is not there any more, and take the one that is put back.
+    """Refuse to continue with a SQLite file that is gone, and take the one that is put back.
 
     SQLite itself would read and write the removed file as long as a connection is open, and begin an empty one in its
     place with the next.

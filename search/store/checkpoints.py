@@ -1,4 +1,4 @@
-"""States of trainings that are going on: one file for each trial, in a shared folder or at an fsspec address.
+"""States of unfinished trainings: one file for each trial, in a shared folder or at an fsspec address.
 
 A file is replaced whole or not at all, so a process may die at any moment. It holds tensors, numbers and texts, and is
 read as such: a file that would run code is refused as one that is broken, and its trial starts again.
@@ -126,7 +126,7 @@ class Checkpoints:
             self.files.rm_file(self._path(number))
 
     def move(self, number: int, to: int) -> None:
-        """Let another trial go on with a state, if there is one."""
+        """Let another trial continue from a state, if there is one."""
         if self.files.exists(self._path(number)):
             self.files.mv(self._path(number), self._path(to))
 

@@ -55,7 +55,7 @@ class RunFolder:
     curves.parquet    learning curves, likewise
     front.csv         the front
     front.html, .png  its figure
-    checkpoints/      states of trainings that are going on, one file per trial
+    checkpoints/      states of unfinished trainings, one file per trial
     sampler.json      where the sampler's random numbers stand
     run.log           what a reader of the results should know: what could not be read, what was begun anew
     driver.lock       held by the one process that drives the run
@@ -127,7 +127,7 @@ class RunFolder:
         return next(part for part in (self.path, *self.path.parents) if part.exists())
 
     def check_run(self) -> None:
-        """Refuse a folder that holds no run to go on with.
+        """Refuse a folder that holds no run to continue.
 
         Raises:
             FolderError: it is missing, holds no spec, or cannot be written.

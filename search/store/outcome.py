@@ -19,7 +19,7 @@ class Outcome:
             an evaluator adds.
         curve: one mapping per epoch (and seed): epoch, accuracy, loss, and seed.
         error: why it failed; empty otherwise.
-        interrupted: whether it failed only because the run ended, so that a resumed run goes on with it.
+        interrupted: whether it failed only because the run ended, so that a resumed run continues with it.
         evidence: what the sampler is told beside the values, by the names in `search.decide.known_cost.history`: what a
             stopped trial had reached, and the variance between the seeds of a completed one.
         notes: what of an evaluator's results no record can hold, one sentence each.

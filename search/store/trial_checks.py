@@ -1,4 +1,4 @@
-"""Whether a study's trials are such as this program writes, before a run goes on with a database of somebody else's."""
+"""Whether a study's trials are such as this program writes, before a run continues with somebody else's database."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class StudyStore:
             costs: what is known of it before its trial, by column of the records.
             parameters: its answers to the space's dimensions; empty for a candidate from outside the space.
             distributions: of these parameters.
-            facts: further user attributes: which seeds, which interrupted trial it goes on with.
+            facts: further user attributes: which seeds, which interrupted trial it continues.
 
         Returns:
             The trial's number, counted from 0.

@@ -77,7 +77,7 @@ class FunctionEvaluator:
         keep: Callable[[Mapping[str, Any]], None] | None = None,
         tick: Callable[[], None] | None = None,
     ) -> FunctionRun:
-        """Begin the evaluation, or go on from what `keep` was given.
+        """Begin the evaluation, or continue from what `keep` was given.
 
         Args:
             candidate: what is tried.
@@ -232,7 +232,7 @@ class FunctionRun:
         return kept
 
     def _reports(self, seed: int) -> Reports:
-        """The reports of a call: none, or those before the checkpoint that it goes on from."""
+        """The reports of a call: none, or those before the checkpoint that it continues from."""
         made = self.evaluator
         later = seed != made.seeds[0]
         reports = Reports(made.path, seed, later=later, objectives=made.objectives, taken=made.taken)
@@ -241,7 +241,7 @@ class FunctionRun:
         return reports
 
     def _reporter(self, reports: Reports, folder: Path) -> Reporter:
-        """The function's second argument, with the checkpoint that the call goes on from."""
+        """The function's second argument, with the checkpoint that the call continues from."""
         content, self._kept.checkpoint, self._kept.reports = self._kept.checkpoint, None, None
         checkpoint = None if content is None else unpacked(content, folder)
         return Reporter(

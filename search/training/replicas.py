@@ -2,7 +2,7 @@
 
 On the CPU the way is chosen by a measurement of four steps each at the start (3 % of 12 epochs of digits). Both ways
 end with the same numbers but for rounding, and the choice is part of the state, so a training that is taken up again
-goes on as it began.
+continues as it began.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Reporter:
     Args:
         receive: takes the metrics, the checkpoint and the step of a report, each None where there is none.
         stopping: set when the trial is to stop.
-        checkpoint: what the function goes on from, None at the beginning.
+        checkpoint: what the function continues from, None at the beginning.
 
     Attributes:
         told: whether the function knows that it is to stop.
@@ -59,7 +59,7 @@ class Reporter:
 
         Args:
             metrics: a number, which is the accuracy, or a mapping of names to values.
-            checkpoint: what the function can go on from if its process ends: the path of a folder, which is read at
+            checkpoint: what the function can continue from if its process ends: the path of a folder, which is read at
                 once, or a mapping of tensors, arrays, numbers and texts.
             step: how far the training has come, a whole number that grows; None counts the reports.
 
@@ -90,7 +90,7 @@ class Reporter:
 
 
 def get_checkpoint() -> Any:
-    """What the user's function that runs in this process goes on from, in any of its threads.
+    """What the user's function that runs in this process continues from, in any of its threads.
 
     Returns:
         None at the beginning. After its process or its run has ended, what it last reported as its checkpoint: the

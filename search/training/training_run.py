@@ -36,7 +36,7 @@ class TrainingEvaluator:
     device: str = "cpu"
 
     def start(self, candidate: Candidate, state: Mapping[str, Any] | None = None) -> TrainingRun:
-        """Begin the evaluation, or go on from a run's `state_dict`.
+        """Begin the evaluation, or continue from a run's `state_dict`.
 
         Raises:
             InfeasibleWidth: as `spaces.build` does.

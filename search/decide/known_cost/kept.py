@@ -1,4 +1,4 @@
-"""What a sampler of known costs leaves for the one that goes on with its study, read from plain data."""
+"""What a sampler of known costs leaves for the one that continues its study, read from plain data."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Better is the true non-dominated rank over (reading at the rung, costs), so that
 a large one is more accurate. A trial is compared with those that reached the rung before it and cost no more, in every
 cost: only they can dominate it, and no other counts. Two rules decide:
 
-- on the front of its rung it goes on, always;
+- on the front of its rung it always continues;
 - else it continues where fewer than a fraction 1 / factor of the rung come before it: those of a lower rank and, where
   an equal of it was there already, those of its own. Of others of its own rank none comes first: among trials that cost
   no more it lies at an end of its rank, where the crowding distance is infinite; that of an equal is 0.
@@ -106,7 +106,7 @@ def rungs(epochs: int, factor: int = FACTOR) -> tuple[int, ...]:
 
 
 def survives(rung: NDArray[np.float64], row: NDArray[np.float64], *, factor: int = FACTOR) -> bool:
-    """Whether a trial goes on from a rung.
+    """Whether a trial continues from a rung.
 
     Args:
         rung: (n, 1 + costs), reading and costs of the others that reached it, all minimised, in any order.

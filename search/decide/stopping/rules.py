@@ -1,7 +1,7 @@
 """Which training is stopped before its last epoch: pruners by name, behind one protocol.
 
 A pruner is a pure decision: no Ray, no files, no training, no clock, no randomness. It is told of every trial's begin,
-of every epoch's reading and of the trial's end, and answers each reading with stop or go on. A pruner is rebuilt by
+of every epoch's reading and of the trial's end, and answers each reading with stop or continue. A pruner is rebuilt by
 telling it the same things in the same order again, whatever it answers meanwhile.
 
     learned      what a trial can still be expected to add to the front, by forecasts from completed trials (learned.py)
@@ -28,7 +28,7 @@ __all__ = ["ALIASES", "ASHA_WARNING", "DEFAULT", "FROM_EPOCHS", "PRUNERS", "Prun
 DEFAULT = "learned"
 FROM_EPOCHS = 9  # shorter trainings are not stopped by default: there is little to save, and less to judge by
 ALIASES: Mapping[str, str] = {"improvement": "halving"}
-"""Names of older versions. The pruner improvement decided as halving does, so old specs and runs go on with that."""
+"""Names of older versions. The pruner improvement decided as halving does, so old specs and runs use that."""
 ASHA_WARNING = (
     "the pruner asha compares accuracy alone, so small networks are stopped however good they are for their size, and "
     "the cheap end of the front is lost; learned and halving keep it"
