@@ -157,8 +157,8 @@ _ROWS = (
     ErrorCode("LS-PATH", "A text is not a valid path.", "There is no such home folder, links go in a circle, the "
               "current folder was removed, or the text holds a null character.", "Give an absolute path."),
     ErrorCode("LS-SCRATCH", "There is no place for Ray's temporary files.", "TMPDIR, /tmp, /var/tmp and /dev/shm "
-              "are full, cannot be written, or have paths that are too long for a socket.", "Free some space, or set TMPDIR to "
-              "a short path."),
+              "are full, cannot be written, or have paths that are too long for a socket.", "Free some space, or "
+              "set TMPDIR to a short path."),
     ErrorCode("LS-CHECKPOINTS", "Checkpoints cannot be written or read.", "The address is of a kind that fsspec does "
               "not know here, it refuses, or a checkpoint is damaged.", "Check --checkpoints and its credentials."),
     ErrorCode("LS-TRIAL", "A run has no such trial, or no result of it.", "The number is wrong, or the trial failed or "

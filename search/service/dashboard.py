@@ -108,7 +108,7 @@ def _script() -> bytes:
     text = (Path(optuna_dashboard.__file__).parent / "public" / "bundle.js").read_text(encoding="utf-8")
     for old, new in REWRITTEN.items():
         if text.count(old) != 1:
-            raise Problem(404, "this version of optuna-dashboard cannot be shown below another page")
+            raise Problem(404, "this version of optuna-dashboard cannot be served under another path")
         text = text.replace(old, new)
     return text.encode()
 

@@ -77,7 +77,7 @@ def send_file(request: Request, path: Path) -> Response:
     try:
         status = path.stat()
     except OSError:
-        raise Problem(404, f"{path.name} is not there any more") from None
+        raise Problem(404, f"{path.name} no longer exists") from None
     etag = _etag(f"{path.name} {status.st_mtime_ns} {status.st_size} {status.st_ino}".encode())
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if _matches(request, etag):

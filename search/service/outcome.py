@@ -214,7 +214,7 @@ def _study(request: Request, caller: Caller, search_id: str, name: str) -> str:
         raise Problem(404, "no trial has ended yet")
     found = reading.study(name)
     if found is None:
-        raise Problem(503, "another study of this search is being made: ask again", Retry_After="2")
+        raise Problem(503, "another analysis of this search is being computed; try again", Retry_After="2")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The pages: list of searches, one search, a form for a new one; no build step, nothing from elsewhere."""
+"""The pages: the list of searches, one search, and a form for a new one; no build step and no external resources."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def _bundle() -> bytes:
 
 
 def warm() -> None:
-    """Have ready what takes seconds to be made and is the same for all: nobody should wait for it."""
+    """Compute in advance what takes seconds and is the same for all pages."""
     _vega()
     from results import figures  # noqa: F401
 
 
 @router.get("/vega.js")
 def vega() -> Response:
-    """What draws the figures."""
+    """The scripts that draw the figures."""
     return Response(_vega(), media_type="text/javascript", headers={"Cache-Control": "public, max-age=86400"})
 
 
@@ -117,7 +117,7 @@ def new_page(request: Request) -> Response:
 
 @router.post("/new")
 async def submit_form(request: Request) -> Response:
-    """Submit what is in the form; with a mistake in it, show it again with the sentence."""
+    """Submit the form; if it has an error, show it again with the error."""
     try:
         async with request.form(max_files=0, max_fields=60) as form:
             fields = {name: readable(value) for name, value in form.items() if isinstance(value, str)}
@@ -145,7 +145,7 @@ def _submit(request: Request, fields: dict[str, str]) -> Response:
 
 
 def _keys(fields: dict[str, str]) -> dict[str, Any]:
-    """The spec that a form says: what is left empty is left out, and further keys are JSON."""
+    """The spec of a form: empty fields are left out, and further keys are JSON."""
     keys: dict[str, Any] = {name: fields[name] for name in TEXTS if fields.get(name)}
     for name in (*NUMBERS, *DECIMALS):
         if text := fields.get(name, "").strip():
@@ -183,7 +183,7 @@ def _form(request: Request, caller: Caller, fields: dict[str, str], mistake: str
 
 @router.get("/login")
 def login_page(request: Request) -> Response:
-    """Where a token is given."""
+    """The page on which a token is entered."""
     return _page("login.html", request, None, mistake="")
 
 
@@ -195,7 +195,7 @@ def login(request: Request, token: Annotated[str, Form(max_length=200)] = "") ->
 
 @router.get("/enter")
 def enter(request: Request, token: Annotated[str, Query(max_length=200)] = "") -> Response:
-    """What a link to share leads through."""
+    """The target of a link that shares a search."""
     return _enter(request, token)
 
 
@@ -219,7 +219,7 @@ def _enter(request: Request, token: str) -> Response:
     service = service_of(request)
     caller = service.tokens.check(token.strip())
     if caller is None:
-        mistake = "This token opens nothing here: it is not complete, or has expired or been revoked."
+        mistake = "This token is not valid: it is incomplete, has expired or has been revoked."
         return _page("login.html", request, None, status=401, mistake=mistake)
     # Not by a redirect: a browser that came from elsewhere would not send a strict cookie along.
     response = _page(
@@ -233,7 +233,7 @@ def _enter(request: Request, token: str) -> Response:
 
 
 def _checked(request: Request, form_token: str) -> Caller:
-    """Who has sent a form, from a page of ours."""
+    """The caller who sent a form, checked to come from a page of the service."""
     caller = caller_of(request)
     if caller is None:
         raise Problem(401, "log in first")

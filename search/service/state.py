@@ -21,7 +21,7 @@ from search.service.tokens import Caller, Tokens
 
 __all__ = ["Service", "service_of"]
 
-FOLDER_GONE = "the folder of the searches is not where it was; put it back, and everything continues"
+FOLDER_GONE = "the folder of the searches is not where it was; put it back, and the service continues"
 FRESH_S = 0.4  # for so long a running search's counts are good; one look serves every reader
 
 
