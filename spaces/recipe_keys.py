@@ -18,6 +18,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "loss": ("cross-entropy", "bce"),
     "augmentation": ("data", "none", "crop", "flip", "crop-flip", "resized-crop", "resized-crop-flip"),
     "policy": ("none", "randaugment", "trivialaugment"),
+    "freeze": ("none", "backbone"),
 }
 """Keys whose value is a name, with the names that are known."""
 

@@ -38,6 +38,7 @@ from search.store.folder import RunFolder
 from search.store.trials import StudyStore, check_database
 from search.training.data import Data
 from search.training.given_functions import packed
+from search.training.trained_start import check_weights
 from search.training.user_functions import load_function
 from spaces import Candidate, ParameterSpace, SearchSpace, cost
 
@@ -124,7 +125,8 @@ def prepare(spec: Spec, *, console: Console | None = None, quiet: bool = False) 
     resources = trial_resources(spec, known, gpus=gpus, first=first)
     hints = prior_hints(spec, known=known.columns)
     hints += proxy_hints(spec, data, check=known.allowed) if data else []
-    return Prepared(gpus, resources, data, known, first, tuple(given), here, tuple(hints), _network_notes(space, data))
+    notes = _network_notes(space, data, spec.recipe().weights)
+    return Prepared(gpus, resources, data, known, first, tuple(given), here, tuple(hints), notes)
 
 
 def _counter(data: Data | None) -> Callable[[Candidate], Mapping[str, int]]:
@@ -137,16 +139,21 @@ def _counter(data: Data | None) -> Callable[[Candidate], Mapping[str, int]]:
     return count
 
 
-def _network_notes(space: SearchSpace | ParameterSpace, data: Data | None) -> tuple[str, ...]:
+def _network_notes(space: SearchSpace | ParameterSpace, data: Data | None, weights: str) -> tuple[str, ...]:
     """What is changed in the networks of a space for the data set, a sentence each.
 
     Raises:
         NetworkError: one cannot be had for these images and classes.
+        SpecError: the file of trained weights cannot be read, or is of another network.
     """
     if data is None or not isinstance(space, SearchSpace):
         return ()
-    rows = space.rows_of_backbones
-    return tuple(note for row in rows for note in row.notes(data.input_shape[0], data.classes))
+    found: list[str] = []
+    for row in space.rows_of_backbones:
+        found += row.notes(data.input_shape[0], data.classes)
+        if weights:
+            found += check_weights(row.name, weights, shape=data.input_shape, classes=data.classes)
+    return tuple(found)
 
 
 def make_sampler(spec: Spec, known: KnownCosts, hints: Sequence[Hint] = ()) -> BaseSampler:

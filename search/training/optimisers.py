@@ -52,13 +52,15 @@ def make_optimiser(
     Args:
         recipe: its name and options.
         network: of one replica; its parameters' names, shapes and roles are read.
-        parameters: of all R replicas, by the same names, side by side in the first dimension.
+        parameters: of all R replicas, by the same names, side by side in the first dimension; those that are trained.
         decays: the weight decay of each replica.
         factors: on the learning rate of each replica.
 
     Raises:
         SpecError: torch has no optimizer of this name.
     """
+    if not parameters:
+        return Idle()
     named = [dict(_decays(network, decay)) for decay in decays]
     each = [[values[name] for values in named] for name in parameters]
     if recipe.optimizer == "sgd":
@@ -73,7 +75,29 @@ def unfusable(recipe: Recipe) -> str:
     """Why replicas cannot be trained as one network with the recipe; "" where they can."""
     if recipe.optimizer == "muon":
         return "muon works in bfloat16 on whole matrices, so fused replicas would end elsewhere"
+    if recipe.freeze != "none":
+        return "only the activations are trained"
     return ""
+
+
+class Idle:
+    """The optimizer of a network of which nothing is trained."""
+
+    def __init__(self) -> None:
+        self.parameters: list[Tensor] = []
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Nothing."""
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Nothing."""
+
+    def state_dict(self) -> list[Tensor]:
+        """Nothing."""
+        return []
+
+    def load_state_dict(self, state: Any) -> None:
+        """Nothing."""
 
 
 class TorchOptimisers:

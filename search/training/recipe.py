@@ -65,6 +65,9 @@ class Recipe:
         amp: bf16 autocast and channels_last on CUDA.
         cuda_graph: on CUDA, capture the step once and replay it, which small networks, bound by launches, gain from.
             Possible with sgd, accumulate 1 and augmentations up to "crop-flip"; other recipes are not captured.
+        weights: file of trained weights that every training starts from (`search.training.weights_file`); empty for a
+            fresh start.
+        freeze: "none", or "backbone" to train the activations' own parameters alone.
 
     Raises:
         SpecError: a value out of its range, or a key that does not exist beside the optimizer, schedule or policy.
@@ -104,6 +107,8 @@ class Recipe:
     ema: float = 0.0
     dropout: float | None = None
     drop_path: float | None = None
+    weights: str = ""
+    freeze: str = "none"
     given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -30,7 +30,8 @@ from search.training.losses import sample_losses
 from search.training.optimisers import make_optimiser
 from search.training.recipe import Recipe
 from search.training.schedules import learning_rate
-from spaces import Candidate, build
+from search.training.trained_start import activation_parameters, start_from
+from spaces import Candidate, backbone, build
 
 __all__ = ["Epoch", "Lockstep", "Resident", "Training"]
 
@@ -111,10 +112,16 @@ class Lockstep:
         networks = [self._build(seed) for seed in self.seeds]
         network = networks[0] if self.count == 1 else fold(networks)
         self.network = self._placed(network)
+        self.frozen = recipe.freeze == "backbone"
+        trained = activation_parameters(networks[0], candidate) if self.frozen else None
         self.optimiser = make_optimiser(
             recipe,
             networks[0],
-            dict(self.network.named_parameters()),
+            {
+                name: parameter
+                for name, parameter in self.network.named_parameters()
+                if trained is None or name in trained
+            },
             decays=weight_decays or [recipe.weight_decay or 0.0] * self.count,
             factors=[candidate.lr_factor * factor for factor in lr_factors or [1.0] * self.count],
         )
@@ -138,7 +145,10 @@ class Lockstep:
     def _build(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = build(self.candidate, in_channels=self.data.input_shape[0], classes=self.data.classes)
+            shape, classes = self.data.input_shape, self.data.classes
+            network = build(self.candidate, in_channels=shape[0], classes=classes)
+        if self.recipe.weights:
+            start_from(network, self.candidate, self.recipe.weights, shape=shape, classes=classes)
         set_drop_rates(network, dropout=self.recipe.dropout, drop_path=self.recipe.drop_path)
         return network
 
@@ -157,6 +167,15 @@ class Lockstep:
                 parameter.data = parameter.data.contiguous(memory_format=self.memory)
         return network
 
+    def _train_mode(self) -> None:
+        """Training mode; where only activations are trained, the rest of the network works as in evaluation."""
+        self.network.train(not self.frozen)
+        if self.frozen:
+            for site in backbone(self.candidate.backbone).sites:
+                module = dict(self.network.named_modules()).get(site.name)
+                if module is not None:
+                    module.train()
+
     @property
     def done(self) -> bool:
         """Whether all of the recipe's epochs are behind it."""
@@ -173,7 +192,7 @@ class Lockstep:
         Raises:
             EvaluationError: a loss is not finite; the message has the seed.
         """
-        self.network.train()
+        self._train_mode()
         orders = [torch.randperm(len(self.labels), generator=order) for order in self.orders]
         rows = torch.stack(orders, 1).to(self.device)
         self.total.zero_()
@@ -236,6 +255,8 @@ class Lockstep:
         means = losses.view(len(prepared), self.count).mean(0)
         means = means if weight == 1.0 else weight * means
         self.total += means.detach()
+        if not self.optimiser.parameters:
+            return ()
         return torch.autograd.grad(means.sum(), self.optimiser.parameters, materialize_grads=True)
 
     def _batch(self) -> Tensor:
@@ -269,7 +290,7 @@ class Lockstep:
             Seconds that the step took, and its loss in each replica; the images are the same at every call.
         """
         state = self.state_dict()
-        self.network.train()
+        self._train_mode()
         self.chosen.copy_(torch.arange(self.batch, device=self.device)[:, None].expand(-1, self.count))
         self.total.zero_()
         self.optimiser.set_learning_rate(learning_rate(self.recipe, 0, self.steps_per_epoch))

@@ -77,7 +77,11 @@ class TrainingRun:
             how=state["replicas"]["how"] if state else None,
         )
         self.evaluation = Evaluation()
+        self.start: dict[str, float] = {}
+        if evaluator.recipe.weights and not state:
+            self.start = {"start_accuracy": fmean(self.replicas.accuracies(self.data.validation))}
         if state:
+            self.start = {name: value for name, value in state["metrics"].items() if name == "start_accuracy"}
             self.replicas.load_state_dict(state["replicas"])
             self.evaluation = Evaluation(
                 [{**point, "seeds": [dict(row) for row in point["seeds"]]} for point in state["curve"]],
@@ -104,6 +108,7 @@ class TrainingRun:
             "seeds": len(epoch.seeds),
             "epochs": epoch.epoch,
             "replicas": self.replicas.how,
+            **self.start,
         }
         if self.replicas.peak_memory is not None:
             self.evaluation.metrics["peak_memory"] = self.replicas.peak_memory
