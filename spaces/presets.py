@@ -15,12 +15,11 @@ from typing import Any
 
 from leni.errors import LeniSearchError, SpaceError
 from spaces.configuration import ParameterSpace
+from spaces.fairness import FAIR, LENI
+from spaces.network_presets import NETWORK_PRESETS
 from spaces.search_space import SearchSpace
 
 __all__ = ["PRESETS", "space"]
-
-FAIR = [0.3, 1.0, 3.0]
-LENI = {"init_std": [0.01, 0.0, 0.1], "decay": [False, True]}
 
 _TABLES: tuple[dict[str, Any], ...] = (
     {
@@ -110,10 +109,10 @@ _TABLES: tuple[dict[str, Any], ...] = (
 PRESETS = tuple(table["name"] for table in _TABLES)
 
 
-@lru_cache(maxsize=len(_TABLES))
+@lru_cache(maxsize=len(_TABLES) + len(NETWORK_PRESETS))
 def _preset(name: str) -> SearchSpace:
     """A preset, built when it is first asked for: that loads the activations that other packages register."""
-    return SearchSpace(**_TABLES[PRESETS.index(name)])
+    return SearchSpace(**(_TABLES[PRESETS.index(name)] if name in PRESETS else NETWORK_PRESETS[name]))
 
 
 def space(name: str | Mapping[str, Any]) -> SearchSpace | ParameterSpace:
@@ -126,11 +125,11 @@ def space(name: str | Mapping[str, Any]) -> SearchSpace | ParameterSpace:
     """
     if isinstance(name, Mapping):
         return ParameterSpace.from_dict(name) if "parameters" in name else SearchSpace.from_dict(name)
-    if name in PRESETS:
+    if name in PRESETS or name in NETWORK_PRESETS:
         return _preset(name)
     if name.endswith(".toml"):
         return _from_file(Path(name))
-    near = difflib.get_close_matches(name, PRESETS, n=2, cutoff=0.3) or list(PRESETS)
+    near = difflib.get_close_matches(name, [*PRESETS, *NETWORK_PRESETS], n=2, cutoff=0.3) or list(PRESETS)
     raise SpaceError(
         f"there is no search space {name!r}; near names are {', '.join(near)}, or give a .toml file",
         code="LS-SPACE-UNKNOWN",

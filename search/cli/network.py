@@ -42,7 +42,12 @@ REASONS = {"reason": "left alone because", "hidden": "left alone because"}  # co
 
 def sites_command(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="torchvision:NAME, timm:NAME or package.module:factory.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="torchvision:NAME, timm:NAME or package.module:factory, perhaps with options of the factory: "
+            "'timm:resnet18?drop_rate=0.1'.",
+        ),
     ],
     input_size: Annotated[
         str | None,
@@ -53,6 +58,9 @@ def sites_command(
         typer.Option(help="Show what a swap at these call sites would replace and cost; all sites if not given."),
     ] = None,
     activation: Annotated[str | None, typer.Option(help="Activation to swap in; leni if not given.")] = None,
+    widths: Annotated[
+        bool, typer.Option("--widths", help="Show the groups of channels that a search can narrow, and what it cannot.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object per site.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
@@ -60,6 +68,11 @@ def sites_command(
     if as_csv and as_json:
         raise typer.BadParameter("give --csv or --json, not both")
     size = _size(input_size)
+    if widths:
+        if placement is not None or activation is not None or input_size is not None:
+            raise typer.BadParameter("--widths goes with MODEL, --json and --csv alone")
+        _show_widths(model, as_json=as_json, as_csv=as_csv)
+        return
     import torch
 
     from leni import Placement
@@ -67,14 +80,16 @@ def sites_command(
     from leni.call_sites import sites
     from leni.networks import default_input_size, load_network
     from leni.swapping import swap
+    from spaces.backbones.network_names import NetworkName
 
     wants_swap = placement is not None or activation is not None
     if wants_swap:  # a typing error is found before a network is built
         find(activation or "leni")
         Placement.parse(placement or "all")
-    own = default_input_size(model)
+    named = NetworkName.parse(model)
+    own = default_input_size(named.source)
     shape = own if size is None else (size[0] or own[0], *size[1:])
-    network = load_network(model)
+    network = load_network(named.source, **named.arguments)
     # Zeros, since the few networks whose forward pass depends on values run on them.
     example = torch.zeros(1, *shape)
     if wants_swap:
@@ -92,6 +107,39 @@ def sites_command(
     else:
         params = sum(parameter.numel() for parameter in network.parameters())
         show_table(table, f"{model} at {'x'.join(map(str, shape))}, {params:,} parameters: {summary}")
+
+
+def _show_widths(model: str, *, as_json: bool, as_csv: bool) -> None:
+    """The groups of channels of a network, and the layers that keep theirs."""
+    from spaces import backbone
+
+    row = backbone(model)
+    records = [
+        {
+            "name": name, "group": place + 1, "stage": row.width_stages[place], "channels": row.full_widths[place],
+            "multiple_of": (row.units or [1] * len(row.full_widths))[place], "reason": "",
+        }
+        for place, name in enumerate(row.layers or [f"stage {stage}" for stage in row.width_stages])
+    ]  # fmt: skip
+    records += [
+        {"name": name, "group": None, "stage": None, "channels": None, "multiple_of": None, "reason": reason}
+        for name, reason in row.kept.items()
+    ]
+    if as_json:
+        typer.echo(json.dumps(records))
+    elif as_csv:
+        text = io.StringIO()
+        writer = csv.DictWriter(
+            text, ["name", "group", "stage", "channels", "multiple_of", "reason"], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(records)
+        typer.echo(text.getvalue(), nl=False)
+    else:
+        columns = ["name", "group", "stage", "channels", "multiple_of", *(["reason"] if row.kept else [])]
+        kept = f", {_count(len(row.kept), 'layer')} that cannot be narrowed" if row.kept else ""
+        summary = f"{_count(len(row.full_widths), 'group')} of channels{kept}"
+        show_table(_table(records, columns), f"{row.name}: {summary}")
 
 
 def inspect_command(

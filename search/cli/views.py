@@ -133,6 +133,14 @@ def _limits(texts: Sequence[str] | None) -> dict[str, float]:
 def spaces_command(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Preset or .toml file.")] = None,
     toml: Annotated[bool, typer.Option("--toml", help="Print TOML, as a starting point for your own space.")] = False,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NETWORK",
+            help="Print a space to start from for torchvision:NAME, timm:NAME or package.module:factory, as TOML.",
+        ),
+    ] = None,
 ) -> None:
     """List the search spaces, or show the dimensions of one."""
     from rich import box
@@ -140,7 +148,14 @@ def spaces_command(
     from rich.table import Table
 
     from spaces import PRESETS, space
+    from spaces.network_presets import NETWORK_PRESETS, described, starting_space
 
+    if network is not None:
+        if name is not None or toml:
+            raise typer.BadParameter("--from writes a space of its own, as TOML; give it alone")
+        typer.echo("".join(f"# {line}\n" for line in described(network)), nl=False)
+        typer.echo(starting_space(network).to_toml(), nl=False)
+        return
     console = Console()
     if name is None:
         if toml:
@@ -149,6 +164,8 @@ def spaces_command(
         for preset in PRESETS:
             found = space(preset)
             table.add_row(preset, "continuous" if found.size is None else f"{found.size:,}", found.description)
+        for preset, values in NETWORK_PRESETS.items():
+            table.add_row(preset, f"of {values['backbone']}", values["description"])
         console.print(table)
         return
     found = space(name)

@@ -121,7 +121,7 @@ def inspect(folder: str | Path, number: int, *, console: Console | None = None, 
     epochs = int(record.get("epochs", spec.epochs))
     seed, recorded, recorded_loss = _first_seed(run, record, spec)
     names = {f"trial {number}": candidate}
-    if candidate != relu:
+    if any(part.activation not in (OWN, relu.activation) for part in candidate.parts):
         names[f"the {TWIN} of trial {number}"] = relu
     trainings, ends = [], []
     with threads(max(1, int(spec.cpus_per_trial))), epoch_bars(console, quiet) as watch:
