@@ -25,6 +25,7 @@ from search.spec_fields import SpecFields
 from search.store.checkpoints import absolute_folder
 from search.store.secrets import masked, with_secrets
 from search.store.sqlite import absolute_database
+from search.store.user_path import user_path
 from search.training.data import describe, names
 from search.training.given_functions import function_name
 from search.training.named_recipes import given_recipe, named_recipe
@@ -228,7 +229,10 @@ class Spec(SpecFields):
         Raises:
             SpecError: [training] has an unknown key or an impossible value.
         """
-        return given_recipe(self.training, data=self.data, epochs=self.epochs)
+        training = self.training
+        if isinstance(path := training.get("weights"), str) and path:
+            training = {**training, "weights": str(user_path(path))}
+        return given_recipe(training, data=self.data, epochs=self.epochs)
 
     def _told_recipe(self) -> dict[str, Any]:
         """The whole recipe; what was given of it alone where the space has several optimizers, schedules or policies,

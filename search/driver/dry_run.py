@@ -26,6 +26,7 @@ from search.training.data import Part
 from search.training.replicas import Replicas
 from search.training.timing import torch_threads
 from spaces import Candidate
+from spaces.memory import step_memory
 
 __all__ = ["Plan", "plan", "slots_here", "trial_seconds"]
 
@@ -50,6 +51,8 @@ class Plan:
         known: by name of what a user knows of candidates before their trials, the least and the greatest value of some
             that were looked at.
         needs: CPUs and GPUs of a trial, in words, where they depend on the configuration.
+        memory: bytes that a training step of all seeds of the first candidates takes at most (`spaces.memory`), an
+            estimate; None where there is no first candidate.
     """
 
     space: str
@@ -63,6 +66,7 @@ class Plan:
     notes: Sequence[str] = ()
     known: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     needs: str = ""
+    memory: int | None = None
 
     def show(self, console: Console | None = None) -> None:
         """Print it as a table."""
@@ -80,6 +84,8 @@ class Plan:
         else:
             table.add_row("a trial", f"{self.trial_s:.3g} s (a step of {self.measured} candidates measured)")
             table.add_row("in all", f"{self.wall_s:.3g} s, {self.wall_s / 3600:.3g} h, if no trial is stopped early")
+        if self.memory is not None:
+            table.add_row("memory", f"{self.memory / 2**20:,.0f} MiB a step of the largest reference, an estimate")
         for note in self.notes:
             table.add_row("note", Text(note))
         for index, name in enumerate(self.files):
@@ -112,7 +118,19 @@ def plan(spec: Spec) -> Plan:
     return Plan(
         space.name, space.size, trials, slots, trial_s, wall_s, len(seconds), files, notes, known,
         "" if prepared.resources.rule is None else f"{least} to {most}, of some candidates",
+        _memory(spec, prepared),
     )  # fmt: skip
+
+
+def _memory(spec: Spec, prepared: Prepared) -> int | None:
+    """Bytes of a training step of the candidate among the first ones that takes most; None where there is none."""
+    data = prepared.data
+    listed = [one for one in prepared.first if isinstance(one, Candidate)][:SAMPLE] if data else []
+    if data is None or not listed:
+        return None
+    batch = min(spec.recipe().batch_size, len(data.train.labels))
+    shape, classes = data.input_shape, data.classes
+    return spec.seeds * max(step_memory(one, input_shape=shape, classes=classes, batch=batch) for one in listed)
 
 
 def slots_here(spec: Spec, needs: Needs) -> int:

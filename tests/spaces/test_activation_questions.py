@@ -58,9 +58,8 @@ def test_placement_says_which_sites_are_chosen_for_and_gates_keep_their_own_unle
     assert [each for each in space.dimensions() if each.startswith("activation")] == [
         "activation.stem", "activation.inner", "activation.head",
     ]  # fmt: skip
-    candidate = space.suggest(
-        FixedTrial({"activation.stem": "own", "activation.inner": "own", "activation.head": "silu"})
-    )
+    chosen = {"activation.stem": "own", "activation.inner": "own", "activation.head": "silu"}
+    candidate = space.suggest(FixedTrial(chosen))
     assert candidate.placement == "head"
     assert space.size == 8
 
