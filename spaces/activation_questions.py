@@ -10,7 +10,7 @@ from typing import Any
 
 from leni.errors import SpaceError
 from leni.placement import Placement
-from spaces.assigned import Assigned, activation_row
+from spaces.assigned import Assigned, activation_row, has_already
 from spaces.backbones import Backbone
 from spaces.backbones.placing import placement_of
 from spaces.backbones.sites import OWN
@@ -102,8 +102,8 @@ class ActivationQuestions:
         parts = []
         for name, chosen in places.items():
             options = yield from self._ask_options(name)
-            if not self._changes_nothing(name, row, chosen):
-                parts.append(Assigned(name, placement_of(row.sites, chosen), options))
+            if changed := [place for place in chosen if not has_already(row.sites[place], name)]:
+                parts.append(Assigned(name, placement_of(row.sites, changed), options))
         return tuple(parts) or (Assigned(row.plain),)
 
     def _ask_options(self, activation: str) -> Generator[tuple[str, Dimension], Any, tuple[tuple[str, Any], ...]]:
@@ -124,9 +124,7 @@ class ActivationQuestions:
     @staticmethod
     def _changes_nothing(name: str, row: Backbone, places: Sequence[int]) -> bool:
         """Whether these sites have the activation by themselves."""
-        return name == OWN or (
-            not activation_row(name).options and all(row.sites[place].kind == name for place in places)
-        )
+        return all(has_already(row.sites[place], name) for place in places)
 
     def dimensions(self, rows: Sequence[Backbone]) -> dict[str, Dimension]:
         """The dimensions by name."""
@@ -182,11 +180,12 @@ class ActivationQuestions:
         """The activation of all sites of a unit; None if they have not one, or none of the space."""
         unit = self.units(row).get(label, ())
         at = {place: part.activation for part in parts for place in Placement.parse(part.placement).select(row.sites)}
-        found = {at.get(place, OWN) for place in unit}
-        for name in self.names:
-            if found == {name} or (found <= {OWN, name} and self._changes_nothing(name, row, unit)):
-                return name
-        return None
+
+        def effect(name: str, place: int) -> str:
+            return OWN if has_already(row.sites[place], name) else name
+
+        found = [effect(at.get(place, OWN), place) for place in unit]
+        return next((name for name in self.names if found == [effect(name, place) for place in unit]), None)
 
     def count(self, row: Backbone) -> int:
         """How many different assignments a backbone can have, of dimensions that can be listed."""

@@ -10,9 +10,9 @@ from leni import registry
 from leni.errors import CandidateError
 from leni.placement import Placement
 from leni.registry import Activation
-from spaces.backbones.sites import OWN
+from spaces.backbones.sites import OWN, BackboneSite
 
-__all__ = ["Assigned", "activation_row"]
+__all__ = ["Assigned", "activation_row", "has_already"]
 
 _OWN_ROW = Activation(OWN, "the network's own", lambda channels: _refuse())
 KEYS = ("activation", "placement", "options")
@@ -25,6 +25,11 @@ def activation_row(name: str) -> Activation:
         ActivationError: there is none of this name.
     """
     return _OWN_ROW if name == OWN else registry.get(name)
+
+
+def has_already(site: BackboneSite, activation: str) -> bool:
+    """Whether a call site has an activation by itself."""
+    return activation == OWN or (site.kind == activation and not activation_row(activation).options)
 
 
 def _refuse() -> Any:

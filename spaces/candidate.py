@@ -11,7 +11,7 @@ from typing import Any
 
 from leni.errors import CandidateError
 from leni.placement import Placement
-from spaces.assigned import Assigned, activation_row
+from spaces.assigned import Assigned, activation_row, has_already
 from spaces.backbones import Backbone, backbone
 from spaces.backbones.placing import placement_of
 from spaces.backbones.sites import OWN
@@ -230,12 +230,8 @@ def _canonical(parts: Sequence[Assigned], row: Backbone) -> list[Assigned]:
         if both := places & taken:
             raise CandidateError(f"site {row.sites[min(both)].name} has two activations")
         taken |= places
-        if part.activation != OWN and places:
-            merged.setdefault((part.activation, part.options), set()).update(places)
-    merged = {
-        key: places for key, places in merged.items()
-        if key[1] or any(row.sites[place].kind != key[0] for place in places)
-    }  # fmt: skip
+        if changed := {place for place in places if not has_already(row.sites[place], part.activation)}:
+            merged.setdefault((part.activation, part.options), set()).update(changed)
     ordered = sorted(merged.items(), key=lambda item: min(item[1]))
     found = [Assigned(name, placement_of(row.sites, places), options) for (name, options), places in ordered]
     return found or [Assigned(row.plain)]

@@ -36,9 +36,9 @@ def test_continuous_ratio_is_found_for_widths_that_it_can_give():
 def test_whole_numbers_above_one_are_channels_of_the_widest_layers():
     row = backbone("torchvision:resnet50")
     first = row.members("stage", 1)
-    assert {row.full_widths[place] for place in first} == {64, 256}
+    assert {row.full_widths[place] for place in first} == {64, 128, 256}
     widths = row.widths(128, per="network", round_to=1)
-    assert {widths[place] for place in first} == {4, 16}  # of 2,048 in the last stage
+    assert {widths[place] for place in first} == {4, 8, 16}  # of 2,048 in the last stage
     assert row.part(first, 64, round_to=1) == tuple(row.full_widths[place] // 4 for place in first)
     with pytest.raises(InfeasibleWidth, match="up to 256 channels, got 512"):
         row.part(first, 512)
