@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from leni.errors import SpecError
+from search.service.networks import check_networks
 from search.service.settings import Settings
 from search.spec import Spec
 from search.spec_fields import SpecFields, flag_of
@@ -49,6 +50,7 @@ def accept(keys: Mapping[str, Any], settings: Settings) -> Spec:
         if name in given:
             raise SpecError(f"{name} cannot be set in a submitted spec: {reason}", code="LS-SERVICE-NOT-ALLOWED")
     _check_space(given.get("space"))
+    check_networks(given)
     for key in ("evaluator", "costs", "resources"):
         if not (key == "resources" and isinstance(given.get(key), Mapping)):  # expressions run nothing
             _check_function(key, given.get(key), settings)
