@@ -33,23 +33,20 @@ def step_memory(candidate: Candidate, *, input_shape: tuple[int, int, int], clas
     """
     with torch.random.fork_rng(devices=[]):
         network = build(candidate, in_channels=input_shape[0], classes=classes).to("meta").train()
-    own = {id(tensor) for tensor in [*network.parameters(), *network.buffers()]}
-    kept = _kept_for_backward(network, torch.empty(SAMPLES, *input_shape, device="meta"), own)
+    kept = _kept_for_backward(network, torch.empty(SAMPLES, *input_shape, device="meta"))
     parameters = sum(parameter.numel() * 4 for parameter in network.parameters())
     return kept * batch // SAMPLES + COPIES * parameters
 
 
-def _kept_for_backward(network: nn.Module, images: Tensor, own: set[int]) -> int:
+def _kept_for_backward(network: nn.Module, images: Tensor) -> int:
     """Bytes of the tensors that autograd keeps, each storage once, without the network's own."""
-    storages: dict[int, tuple[Tensor, int]] = {}
+    own = {tensor.untyped_storage()._cdata for tensor in [*network.parameters(), *network.buffers()]}
+    storages: dict[int, tuple[Tensor, int]] = {}  # the tensors are kept alive, so that the numbers stay their own
 
     def pack(tensor: Tensor) -> Tensor:
-        if id(tensor) not in own:
-            storage = tensor.untyped_storage()
-            storages[storage._cdata] = (
-                tensor,
-                storage.nbytes(),
-            )  # the tensor is kept, so that the number stays its own
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:  # a layer may keep a view of its weight
+            storages[storage._cdata] = (tensor, storage.nbytes())
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), torch.device("meta"):

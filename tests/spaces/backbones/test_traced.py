@@ -10,7 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from leni import LENI
 from leni.errors import CandidateError, InfeasibleWidth, NetworkError, SpaceError
-from spaces import Candidate, backbone, build, cost
+from spaces import Candidate, Exported, backbone, build, cost, load_exported
+from spaces.exported import to_bytes
 
 SHAPE, CLASSES = (1, 8, 8), 10
 
@@ -167,3 +168,13 @@ def test_widths_that_a_network_cannot_have_are_refused():
         Candidate("small_networks:Residual", (17, 16, 16, 32), "relu")
     with pytest.raises(CandidateError, match="widths must be 4 numbers"):
         Candidate("small_networks:Residual", (16, 32), "relu")
+
+
+def test_exported_network_of_a_candidate_loads_with_its_function(tmp_path):
+    candidate = Candidate("small_networks:Residual", (8, 6, 4, 10), "leni", "stem+outer")
+    exported = Exported(candidate, in_channels=1, classes=10, mean=[0.3], std=[0.2])
+    (tmp_path / "network.pt").write_bytes(to_bytes(exported))
+    images = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)
+    assert torch.equal(load_exported(tmp_path / "network.pt")(images), exported(images))
+    program = torch.export.export(exported, (images,))
+    assert torch.allclose(program.module()(images), exported(images), atol=1e-6)
