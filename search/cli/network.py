@@ -111,6 +111,7 @@ def sites_command(
 
 def _show_widths(model: str, *, as_json: bool, as_csv: bool) -> None:
     """The groups of channels of a network, and the layers that keep theirs."""
+    from results.text import counted
     from spaces import backbone
 
     row = backbone(model)
@@ -137,8 +138,8 @@ def _show_widths(model: str, *, as_json: bool, as_csv: bool) -> None:
         typer.echo(text.getvalue(), nl=False)
     else:
         columns = ["name", "group", "stage", "channels", "multiple_of", *(["reason"] if row.kept else [])]
-        kept = f", {_count(len(row.kept), 'layer')} that cannot be narrowed" if row.kept else ""
-        summary = f"{_count(len(row.full_widths), 'group')} of channels{kept}"
+        kept = f", {counted(len(row.kept), 'layer')} that cannot be narrowed" if row.kept else ""
+        summary = f"{counted(len(row.full_widths), 'group')} of channels{kept}"
         show_table(_table(records, columns), f"{row.name}: {summary}")
 
 

@@ -22,7 +22,7 @@ def test_recipe_by_default_is_sgd_with_nesterov_momentum_and_a_cosine():
         "epochs": 12, "batch_size": 128, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 1.0,
         "label_smoothing": 0.0, "clip": 0.0, "amp": True, "cuda_graph": True, "accumulate": 1, "optimizer": "sgd",
         "nesterov": True, "schedule": "cosine", "loss": "cross-entropy", "augmentation": "data", "policy": "none",
-        "erasing": 0.0, "mixup": 0.0, "cutmix": 0.0, "ema": 0.0,
+        "erasing": 0.0, "mixup": 0.0, "cutmix": 0.0, "ema": 0.0, "weights": "", "freeze": "none",
     }  # fmt: skip
 
 
