@@ -17,7 +17,7 @@ def test_recipe_refuses_an_impossible_value_by_name(name, value):
 
 
 def test_recipe_by_default_is_sgd_with_nesterov_momentum_and_a_cosine():
-    values = {name: value for name, value in vars(Recipe()).items() if value is not None}
+    values = {name: value for name, value in Recipe().values().items() if value is not None}
     assert values == {
         "epochs": 12, "batch_size": 128, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 1.0,
         "label_smoothing": 0.0, "clip": 0.0, "amp": True, "cuda_graph": True, "accumulate": 1, "optimizer": "sgd",
