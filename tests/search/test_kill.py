@@ -131,7 +131,7 @@ def test_killed_worker_costs_no_trial(undisturbed, tmp_path):
     workers = [child for child in family(process) if "Trainable" in " ".join(child.cmdline())]
     for worker in workers:
         worker.send_signal(signal.SIGKILL)
-    assert process.wait(120) == 0
+    assert process.wait(400) == 0
     process.stderr.close()
     assert workers
     assert_same_run(results.load(folder), undisturbed)
@@ -148,7 +148,7 @@ def test_second_driver_is_refused_while_the_first_lives_and_takes_over_where_tha
     finally:
         process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.wait(400) == 130
     process.stderr.close()
     cut_off = [state for state in states(folder) if state == "FAIL"]
     assert states(folder).count("RUNNING") == 0

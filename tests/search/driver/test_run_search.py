@@ -228,7 +228,7 @@ def test_run_stopped_by_a_signal_keeps_what_is_finished(tmp_path, stop):
     assert set(pd.read_csv(out / "front.csv")["number"]) == brute_force_front(run.trials)
     study = optuna.load_study(study_name="leni-search", storage=f"sqlite:///{out / 'study.db'}")
     assert optuna.trial.TrialState.RUNNING not in {trial.state for trial in study.trials}
-    assert wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in below), 20)
+    assert wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in below), 120)
     left = list(Path(place).glob("leni-ray-*"))
     shutil.rmtree(place)
     assert not left

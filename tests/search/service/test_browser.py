@@ -75,7 +75,7 @@ def test_search_is_submitted_watched_looked_into_and_cancelled(opened, server, w
     assert page.locator("#sites tbody tr").count() == 19  # ResNet-20: the stem and twice nine blocks
     page.screenshot(path=tmp_path / "candidate.png", full_page=True)
     page.get_by_role("button", name="Cancel").click()
-    page.wait_for_selector("#state.cancelled", timeout=60_000)
+    page.wait_for_selector("#state.cancelled")
     assert page.get_by_role("button", name="Resume").is_visible()
     page.set_viewport_size({"width": 400, "height": 800})
     page.wait_for_timeout(500)

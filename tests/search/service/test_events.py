@@ -3,9 +3,33 @@ import json
 import threading
 import time
 
+import pytest
 from starlette.testclient import TestClient
 
+from search.service import events as module
 from search.service.app import create_app
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Waits until a stream tells that a search is in a state."""
+    changed, states, inner = threading.Condition(), [], module.Hub.current
+
+    async def current(hub, search_id):
+        found = await inner(hub, search_id)
+        if hub.service.streams:  # it is a stream that asks, and tells it
+            with changed:
+                states.append(json.loads(found[1])["state"])
+                changed.notify_all()
+        return found
+
+    def wait(state):
+        with changed:
+            assert changed.wait_for(lambda: state in states, 120), state
+
+    monkeypatch.setattr(module.Hub, "current", current)
+    monkeypatch.setattr(module, "LOOK_S", 0.05)
+    return wait
 
 
 def read(client, search_id, **headers):
@@ -30,13 +54,13 @@ def test_who_knows_the_end_is_told_not_to_come_back(client, finished):
     assert [kind for kind, _, _ in again] == ["search", "end"]
 
 
-def test_changes_are_told_while_they_happen(client, service, puppets):
+def test_changes_are_told_while_they_happen(client, service, puppets, told):
     search, _ = service.queue.submit({"trials": 6})
 
     def work():
-        time.sleep(1.0)
+        told("queued")
         service.queue.tick()
-        time.sleep(1.5)
+        told("running")
         puppets.end(service.store.get(search.id), service.queue.home(search.id))
         service.queue.tick()
 
@@ -49,11 +73,12 @@ def test_changes_are_told_while_they_happen(client, service, puppets):
     assert len({event_id for kind, event_id, _ in events if kind == "search"}) >= 3
 
 
-def test_deleted_search_ends_its_streams(client, service):
+def test_deleted_search_ends_its_streams(client, service, told):
     search, _ = service.queue.submit({"trials": 6})
-    timer = threading.Timer(0.8, service.queue.delete, (search.id,))
-    timer.start()
+    worker = threading.Thread(target=lambda: (told("queued"), service.queue.delete(search.id)))
+    worker.start()
     _, events = read(client, search.id)
+    worker.join()
     assert [data["state"] for _, _, data in events] == ["queued", "gone", "gone"]
 
 
@@ -72,8 +97,10 @@ def test_streams_are_limited_and_their_places_come_back(settings, puppets):
     assert client.get(f"/api/v1/searches/{search.id}/events").status_code == 200
 
 
-def test_service_that_stops_ends_its_streams(client, service):
+def test_service_that_stops_ends_its_streams(client, service, told):
     search, _ = service.queue.submit({"trials": 6})
-    threading.Timer(0.8, setattr, (service, "stopping", True)).start()
+    worker = threading.Thread(target=lambda: (told("queued"), setattr(service, "stopping", True)))
+    worker.start()
     _, events = read(client, search.id)
+    worker.join()
     assert [data["state"] for _, _, data in events] == ["queued"]

@@ -107,7 +107,7 @@ def test_process_is_alive_for_whoever_looks_until_it_is_killed(sleeper):
     made.kill(search(2), home)
     assert child.poll() is None  # another attempt's number
     made.kill(search(), home)
-    assert child.wait(10) == -signal.SIGKILL
+    assert child.wait(120) == -signal.SIGKILL
     assert made.alive(search(), home) is False
 
 
