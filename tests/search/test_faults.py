@@ -94,10 +94,10 @@ def test_full_disk_ends_the_run_with_a_sentence_and_a_resumed_run_is_whole(small
     begun = time.monotonic()
     threading.Thread(target=fill, daemon=True).start()
     with pytest.raises((FolderError, StorageError), match="leni-search resume"):
-        search.run(**FAST, trials=40, workers=2, out=folder)
+        search.run(**FAST, trials=24, workers=2, out=folder)
     (small_disk / "filling").unlink()
     resume(folder, quiet=True)
-    assert_once(folder, 40)
+    assert_once(folder, 24)
 
 
 @pytest.mark.usefixtures("ray_session")

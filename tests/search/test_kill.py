@@ -3,11 +3,13 @@
 In the suite three moments are tried; `pytest tests/search/test_kill.py --kills 20` tries as many as are asked for.
 """
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -124,17 +126,30 @@ def test_driver_killed_at_a_random_moment_ends_as_if_it_was_not(undisturbed, tmp
     assert left(children) == []
 
 
+def kill_workers() -> list[psutil.Process]:
+    """Kill the processes of trials of the session's Ray; which they were."""
+    killed = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "Trainable" in " ".join(child.cmdline()):
+                child.send_signal(signal.SIGKILL)
+                killed.append(child)
+    return killed
+
+
 def test_killed_worker_costs_no_trial(undisturbed, tmp_path):
-    folder = tmp_path / "run"
-    process = driver(folder)
-    wait_for(lambda: len(states(folder)) > 2)
-    workers = [child for child in family(process) if "Trainable" in " ".join(child.cmdline())]
-    for worker in workers:
-        worker.send_signal(signal.SIGKILL)
-    assert process.wait(400) == 0
-    process.stderr.close()
-    assert workers
-    assert_same_run(results.load(folder), undisturbed)
+    folder, killed = tmp_path / "run", []
+
+    def work() -> None:
+        wait_for(lambda: len(states(folder)) > 2)
+        killed.extend(kill_workers())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    run = search.run(**KEYS, out=folder)
+    thread.join()
+    assert killed
+    assert_same_run(run, undisturbed)
 
 
 def test_second_driver_is_refused_while_the_first_lives_and_takes_over_where_that_is_interrupted(undisturbed, tmp_path):
