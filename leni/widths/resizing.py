@@ -23,7 +23,7 @@ __all__ = ["keep_variance", "resize"]
 
 RULES = ("fan_in", "fan_out", "fan_out of a group")
 GAINS = (2.0, 1.0, 1.0 / 3.0)  # variance times fan: He et al. for ReLU, Glorot or LeCun, torch's own default
-NEAR = 0.15  # relative deviation of a variance that is estimated from a few hundred numbers
+NEAR = 0.15  # relative error of a variance that is estimated from a few hundred numbers
 FEWEST = 128  # numbers from which a variance is estimated
 
 

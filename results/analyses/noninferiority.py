@@ -242,7 +242,7 @@ def _tests(
 
 
 def _welch(moments: SeedMoments, row: int, base: int, margin: float, level: float) -> dict[str, Any]:
-    """Not paired: means and deviations alone."""
+    """Not paired: means and standard deviations alone."""
     pair = [row, base]
     difference = float(moments.mean[row] - moments.mean[base])
     n = int(moments.count[pair].min())

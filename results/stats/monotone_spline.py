@@ -31,7 +31,7 @@ class Fit:
         centre: (c,) means of the columns.
         mean: of the values.
         coefficients: (c,) of the centred columns; those of further columns come last.
-        root: (c, c), whose product with its transpose is the coefficients' covariance at deviation 1.
+        root: (c, c), whose product with its transpose is the coefficients' covariance at standard deviation 1.
         n: values fitted.
         squares: sum of squared deviations from the fit.
         ends: least and greatest abscissa.
@@ -66,7 +66,7 @@ class Fit:
 
         Args:
             x: (n,).
-            normal: (b, c + 1) standard normal numbers times the deviation of one value.
+            normal: (b, c + 1) standard normal numbers times the standard deviation of one value.
             at: as in `curve`.
 
         Returns:

@@ -116,7 +116,7 @@ def seed_noise(
     """What noise does to a fit's constant and coefficients, seed by seed.
 
     Args:
-        root: (c, c) of the fit, whose product with its transpose is the covariance at deviation 1.
+        root: (c, c) of the fit, whose product with its transpose is the covariance at standard deviation 1.
         n: values fitted.
         draws: b.
         between: variance of a candidate's deviation that all its seeds share.

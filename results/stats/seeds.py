@@ -58,7 +58,7 @@ def seed_accuracies(records: pd.DataFrame) -> Floats:
 
 
 def seed_moments(records: pd.DataFrame) -> SeedMoments:
-    """Mean, deviation and number of seeds of each record; from accuracies, else accuracy, accuracy_std and seeds.
+    """Mean, standard deviation and number of seeds per record; from accuracies, else accuracy, accuracy_std and seeds.
 
     Raises:
         RecordError: as `seed_accuracies`, or the records have no accuracy.

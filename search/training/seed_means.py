@@ -14,7 +14,7 @@ __all__ = ["mean_metrics"]
 
 
 def mean_metrics(found: Sequence[Returned], counts: Sequence[str], path: str) -> dict[str, Any]:
-    """One call's metrics as they are; of several the means, and the deviation of the accuracy.
+    """One call's metrics as they are; of several the means, and the standard deviation of the accuracy.
 
     Raises:
         EvaluationError: one call counted other parameters or multiply-adds than another.

@@ -1,4 +1,4 @@
-"""The models behind an ask: beliefs of uncertain objectives and of constraints, and the front to be improved.
+"""The models behind an ask: posteriors of uncertain objectives and of constraints, and the front to be improved.
 
 There are two views of an objective: one stretches the values near the best, the other takes them nearly as they are. A
 candidate's worth is the geometric mean of its expected improvements in both. Either alone is misled somewhere: where a
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from results.fronts import is_non_dominated, ranks
-from search.decide.known_cost.belief import CHEAPEST, READING_NOISE, Belief, Scale, reference_of
 from search.decide.known_cost.encoding import Encoder
 from search.decide.known_cost.expected_improvement import Factor, Known, expected_improvement
 from search.decide.known_cost.history import History, Observation, representative
 from search.decide.known_cost.pool import CostScale, Pool
+from search.decide.known_cost.posterior import CHEAPEST, READING_NOISE, ObjectivePosterior, Scale, reference_of
 from search.decide.known_cost.surrogate import HELPS, GaussianProcess, Posterior
 
 __all__ = ["MODELLED", "Models"]
@@ -50,22 +50,22 @@ class _View:
     """What is expected of candidates by one scale of the uncertain objectives.
 
     Attributes:
-        beliefs: one an uncertain objective.
+        posteriors: one per uncertain objective.
         front: (f, m), known costs first.
         reference: (m,).
     """
 
-    beliefs: Sequence[Belief]
+    posteriors: Sequence[ObjectivePosterior]
     front: Array
     reference: Array
 
     def improvement(self, pool: Pool, units: Array) -> Array:
         """Expected hypervolume improvement (n,) of candidates whose known costs are `units` (n, k)."""
         factors: list[Factor] = [Known(column) for column in units.T]
-        beliefs = [belief.factor(pool.columns) for belief in self.beliefs]
-        value = expected_improvement([*factors, *beliefs], self.front, self.reference, count=len(pool))
-        if not (value > 0).any() and beliefs:  # nothing more to be expected: then where least is known
-            value = np.sum([belief.deviation for belief in beliefs], axis=0) * 1e-300
+        posteriors = [posterior.factor(pool.columns) for posterior in self.posteriors]
+        value = expected_improvement([*factors, *posteriors], self.front, self.reference, count=len(pool))
+        if not (value > 0).any() and posteriors:  # no improvement is expected: take the least known one
+            value = np.sum([posterior.deviation for posterior in posteriors], axis=0) * 1e-300
         return value
 
 
@@ -128,14 +128,14 @@ class Models:
         reference = np.array([1.0 + END] * len(self.known) + list(limits.values()))
         self.views = []
         for view, offset in enumerate(VIEWS if len(uncertain) <= FEW else PLAIN):
-            beliefs = [
-                self._belief(
+            posteriors = [
+                self._posterior(
                     (index, view), offset, observations, columns, values[:, index], limits[index], running.columns
                 )
                 for index in uncertain
             ]
-            rows = np.column_stack([known, *(belief.observed() for belief in beliefs)])[points]
-            self.views.append(_View(beliefs, rows[is_non_dominated(rows)], reference))
+            rows = np.column_stack([known, *(posterior.observed() for posterior in posteriors)])[points]
+            self.views.append(_View(posteriors, rows[is_non_dominated(rows)], reference))
         self.limits = self._constraints(observations, columns)
 
     def _reference(self, index: int, values: Array, units: Array, counted: NDArray[np.bool_], sign: float) -> float:
@@ -167,7 +167,7 @@ class Models:
         """A process that has not been fitted."""
         return GaussianProcess(self.encoder.components, parameters=len(self.encoder.columns))
 
-    def _belief(
+    def _posterior(
         self,
         key: tuple[int, int],
         offset: float,
@@ -176,7 +176,7 @@ class Models:
         values: Array,
         limit: float,
         pending: Array,
-    ) -> Belief:
+    ) -> ObjectivePosterior:
         """What is believed of one objective in one view."""
         index, _ = key
         scale = Scale.of(values, limit, offset=offset)
@@ -188,7 +188,7 @@ class Models:
         standard = scale.forward(values)
         count = observations[-1].number + 1
         process = self._process(key, columns, standard, variance, count)
-        return Belief.after(
+        return ObjectivePosterior.after(
             process, scale, columns, standard, variance=variance, replicated=replicated, pending=pending
         )
 

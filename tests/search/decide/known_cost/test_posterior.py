@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from search.decide.known_cost.belief import Belief, Scale, reference_of
+from search.decide.known_cost.posterior import ObjectivePosterior, Scale, reference_of
 from search.decide.known_cost.surrogate import GaussianProcess
 
 VALUES = np.array([5.0, 1.0, 2.0, 3.0, 90.0])
@@ -43,8 +43,8 @@ def test_pending_trial_counts_as_if_it_ended_as_expected():
     process, scale = GaussianProcess(np.array([0]), parameters=1), Scale.of(columns[:, 0] + 1, 4.0, offset=0.1)
     values, pending = scale.forward(columns[:, 0] + 1), np.array([[0.7]])
     keys = {"variance": np.zeros(8), "replicated": True}
-    without = Belief.after(process, scale, columns, values, **keys, pending=np.zeros((0, 1)))
-    having = Belief.after(process, scale, columns, values, **keys, pending=pending)
+    without = ObjectivePosterior.after(process, scale, columns, values, **keys, pending=np.zeros((0, 1)))
+    having = ObjectivePosterior.after(process, scale, columns, values, **keys, pending=pending)
     assert having.factor(pending).deviation[0] < without.factor(pending).deviation[0]
     assert having.factor(pending).mean[0] == pytest.approx(without.factor(pending).mean[0], abs=1e-3)
     assert len(having.observed()) == 9

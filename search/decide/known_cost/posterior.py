@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from search.decide.known_cost.expected_improvement import LogNormal
 from search.decide.known_cost.surrogate import GaussianProcess, Posterior
 
-__all__ = ["Belief", "Scale", "reference_of"]
+__all__ = ["ObjectivePosterior", "Scale", "reference_of"]
 
 Array = NDArray[np.float64]
 REACH = 4.0  # the reference is so many times as far from the best value as the median is
@@ -80,7 +80,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Belief:
+class ObjectivePosterior:
     """One objective after the observations, and after the trials that are still running."""
 
     scale: Scale
@@ -97,7 +97,7 @@ class Belief:
         variance: Array,
         replicated: bool,
         pending: Array,
-    ) -> Belief:
+    ) -> ObjectivePosterior:
         """What is believed.
 
         Args:
