@@ -2,7 +2,7 @@
 
 Runs torchvision's 80 classification networks and 60 of timm (`NETWORKS`), or those that are named, each in a process of
 its own with limits on time and memory. Results are appended to the file, one JSON object per line; networks that are in
-it already are not run again. `--page` prints the results as Markdown instead. Each network is built twice:
+it already are not run again. `--page` prints the results as Markdown, a section of docs/call-sites.md. Each network is built twice:
 
 - narrow: `leni.narrow` at one half; every group of channels has half as many.
 - halved: `leni.swap` of LENI with `compression="none"`: the convolution before each site has half its filters, where
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.metadata
 import json
 import math
 import multiprocessing
@@ -41,6 +42,8 @@ from leni.widths.groups import channel_groups
 SIDES = (64, 96, 128, 160)  # pixels; the network's own side comes last
 SECONDS = 900  # of processor time, for one network
 MEMORY = 10 * 2**30  # bytes, for one network
+COMMAND = "python tests/benchmarks/widths.py widths.jsonl"
+OUTPUT = "it is an output of the network"
 TIMM = """
     res2net50_26w_4s skresnet18 mobilenetv3_small_100 ghostnet_100 cspresnet50
     resnet18 resnet26d resnetv2_50 seresnet50 ecaresnet26t resnest14d selecsls42b dla34 hrnet_w18_small cspdarknet53
@@ -184,14 +187,87 @@ def report(name: str, sender: Connection) -> None:
         sender.send({"name": name, "error": f"{type(error).__name__}: {error}"})
 
 
+def page(rows: Sequence[dict[str, Any]]) -> str:
+    """The results as a section of docs/call-sites.md."""
+    whole = [row for row in rows if "error" not in row]
+    passed = [row for row in whole if not row["narrow"] and not row["swap"]]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision", "timm"))
+    slowest = sorted(whole, key=lambda row: row["seconds"], reverse=True)[:5]
+    lines = [
+        "## Networks at other widths",
+        "",
+        f"Made by `{COMMAND}`, then",
+        f"`{COMMAND} --page >> docs/call-sites.md` ({versions}).",
+        "Weights are random. The first command runs what its file lacks, each network in a process of its own with limits",
+        "on time and memory.",
+        "",
+        "- groups: sets of layers whose channels go together (`leni.widths.groups.channel_groups`). kept: layers that",
+        "  keep their outputs, the network's last layer among them; the reasons stand below. seconds: of one core, to",
+        "  trace the network and find its groups.",
+        "- narrow: parameters of `leni.narrow` at one half, as a fraction of the network's.",
+        '- halved: sites at which LENI with `compression="none"` was put after a convolution with half its filters, of',
+        "  all sites.",
+        "",
+        f"Of {len(rows)} networks, {len(passed)} train a step in both modes with finite losses, gradients and "
+        "parameters, and keep the sizes",
+        f"of their outputs. {sum(row['halved'] == 0 for row in passed)} of these have no site whose convolution can be "
+        "halved, so that the second mode is the network itself.",
+        "The slowest to read: " + ", ".join(f"{short(row)} {row['seconds']:.1f} s" for row in slowest) + ".",
+        "",
+        "| network | input | parameters | groups | kept | seconds | narrow | halved |",
+        "|---|---|---|---|---|---|---|---|",
+        *map(line, whole),
+        "",
+    ]
+    failed = [
+        f"- {short(row)}: {row.get('error') or row['narrow'] or row['swap']}" for row in rows if row not in passed
+    ]
+    lines += ["Networks that do not pass:", "", *failed] if failed else ["Every network passes."]
+    lines += ["", "Layers that keep their outputs, but for those that are outputs of the network:", ""]
+    for row in whole:
+        reasons = [f"{reason} ({count})" for reason, count in row["reasons"] if reason != OUTPUT]
+        if reasons:
+            lines.append(f"- {short(row)}: {'; '.join(reasons)}")
+    return "\n".join(lines)
+
+
+def short(row: dict[str, Any]) -> str:
+    """The network's name, with the library where it is timm's."""
+    name: str = row["name"]
+    return name.removeprefix("torchvision:")
+
+
+def line(row: dict[str, Any]) -> str:
+    """One network's line of the table."""
+    narrow = "-" if row["narrow"] else f"{row['narrow_params'] / row['params']:.2f}"
+    halved = "-" if row["swap"] else f"{row['halved']} of {row['sites']}"
+    size = f"{row['side']}x{row['side']}"
+    cells = [
+        short(row),
+        size,
+        f"{row['params']:,}",
+        row["groups"],
+        row["kept"],
+        f"{row['seconds']:.1f}",
+        narrow,
+        halved,
+    ]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run the networks that the results lack, or print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, help="file of the results, one JSON object per line")
     parser.add_argument("names", nargs="*", help="networks to run; all if none is named")
+    parser.add_argument("--page", action="store_true", help="print the results as Markdown, and run nothing")
     given = parser.parse_args(arguments)
-    known = given.results.read_text().splitlines() if given.results.exists() else []
-    done = {json.loads(line)["name"] for line in known}
+    lines = given.results.read_text().splitlines() if given.results.exists() else []
+    known = {row["name"]: row for row in map(json.loads, lines)}
+    if given.page:
+        print(page([known[name] for name in networks() if name in known]))
+        return
+    done = set(known)
     for name in given.names or networks():
         if name not in done:
             row = run(name)

@@ -1,5 +1,8 @@
+from collections.abc import Callable
+
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
@@ -132,3 +135,107 @@ def test_narrow_keeps_the_size_of_every_output(way: str) -> None:
 
     assert narrower.conv.out_channels == 8
     assert [tensor.shape for tensor in tensors_in(narrower(torch.randn(2, 3, 8, 8)))] == [(2, 10), (2, 5)]
+
+
+class Twice(nn.Module):
+    """A convolution that is called twice, so its inputs are as many as its outputs; functional activations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.again, self.head = nn.Conv2d(3, 12, 1), nn.Conv2d(12, 12, 1), nn.Conv2d(12, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.stem(x))
+        return self.head(self.again(torch.relu(self.again(x)).clamp(min=0))).mean((2, 3))
+
+
+def test_narrow_of_module_called_twice_keeps_its_inputs_and_outputs_equal() -> None:
+    narrower = narrow(Twice(), 0.25, example_input=EXAMPLE)
+
+    assert narrower.stem.out_channels == narrower.again.in_channels == narrower.again.out_channels == 3
+    assert narrower(torch.randn(2, 3, 8, 8)).shape == (2, 5)
+
+
+def test_narrow_keeps_bf16_weights() -> None:
+    narrower = narrow(Twice().bfloat16(), 0.5, example_input=EXAMPLE.bfloat16())
+
+    assert {parameter.dtype for parameter in narrower.parameters()} == {torch.bfloat16}
+    assert narrower(torch.randn(2, 3, 8, 8).bfloat16()).isfinite().all()
+
+
+class NormAct(nn.BatchNorm2d):
+    """A batch norm with its activation, whose class the network is told, as timm's BatchNormAct2d and `act_layer`."""
+
+    def __init__(self, channels: int, act_layer: type[nn.Module]) -> None:
+        super().__init__(channels)
+        self.act = act_layer()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training))
+
+
+class ChannelsLast(nn.Module):
+    """A block on (N, H, W, C) with layer scale and a residual sum, between convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, 10, 1), nn.LayerNorm(10)
+        self.up, self.down, self.head = nn.Linear(10, 22), nn.Linear(22, 10), nn.Conv2d(10, 5, 1)
+        self.scale = nn.Parameter(torch.full((10,), 1e-2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).permute(0, 2, 3, 1)
+        x = x + self.scale * self.down(F.gelu(self.up(self.norm(x))))
+        return self.head(x.permute(0, 3, 1, 2)).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("network", "widths"),
+    [
+        (nn.Sequential(nn.Conv2d(3, 10, 1), NormAct(10, nn.SiLU), nn.Conv2d(10, 6, 1), nn.Flatten(2)), [5, 6]),
+        (ChannelsLast(), [5, 5]),
+    ],
+)
+def test_narrow_of_blocks_with_layers_of_their_own_kind(network: nn.Module, widths: list[int]) -> None:
+    narrower = narrow(network, 0.5, example_input=EXAMPLE)
+
+    assert out_channels(narrower) == widths
+    images = torch.randn(2, 3, 8, 8)
+    narrower(images).sum().backward()
+    assert narrower(images).shape == network(images).shape
+    assert all(parameter.grad is not None for parameter in narrower.parameters())
+
+
+def test_narrow_keeps_layers_whose_weight_is_computed_and_what_feeds_them() -> None:
+    layers = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 6, 1), nn.Conv2d(6, 4, 1), nn.Conv2d(4, 5, 1))
+    nn.utils.parametrizations.weight_norm(layers[1])
+
+    narrower = narrow(layers, 0.5, example_input=EXAMPLE)
+
+    assert out_channels(narrower) == [8, 6, 2, 5]
+    assert nn.utils.parametrize.is_parametrized(narrower[1], "weight")
+    assert narrower(torch.randn(2, 3, 8, 8)).shape == (2, 5, 8, 8)
+
+
+class TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 1)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return self.conv(x) * mask
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (TwoInputs, "wrap a network of several inputs in a module of one"),
+        (lambda: nn.Sequential(nn.LazyConv2d(8, 1), nn.ReLU()), "is lazy .* run the network once"),
+        (lambda: torch.jit.script(Twice()), "compiled by torch.jit .* before torch.jit.script"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+def test_narrow_of_network_that_cannot_be_read_says_what_to_pass(build: Callable[[], nn.Module], sentence: str) -> None:
+    with pytest.raises(NetworkError, match=sentence):
+        narrow(build(), 0.5, example_input=EXAMPLE)
