@@ -1,8 +1,9 @@
 """Every network at half its width, one training step each: python tests/benchmarks/widths.py RESULTS.jsonl [NAME ...]
 
-Runs torchvision's 80 classification networks and 60 of timm (`NETWORKS`), or those that are named, each in a process of
+Runs torchvision's 80 classification networks and 60 of timm (`networks`), or those that are named, each in a process of
 its own with limits on time and memory. Results are appended to the file, one JSON object per line; networks that are in
-it already are not run again. `--page` prints the results as Markdown, a section of docs/call-sites.md. Each network is built twice:
+it already are not run again. `--page` prints the results as Markdown, a section of docs/call-sites.md. Each network is
+built twice:
 
 - narrow: `leni.narrow` at one half; every group of channels has half as many.
 - halved: `leni.swap` of LENI with `compression="none"`: the convolution before each site has half its filters, where
@@ -198,8 +199,8 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         "",
         f"Made by `{COMMAND}`, then",
         f"`{COMMAND} --page >> docs/call-sites.md` ({versions}).",
-        "Weights are random. The first command runs what its file lacks, each network in a process of its own with limits",
-        "on time and memory.",
+        "Weights are random. The first command runs what its file lacks, each network in a process of its own with",
+        "limits on time and memory.",
         "",
         "- groups: sets of layers whose channels go together (`leni.widths.groups.channel_groups`). kept: layers that",
         "  keep their outputs, the network's last layer among them; the reasons stand below. seconds: of one core, to",
