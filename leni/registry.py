@@ -244,7 +244,7 @@ def get(name: str) -> Activation:
         The row.
 
     Raises:
-        ActivationError: there is none; the message has the nearest names.
+        ActivationError: there is no activation of this name; the message has the nearest names.
     """
     _load()
     if name not in _ROWS:

@@ -290,7 +290,7 @@ def _to_frame(rows: Iterable[Mapping[str, Any]], schema: tuple[Column, ...], req
 
 
 def _missing(path: Path) -> RunUnreadable:
-    """What to say of a file that is not there: of a run that has only begun, or of a folder that is none."""
+    """What to say of a file that is not there: of a run that has only begun, or of a folder that holds no run."""
     if (path.parent / "spec.toml").is_file():
         return RunUnreadable(
             f"{path.parent} has no {path.name} yet: a run writes it when its first trial has ended, and "

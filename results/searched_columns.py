@@ -28,7 +28,7 @@ def dimensions(
 
     Args:
         records: one row per trial.
-        objectives: columns that are none.
+        objectives: columns that are not dimensions.
         chosen: what the run says was chosen; None where it does not say. Then these are of a network's candidate the
             columns that `results.SCHEMA` has for it, and of a user's own space every column that is no objective.
     """

@@ -22,7 +22,7 @@ def activation_row(name: str) -> Activation:
     """The registered row of an activation; of `own`, which stands for what a network has by itself, one of no options.
 
     Raises:
-        ActivationError: there is none of this name.
+        ActivationError: there is no activation of this name.
     """
     return _OWN_ROW if name == OWN else registry.get(name)
 

@@ -362,7 +362,7 @@ def _only_leni(base: Candidate, name: str) -> None:
 
 
 def _switch(name: str, given: list[str] | None, own: str) -> None:
-    """Says which levels of a factor are none."""
+    """Says which levels of a factor are not possible."""
     if given is not None and (wrong := [text for text in given if text not in (ON, OFF)]):
         raise CandidateError(f"levels of {name} are {ON} and {OFF}, got {', '.join(wrong)}")
     if given is not None and set(given) == {own}:

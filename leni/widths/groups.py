@@ -113,7 +113,7 @@ class Groups:
         """A size at given channels of the free widths."""
         number = self.equations.solve(size).value(values)
         if number.denominator != 1:
-            raise ArithmeticError(f"{size} is no whole number at {values}")
+            raise ArithmeticError(f"{size} is not a whole number at {values}")
         return int(number)
 
     def _resize(self, network: nn.Module, values: Mapping[int, int]) -> None:

@@ -238,7 +238,8 @@ def _factorial(
     whole = np.column_stack([*columns, *(coded[a][x] * coded[b][y] for (a, x), (b, y) in pairs)])
     clear = [_contrast(singles, one, whole.shape[1]) for one in singles]
     design, notes = (whole, []) if all(_estimable(whole, weights) for weights in clear) else (
-        mains, ["The plan has too few cells for interactions: main effects take it that there are none."])  # fmt: skip
+        mains, ["The plan has too few cells for interactions: main effects are estimated as if there were no "
+        "interactions."])  # fmt: skip
     weights = [_contrast(singles, one, design.shape[1]) for one in singles]
     kept = [at for at, row in enumerate(weights) if _estimable(design, row)]
     notes += [f"{singles[at][0]} {singles[at][1]} cannot be told apart from other effects in these cells."

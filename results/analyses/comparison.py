@@ -104,7 +104,7 @@ def compare(
 
     Raises:
         ObjectiveError: as `results.front`, or an objective without a scale.
-        ResultsError: fewer than two kinds, one run beside several, a run without a front, or a level that is none.
+        ResultsError: fewer than two kinds, one run beside several, a run without a front, or a level outside of (0, 1).
     """
     _check(runs, objectives, level)
     every = pd.concat([frame for each in runs.values() for frame in each], ignore_index=True)

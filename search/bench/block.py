@@ -47,7 +47,7 @@ def bench_block(
         eager; and leni/eager.
 
     Raises:
-        SpecError: a GPU where there is none.
+        SpecError: a GPU is asked for and there is none.
     """
     cuda = device.startswith("cuda")
     if cuda and not torch.cuda.is_available():

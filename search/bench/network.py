@@ -45,7 +45,7 @@ def bench_network(
         A row an activation: activation, params (count), step_ms, ratio (to the first), threads.
 
     Raises:
-        SpecError: a GPU where there is none, or nothing to compare.
+        SpecError: a GPU is asked for and there is none, or there is nothing to compare.
     """
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise SpecError(f"device {device!r}: torch finds no GPU here", code="LS-RESOURCES")

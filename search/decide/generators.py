@@ -105,5 +105,5 @@ def _checked(twister: Mapping[str, Any]) -> dict[str, Any]:
     """A Mersenne Twister's state; numpy itself would read beyond its end where the position is beyond it."""
     words, position = np.asarray(twister["key"], dtype=np.uint32), twister["pos"]
     if words.shape != (MT_WORDS,) or type(position) is not int or not 0 <= position <= MT_WORDS:
-        raise ValueError("it is no state of a Mersenne Twister")
+        raise ValueError("it is not a state of a Mersenne Twister")
     return {"key": words, "pos": position}

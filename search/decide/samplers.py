@@ -82,7 +82,7 @@ def sampler(name: str, *, seed: int, knowledge: Knowledge | None = None) -> Base
         knowledge: what is known before the first trial, for known-cost and gp; without it nothing is.
 
     Raises:
-        SpecError: there is none of this name.
+        SpecError: there is no sampler of this name.
     """
     if name not in SAMPLERS:
         near = difflib.get_close_matches(name, SAMPLERS, n=1)

@@ -77,7 +77,7 @@ def read_candidates(path: str | Path, space: SearchSpace | ParameterSpace) -> tu
         space: tells which of the two.
 
     Raises:
-        SpecError: the file cannot be read, or an object is none; the message says which one.
+        SpecError: the file cannot be read, or an object is not a candidate; the message says which one.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")

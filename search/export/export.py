@@ -166,7 +166,7 @@ def _path(place: RunFolder, number: int, form: str, out: str | Path | None) -> P
     if given.suffix == FORMATS[form].suffix:
         return given
     if given.suffix in {row.suffix for row in FORMATS.values()} or given.is_file():
-        raise FolderError(f"{given} is no place for {form}: give a folder, or a file that ends in {name[7:]}")
+        raise FolderError(f"{given} is not a place for {form}: give a folder, or a file that ends in {name[7:]}")
     return given / name
 
 

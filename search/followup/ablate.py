@@ -87,7 +87,7 @@ def base_of(source: str | Path, *, trial: int | None = None, out: Path | None = 
     if place.is_dir():
         return _of_run(RunFolder(place), trial, out, given)
     if trial is not None:
-        raise SpecError(f"a trial's number goes with a run's folder, and {place} is none")
+        raise SpecError(f"a trial's number goes with a run's folder, and {place} is not one")
     if place.suffix not in (".json", ".toml") or not place.is_file():
         raise SpecError(f"{place} must be a run's folder, a candidate's .json file or a spec's .toml file")
     spec = Spec.read(place if place.suffix == ".toml" else None, **given)

@@ -37,7 +37,7 @@ def trained_spec(place: RunFolder) -> Spec:
     """The run's spec, which must be of a training.
 
     Raises:
-        FolderError: there is none.
+        FolderError: there is no spec.
         SpecError: trials are calls of a user's function.
     """
     if not place.spec.is_file():

@@ -195,7 +195,7 @@ class Client:
             if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name:
                 raise ServiceError(f"{self.server} names a file that would lie outside of {place}: {name!r}")
             if not parts.parts or not name.isprintable():
-                raise ServiceError(f"{self.server} names a file that is none: {name!r}")
+                raise ServiceError(f"{self.server} names an invalid file: {name!r}")
         for name in names:
             self._save(f"{where}/{quote(name)}", place / name)
         return place

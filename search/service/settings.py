@@ -82,7 +82,7 @@ class Settings:
         folders = tuple(map(user_path, self.data_folders))
         for path in folders:
             if not path.is_dir():
-                raise SpecError(f"--allow-data-folder must be a folder, {path} is none")
+                raise SpecError(f"--allow-data-folder must be a folder, and {path} is not one")
         object.__setattr__(self, "data_folders", folders)
         for name in self.evaluators:
             if not all(name.partition(":")) or name.count(":") != 1:

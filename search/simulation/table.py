@@ -105,7 +105,7 @@ def roles_of(
 
     Raises:
         DataError: no parameters are given, and its completed trials do not differ in anything that was chosen.
-        ResultsError: the folder is none of a run.
+        ResultsError: the folder does not hold a run.
     """
     run = results.load(folder)
     wanted = objectives or run.objectives
@@ -138,7 +138,7 @@ def read_table(
     Raises:
         DataError: the file cannot be read, is empty, has no such column, or a value that cannot be used; the message
             names the file, the column and the first row.
-        ResultsError: the folder is none of a run.
+        ResultsError: the folder does not hold a run.
     """
     path = Path(path)
     frame = _folder(path, curve) if path.is_dir() else _file(path)

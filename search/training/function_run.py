@@ -86,7 +86,7 @@ class FunctionEvaluator:
             tick: called now and then while `advance` waits.
 
         Raises:
-            KeyError, TypeError, ValueError: the state is none of a function's.
+            KeyError, TypeError, ValueError: the state is not that of a function.
         """
         return FunctionRun(self, candidate, state, keep=keep, tick=tick)
 

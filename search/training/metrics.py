@@ -47,7 +47,7 @@ class Returned:
 
 
 def number_of(value: Any) -> bool | int | float | None:
-    """A value as a plain number, None where it is none.
+    """A value as a plain number, None where it is not a number.
 
     Example:
         >>> number_of(Decimal("0.5")), number_of("0.5"), number_of(True)

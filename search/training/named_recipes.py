@@ -86,7 +86,7 @@ def named_recipe(name: Any) -> NamedRecipe:
     """The published recipe of a name.
 
     Raises:
-        SpecError: there is none.
+        SpecError: there is no recipe of this name.
     """
     if not isinstance(name, str) or name not in NAMED:
         near = difflib.get_close_matches(str(name), list(NAMED), n=1, cutoff=0.0)

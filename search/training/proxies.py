@@ -81,7 +81,7 @@ def check_proxies(names: Sequence[str]) -> None:
     """Check names of proxies.
 
     Raises:
-        SpecError: there is none of a name.
+        SpecError: there is no proxy of a name.
     """
     if unknown := [name for name in names if name not in PROXIES]:
         raise SpecError(f"proxies must be of {', '.join(PROXIES)}, got {unknown[0]!r}", code="LS-PROXY-UNKNOWN")

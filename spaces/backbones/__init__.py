@@ -28,7 +28,7 @@ def backbone(name: str) -> Backbone:
             with options of the factory, `timm:resnet18?drop_rate=0.1`.
 
     Raises:
-        CandidateError: there is none of this name; the message has the nearest.
+        CandidateError: there is no backbone of this name; the message has the nearest.
         SpaceError: an option of the factory cannot be given.
         NetworkError: the network cannot be built or traced.
     """
