@@ -145,7 +145,7 @@ class Activation:
         return {name: options.get(name, option.default) for name, option in self.options.items()}
 
     def structure(self, options: Mapping[str, object]) -> dict[str, object]:
-        """Of `check(options)`, those options that can change parameters, multiply-adds or output channels."""
+        """The options of `check(options)` that can change parameters, multiply-adds or output channels."""
         return {name: value for name, value in self.check(options).items() if self.options[name].structural}
 
 

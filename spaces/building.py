@@ -50,7 +50,7 @@ class CandidateActivations:
         return dict(self._at[site].options) if site in self._at else {}
 
     def structure(self, site: str) -> tuple[tuple[str, Any], ...]:
-        """Of the options of the site's activation, those that can change its costs."""
+        """The options of the site's activation that can change its costs."""
         part = self._at[site]
         if id(part) not in self._structures:
             self._structures[id(part)] = structural(part.activation, part.options)

@@ -270,12 +270,12 @@ def _points(records: pd.DataFrame, objectives: Objectives, bounds: Bounds) -> Fl
 
 
 def _hypervolumes(fronts: list[Floats]) -> Floats:
-    """Of each run or draw."""
+    """The hypervolume of each run or draw."""
     return np.array([hypervolume(each, np.ones(each.shape[1])) for each in fronts])
 
 
 def _epsilons(first: list[Floats], second: list[Floats]) -> tuple[Floats, Floats]:
-    """Of each run to the runs of the other side, on average."""
+    """The epsilon indicator of each run to the runs of the other side, on average."""
     ours = np.array([[epsilon(a, b) for b in second] for a in first])
     theirs = np.array([[epsilon(b, a) for b in second] for a in first])
     return ours.mean(axis=1), theirs.mean(axis=0)
@@ -284,7 +284,7 @@ def _epsilons(first: list[Floats], second: list[Floats]) -> tuple[Floats, Floats
 def _interval(
     first: Floats, second: Floats, repeated: bool, level: float, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Of the difference of means, bootstrapped over repeated runs; without ends for single ones."""
+    """Ends of the interval of the difference of means, bootstrapped over repeated runs; NaN for single runs."""
     if not repeated:
         return math.nan, math.nan
     tail = (1 - level) / 2

@@ -13,7 +13,7 @@ __all__ = ["comparison_figure"]
 
 _GAP = 90  # pixels between the two lower plots: an axis and its title
 _REPEATED = "bands: between what 25 % and 75 % of a side's runs attain, the line is 50 %"
-_SINGLE = "one run a side: no bands, since a single run cannot tell luck from merit"
+_SINGLE = "one run per side: no bands, since a single run shows no variation between runs"
 
 
 def comparison_figure(

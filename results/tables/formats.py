@@ -83,7 +83,7 @@ def front_table(front: pd.DataFrame, *, objectives: Collection[str] = ()) -> Tab
 
 
 def front_columns(front: pd.DataFrame, *, objectives: Collection[str] = ()) -> pd.DataFrame:
-    """Of a front what a reader looks for first, where it has it; of an evaluator's all that is the user's."""
+    """The columns of a front that matter most to a reader; for an evaluator's records all columns of the user."""
     if is_evaluators(front):
         columns = [*(name for name in _ADDED if name in front.columns), *user_columns(front, objectives)]
         return pd.DataFrame(front)[columns].rename(columns=shown_names(columns))

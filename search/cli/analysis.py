@@ -75,7 +75,7 @@ def compare_command(
     """Compare two or more runs: hypervolume, epsilon indicator, and what is attained at equal cost.
 
     tpe=A tpe=B random=C random=D compares two searches, with intervals over their repetitions; A B two single runs,
-    without intervals, since a single run cannot tell luck from merit.
+    without intervals, since a single run shows no variation between runs.
     """
     from results import ResultsError, check_format, compare, load_all
 

@@ -87,7 +87,7 @@ def _completed(path: Path, spec: Spec) -> tuple[dict[str, str], list[FrozenTrial
 
 
 def _distributions(spec: Spec) -> dict[str, BaseDistribution]:
-    """Of this run's dimensions."""
+    """The distributions of this run's dimensions."""
     dimensions = spec.search_space().dimensions()
     return {name: found for name, one in dimensions.items() if (found := one.distribution()) is not None}
 

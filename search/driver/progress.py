@@ -152,7 +152,7 @@ class Progress:
         return elapsed / behind * (self.trials - self.before - behind) if behind > 0 else math.nan
 
     def hypervolume(self) -> float:
-        """Of the objectives so far, on the fixed scale of `results.hypervolume_of`."""
+        """The hypervolume of the objectives so far, on the fixed scale of `results.hypervolume_of`."""
         if not self.points:
             return 0.0
         if self.measured != len(self.points):

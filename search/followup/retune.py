@@ -106,7 +106,7 @@ def told_recipe(candidate: Candidate) -> str:
 
 
 def _accuracy(record: dict[Any, Any]) -> float:
-    """Of a record that completed; the least number of one that did not."""
+    """Accuracy of a completed record; minus infinity for any other."""
     value = record.get("accuracy")
     done = record["state"] == "completed" and value is not None and not pd.isna(value)
     return float(value) if done and value is not None else float("-inf")

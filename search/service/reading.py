@@ -189,7 +189,7 @@ class Readings:
         self._lock = threading.Lock()
 
     def version(self, search_id: str) -> str:
-        """Of the records; "" where there are none yet."""
+        """Version of the records; "" where there are none yet."""
         return _signature(self.home(search_id))
 
     def get(self, search_id: str) -> Reading | None:

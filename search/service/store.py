@@ -156,7 +156,7 @@ class Store:
         return default
 
     def secret(self) -> bytes:
-        """Of this service, for what its pages sign."""
+        """Secret of this service, with which its pages are signed."""
         return self.fact("secret", secrets.token_hex(32)).encode()
 
     def add(

@@ -18,7 +18,7 @@ Options = tuple[tuple[str, Any], ...]
 
 
 def structural(activation: str, options: Options) -> Options:
-    """Of an activation's options, those that can change its costs."""
+    """The options of an activation that can change its costs."""
     return () if activation == OWN else tuple(registry.get(activation).structure(dict(options)).items())
 
 

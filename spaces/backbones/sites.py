@@ -49,7 +49,7 @@ class SiteActivations(Protocol):
         """Options of the site's activation."""
 
     def structure(self, site: str) -> tuple[tuple[str, Any], ...]:
-        """Of the options of an activation that is not the network's own, those that can change its costs."""
+        """Options that can change the costs, for an activation that is not the network's own."""
 
 
 def halved(site: str, width: int, activations: SiteActivations) -> int:

@@ -34,7 +34,7 @@ BLOCK = 1024  # candidates estimated at once
 
 @dataclass
 class Estimate:
-    """Of values that are known for some candidates.
+    """An estimate of values that are known for some candidates.
 
     Attributes:
         distributions: of the parameters, by name; a parameter that is not among them plays no part.

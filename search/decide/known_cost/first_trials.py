@@ -53,7 +53,7 @@ def promising(rows: NDArray[np.intp], scores: Array, generator: np.random.Genera
 
 
 def farthest(columns: Array, begun: Array, scores: Array, generator: np.random.Generator) -> int:
-    """Of APART random rows, where there are hints the best quarter of them, the one farthest from all that have begun.
+    """The row farthest from all that have begun, among APART random rows or, with hints, the best quarter of them.
 
     Args:
         columns: (n, p), of the candidates.

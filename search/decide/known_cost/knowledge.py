@@ -61,7 +61,7 @@ class SpaceConditions:
     names: dict[tuple[Any, ...], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, parameters: Parameters) -> dict[str, Any]:
-        """Of values for all parameters, those that the space asks for."""
+        """The parameters that the space asks for, from values for all of them."""
         deciding = [parameters.get(name) for name in sorted(self.space.deciders())]
         key = tuple((type(value), value) for value in deciding)  # True is not 1
         if key not in self.names:

@@ -70,7 +70,7 @@ class _View:
 
 
 class Models:
-    """Of one study and one space.
+    """The models of one study and one space.
 
     Args:
         encoder: of the parameters.
@@ -193,7 +193,7 @@ class Models:
         )
 
     def _constraints(self, observations: Sequence[Observation], columns: Array) -> list[tuple[Posterior, float]]:
-        """Of each constraint that trials report a posterior, and the limit on its scale."""
+        """The posterior of each constraint that trials report, and the limit on its scale."""
         names = sorted({name for one in observations for name in one.constraints})
         found = []
         for name in names:

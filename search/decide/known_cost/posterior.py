@@ -125,6 +125,6 @@ class ObjectivePosterior:
         return self.scale.backward(self.posterior.observed())
 
     def factor(self, columns: Array) -> LogNormal:
-        """Of new points (m, p), for the expected improvement."""
+        """The predictive distribution at new points (m, p), for the expected improvement."""
         mean, deviation = self.posterior.predict(columns)
         return LogNormal(mean * self.scale.spread + self.scale.centre, deviation * self.scale.spread, self.scale.floor)

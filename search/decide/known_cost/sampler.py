@@ -215,7 +215,7 @@ class KnownCostSampler(BaseSampler):
         return memory.candidates, memory.models
 
     def _scale(self, history: History, candidates: Candidates, pool: Pool) -> CostScale:
-        """Of the known costs: listed ones if all are counted, else of what was seen and the pool."""
+        """The scale of the known costs: of all listed candidates if all are counted, else of trials and the pool."""
         listed = candidates.listed
         if listed is not None and listed.exact.all():
             costs = listed.costs

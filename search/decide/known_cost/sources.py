@@ -30,7 +30,7 @@ LEARNED = 1.1  # conditions are learned again when there are so many times as ma
 
 
 class Candidates:
-    """Of one space.
+    """The candidates of one space.
 
     Args:
         space: distributions of the parameters.

@@ -170,5 +170,5 @@ class Learned:
 
 
 def _one(forecast: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Of one row."""
+    """A forecast of one row."""
     return forecast[0][0], forecast[1][0]

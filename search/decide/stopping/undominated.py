@@ -81,7 +81,7 @@ class Undominated:
 
     @property
     def scale(self) -> float:
-        """Of the distribution, in standard deviations of a forecast."""
+        """Scale of the distribution, in standard deviations of a forecast."""
         return WIDE * math.sqrt(1 - 2 / self.freedom)
 
     def gains(self, rows: Sequence[int], means: Array, deviations: Array) -> Array:
