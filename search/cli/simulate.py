@@ -106,8 +106,8 @@ def simulate_command(
 
     samplers, pruners = names_of(sampler) or ["known-cost"], names_of(pruner) or ["none"]
     roles = _roles(table, names_of(params), objectives_of(objectives) if objectives else {})
-    read = _read(table, roles, curve=curve, time=time, proxy=proxy, pruned=pruners != ["none"])
     before = tuple(roles.known if known is None else names_of(known))
+    read = _read(table, roles, before, curve=curve, time=time, proxy=proxy, pruned=pruners != ["none"])
     setting = Setting(
         trials, workers, before,
         tuple(roles.known if log is None else names_of(log)), bounds_of(bounds),
@@ -127,7 +127,14 @@ def simulate_command(
 
 
 def _read(
-    table: Path, roles: Roles, *, curve: str | None, time: str | None, proxy: Sequence[str] | None, pruned: bool
+    table: Path,
+    roles: Roles,
+    known: Sequence[str],
+    *,
+    curve: str | None,
+    time: str | None,
+    proxy: Sequence[str] | None,
+    pruned: bool,
 ) -> RecordedTable:
     """The table, with the learning curves of a run's folder where a pruner needs them."""
     from search.simulation.table import CURVE, read_table
@@ -136,8 +143,15 @@ def _read(
         curve = CURVE
     return read_table(
         table, parameters=roles.parameters, objectives=roles.objectives, curve=curve, time=time,
-        proxies=objectives_of(_with_direction(names_of(proxy)), option="--proxy"),
+        proxies=objectives_of(_with_direction(names_of(proxy)), option="--proxy"), judged=_judged(roles, known),
     )  # fmt: skip
+
+
+def _judged(roles: Roles, known: Sequence[str]) -> str:
+    """The objective that has a learning curve."""
+    from search.decide.stopping.roles import Roles as Judged
+
+    return next(iter(Judged.of(roles.objectives, known=known, measured="accuracy").measured))
 
 
 def _roles(table: Path, parameters: Sequence[str], objectives: Mapping[str, str]) -> Roles:
@@ -159,10 +173,11 @@ def _with_direction(proxies: Sequence[str]) -> list[str]:
 
 
 def _earlier(paths: Sequence[Path], roles: Roles, known: Sequence[str]) -> dict[str, RecordedTable]:
-    """Tables of earlier searches, with the first objective that is not known before a trial."""
+    """Tables of earlier searches, with the objective that has a learning curve."""
     from search.simulation.table import read_table
 
-    wanted = dict([item for item in roles.objectives.items() if item[0] not in known][:1] or roles.objectives.items())
+    judged = _judged(roles, known)
+    wanted = {judged: roles.objectives[judged]}
     return {str(path): read_table(path, parameters=roles.parameters, objectives=wanted) for path in paths}
 
 

@@ -207,8 +207,8 @@ def knowledge_of_table(table: Table, setting: Setting) -> Knowledge:
 
 
 def uncertain(table: Table, setting: Setting) -> str:
-    """The first objective that is not known before a trial: the one that has a curve, and that hints tell of."""
-    return next((name for name in table.objectives if name not in setting.known), next(iter(table.objectives)))
+    """The objective that has a curve, and that hints tell of: as in a run, see `Roles.of`."""
+    return next(iter(Roles.of(table.objectives, known=setting.known, measured="accuracy").measured))
 
 
 def hints_of_table(table: Table, setting: Setting) -> list[Hint]:
@@ -381,7 +381,7 @@ class _Simulation:
             self.spent += self.table.epochs
         else:
             self.spent += 1
-            point = {"epoch": live.epoch, self.curve: float(row.curves[live.seed][live.epoch - 1])}
+            point = {"epoch": live.epoch, self.engine.curve: float(row.curves[live.seed][live.epoch - 1])}
             stops = self.engine.report(number, [point], done=last)
             if not stops and not last:
                 self._schedule(number, now)

@@ -21,6 +21,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 import results
 from leni.errors import DataError
+from results.names import curve_column, plain_name
 from results.searched_columns import dimensions
 
 __all__ = ["CURVE", "Roles", "Row", "Table", "read_table", "roles_of"]
@@ -124,6 +125,7 @@ def read_table(
     curve: str | None = None,
     time: str | None = None,
     proxies: Mapping[str, str] | None = None,
+    judged: str = "accuracy",
 ) -> Table:
     """A table from a file or a run's folder.
 
@@ -131,9 +133,10 @@ def read_table(
         path: .jsonl, .csv or .parquet; or a folder, of which the completed trials count.
         parameters: columns that make a candidate.
         objectives: column -> "maximize" or "minimize".
-        curve: column with a list of readings, one an epoch; of a folder, "curve" is the accuracy by epoch.
+        curve: column with a list of readings, one an epoch; of a folder, "curve" is what `judged` was by epoch.
         time: column with the duration of a training; None for one unit an epoch.
         proxies: column -> "maximize" or "minimize"; cells may be missing.
+        judged: the objective that a folder's curves are of.
 
     Raises:
         DataError: the file cannot be read, is empty, has no such column, or a value that cannot be used; the message
@@ -141,7 +144,7 @@ def read_table(
         ResultsError: the folder does not hold a run.
     """
     path = Path(path)
-    frame = _folder(path, curve) if path.is_dir() else _file(path)
+    frame = _folder(path, curve, judged) if path.is_dir() else _file(path)
     if not len(frame):
         raise DataError(f"{path} has no rows")
     proxies = proxies or {}
@@ -199,13 +202,20 @@ def _file(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _folder(path: Path, curve: str | None) -> pd.DataFrame:
-    """The completed trials of a run, with their curves where asked for: the mean over seeds."""
+def _folder(path: Path, curve: str | None, judged: str) -> pd.DataFrame:
+    """The completed trials of a run, with their curves of an objective where asked for: the mean over seeds.
+
+    Raises:
+        DataError: the objective was not reported over time.
+    """
     run = results.load(path)
     frame = run.trials[run.trials["state"] == "completed"].reset_index(drop=True)
     if curve == CURVE and CURVE not in frame.columns:
-        mean = run.curves.groupby(["number", "epoch"])["accuracy"].mean().reset_index().sort_values("epoch")
-        frame = frame.assign(**{CURVE: frame["number"].map(mean.groupby("number")["accuracy"].apply(list))})
+        name = curve_column(judged)
+        if name not in run.curves.columns or run.curves[name].isna().all():
+            raise DataError(f"{path} has no learning curves of {plain_name(judged)!r}: its trials did not report it")
+        mean = run.curves.groupby(["number", "epoch"])[name].mean().reset_index().sort_values("epoch")
+        frame = frame.assign(**{CURVE: frame["number"].map(mean.groupby("number")[name].apply(list))})
     return frame
 
 

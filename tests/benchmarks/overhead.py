@@ -2,7 +2,8 @@
 
 Two ratios, both after start-up (from the beginning of the first evaluation to the end of the last trial), one trial a
 core: 24 evaluations that keep one core busy for a second, over the ideal time; and 24 digits candidates, 8 epochs, over
-the same trainings in a plain process pool.
+the same trainings in a plain process pool. And a time: what a report costs the function that makes it, of 1,000 reports
+with a millisecond of sleep before each, beyond the same sleeps without reports, while a pruner judges them.
 """
 
 import multiprocessing
@@ -31,6 +32,28 @@ def one_second(config, report):
     while time.process_time() < end:
         pass
     return {"accuracy": 0.5}
+
+
+def reporting(config, report):
+    """Milliseconds that one of 1,000 reports costs."""
+    began = time.perf_counter()
+    for _ in range(1000):
+        time.sleep(0.001)
+    slept = time.perf_counter()
+    for index in range(1000):
+        time.sleep(0.001)
+        report({"loss": 1 / (index + 1), "rate": 0.1})
+    ended = time.perf_counter()
+    return {"loss": 0.0, "each_ms": (ended - slept) - (slept - began)}  # seconds of 1,000 are milliseconds of one
+
+
+def reported(folder: Path) -> float:
+    """The median of a few trials' milliseconds."""
+    run = search.run(
+        evaluator="overhead:reporting", space={"parameters": {"x": [1, 2, 3, 4, 5]}}, trials=5, workers=1, epochs=2000,
+        objectives=["loss:min", "each_ms:min"], pruner="halving", out=folder, quiet=True,
+    )  # fmt: skip
+    return float(run.trials["each_ms"].median())
 
 
 def searched(folder: Path, **keys: object) -> tuple[float, list[Candidate]]:
@@ -73,6 +96,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         elapsed, _ = searched(Path(folder, "busy"), evaluator="overhead:one_second")
         print(f"one-second trials: {elapsed:.2f} s, {elapsed / (TRIALS / WORKERS):.3f} times the ideal")
+        print(f"a report: {reported(Path(folder, 'reports')):.3f} ms")
         elapsed, candidates = searched(Path(folder, "digits"), epochs=RECIPE.epochs)
         pool = pooled(candidates)
         print(f"digits: {elapsed:.2f} s, process pool {pool:.2f} s, {elapsed / pool:.3f} times the pool")

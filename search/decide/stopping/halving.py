@@ -56,6 +56,7 @@ class Halving:
         self.count, self.use_costs, self.factor = costs, use_costs, factor
         self.sign = float(minimised([[1.0]], {"value": "maximize" if maximise else "minimize"})[0, 0])
         self.costs: dict[int, tuple[float, ...]] = {}
+        self.epochs, self.reached = epochs, dict[int, int]()  # the last epoch of each trial
         self.rungs = {epoch: _Rung(1 + (costs if use_costs else 0)) for epoch in rungs(epochs, factor)}
 
     def begin(self, number: int, costs: Sequence[float], recipe: Mapping[str, Any] | None = None) -> None:
@@ -67,11 +68,17 @@ class Halving:
         if len(costs) != self.count:
             raise SpecError(f"trial {number} must have {self.count} known costs, as the pruner was told, got {costs}")
         self.costs[number] = tuple(map(float, costs)) if self.use_costs else ()
+        self.reached[number] = 0
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Puts the reading into its rung, if the epoch has one; True where the trial is to stop."""
-        rung = self.rungs.get(epoch)
-        if rung is None:
+        """Puts the reading into its rung; True where the trial is to stop.
+
+        Steps that leave a rung's epoch out are compared at the first reading beyond it.
+        """
+        since = self.reached[number]
+        self.reached[number] = max(since, epoch)
+        rung = self.rungs.get(max((one for one in self.rungs if since < one <= epoch), default=epoch))
+        if rung is None or epoch >= self.epochs:
             return False
         reading = math.inf if math.isnan(value) else self.sign * value
         row = np.array([reading, *self.costs[number]])

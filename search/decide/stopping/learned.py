@@ -33,6 +33,7 @@ Array = NDArray[np.float64]
 START = 10  # completed trainings before the first forecast
 SPEND = 10.0  # of what may still be given away, times one over the trials begun: what one training may cost
 LEAST = 0.1  # of what may be given away at all, likewise, when nothing of it is left
+SLOTS = 200  # places on a learning curve
 AGAIN = 1.25  # forecasts of stopped trainings are made anew at so many times as many completed ones
 
 
@@ -40,7 +41,7 @@ class Learned:
     """Stops a training whose expected gain is less than what may be given away for it.
 
     Args:
-        epochs: of a full training.
+        epochs: of a full training; or its steps, of which at most `SLOTS` places are told apart.
         costs: how many known costs every trial has.
         others: how many uncertain objectives there are beside the measured one; larger is worse.
         maximise: whether a greater value of the measured objective is better.
@@ -65,7 +66,8 @@ class Learned:
         if not 0 < keep <= 1:
             raise SpecError(f"keep must be above 0 and at most 1, got {keep}")
         self.epochs, self.keep = epochs, keep
-        self.evidence = Evidence(epochs, costs=costs, others=others, maximise=maximise)
+        self.slots = min(epochs, SLOTS)
+        self.evidence = Evidence(self.slots, costs=costs, others=others, maximise=maximise)
         self.bounds = None if bounds is None else np.sort(self.evidence.sign * np.array(bounds))
         self.forecasts = Forecasts(self.evidence)
         self.space: Undominated | None = None
@@ -90,14 +92,14 @@ class Learned:
         if epoch > self.epochs:
             return False
         evidence = self.evidence
-        row = evidence.rows[number]
-        evidence.report(row, epoch, value)
+        row, slot = evidence.rows[number], max(1, epoch * self.slots // self.epochs)
+        evidence.report(row, slot, value)
         if epoch == self.epochs or self.keep == 1 or len(evidence.completed) < START:
             return False
         if np.isnan(evidence.costs[row]).any():
             return False
         space = self._space()
-        gain = float(space.gains([row], *self._forecast([row], [epoch]))[0])
+        gain = float(space.gains([row], *self._forecast([row], [slot]))[0])
         may = (1 - self.keep) * space.volume
         price = max(SPEND * (may - self._given()), LEAST * may) / evidence.begun
         return gain < price * (self.epochs - epoch) / self.epochs

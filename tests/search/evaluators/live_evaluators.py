@@ -141,3 +141,25 @@ def misbehaving(config, report):
         return None
     report(metrics)
     return metrics
+
+
+def _learning(config):
+    """Losses by epoch, in closed form."""
+    rate = 0.1 + 0.1 * config["y"]
+    return [config["x"] + 5 * (1 - rate) ** epoch for epoch in range(1, config["epochs"] + 1)]
+
+
+def at_once(config, report):
+    """Learns without taking time."""
+    for loss in _learning(config):
+        report({"loss": loss})
+    return {"loss": loss, "size": 1.0 + config["y"]}
+
+
+def at_leisure(config, report):
+    """The same in time enough to be stopped in."""
+    for loss in _learning(config):
+        time.sleep(0.1)
+        report({"loss": loss})
+    trace(config, "returned")
+    return {"loss": loss, "size": 1.0 + config["y"]}

@@ -9,8 +9,8 @@ from optuna.distributions import CategoricalDistribution
 
 import search
 from search.driver.prepare import PLUGIN_SHAPE
-from search.simulation.simulate import Setting, _Simulation
-from search.simulation.table import Row, Table
+from search.simulation.simulate import Setting, _Simulation, simulate
+from search.simulation.table import Row, Table, read_table
 from spaces import SearchSpace, cost
 
 TRIALS = 16
@@ -89,3 +89,22 @@ def test_simulation_with_known_costs_asks_for_what_the_run_asks_for(tmp_path):
 
 def distributions_of(space) -> dict:
     return {name: one.distribution() for name, one in space.dimensions().items() if one.distribution() is not None}
+
+
+def test_simulation_of_recorded_curves_predicts_the_epochs_of_a_run_that_stops_functions(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = {"x": [0, 1, 2, 3], "y": [0, 1, 2, 3]}
+    keys = {
+        "objectives": ["loss:min", "size:min"], "space": {"parameters": values}, "sampler": "tpe", "seed": 3,
+        "trials": TRIALS, "epochs": 9, "workers": 1, "quiet": True,
+    }  # fmt: skip
+    recorded = search.run(evaluator="live_evaluators:at_once", pruner="none", out=tmp_path / "recorded", **keys)
+    table = read_table(
+        recorded.folder, parameters=list(values), objectives=recorded.objectives, curve="curve", judged="loss"
+    )
+    predicted = simulate(table, Setting(TRIALS), sampler_name="tpe", pruner_name="halving", seed=3)
+    run = search.run(evaluator="live_evaluators:at_leisure", pruner="halving", out=tmp_path / "run", **keys)
+    states = run.trials["state"].value_counts()
+    assert states["stopped"] == predicted.stopped >= 5
+    assert run.trials["epochs"].sum() == predicted.epochs[-1]
+    assert states["completed"] == sum(len(path.read_text().split()) for path in tmp_path.glob("x*.txt"))

@@ -166,3 +166,12 @@ def test_proxies_are_means_over_the_seeds_and_may_be_missing(tmp_path):
 def test_a_column_cannot_be_both_an_objective_and_a_proxy(tmp_path):
     with pytest.raises(DataError, match="'accuracy' is named twice"):
         read(written(tmp_path), proxies={"accuracy": "maximize"})
+
+
+def test_curves_of_a_folder_are_of_the_objective_that_is_judged(tmp_path):
+    run_folder(tmp_path, loss=[2.0, 1.0, 0.5])
+    directions = {"loss": "minimize", "params": "minimize"}
+    table = read_table(tmp_path, parameters=["widths"], objectives=directions, curve="curve", judged="loss")
+    np.testing.assert_allclose(table.rows[0].curves, [[1.0, 1.0], [1.0, 1.0]])
+    with pytest.raises(DataError, match="has no learning curves of 'macs': its trials did not report it"):
+        read_table(tmp_path, parameters=["widths"], objectives=OBJECTIVES, curve="curve", judged="macs")

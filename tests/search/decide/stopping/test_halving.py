@@ -178,3 +178,15 @@ def test_halving_wrong_number_of_costs_is_refused() -> None:
 def test_halving_factor_below_two_is_refused() -> None:
     with pytest.raises(SpecError, match="factor of halving must be at least 2, got 1"):
         Halving(27, factor=1)
+
+
+def test_steps_that_leave_a_rung_out_are_compared_at_the_first_reading_beyond_it() -> None:
+    readings = [[0.9, 0.8], [0.2, 0.1], [0.5, 0.7], [0.1, 0.05], [0.4, 0.3], [0.95, 0.9], [0.3, 0.9]]
+    by_epochs, by_steps = Halving(9, costs=0), Halving(9, costs=0)
+    for number, (first, second) in enumerate(readings):
+        for pruner in (by_epochs, by_steps):
+            pruner.begin(number, [])
+        expected = [by_epochs.report(number, 1, first), by_epochs.report(number, 3, second)]
+        assert [by_steps.report(number, 2, first), by_steps.report(number, 5, second)] == expected
+        assert not by_steps.report(number, 7, 0.0)
+    assert not by_steps.report(6, 9, 0.0)

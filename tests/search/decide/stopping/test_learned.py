@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leni.errors import SpecError
-from search.decide.stopping.learned import START, Learned
+from search.decide.stopping.learned import SLOTS, START, Learned
 
 EPOCHS = 9
 
@@ -195,3 +195,18 @@ def test_learned_wrong_numbers_of_objectives_are_refused() -> None:
     judge.begin(4, [1.0])
     with pytest.raises(SpecError, match="trial 4 must have 2 final values"):
         judge.end(4, "completed", [0.5])
+
+
+def test_learned_counts_many_steps_by_few_places_and_still_stops_what_is_hopeless() -> None:
+    steps = 1_000_000
+    judge = Learned(EPOCHS * steps, bounds=(0.0, 1.0))
+    generator = np.random.default_rng(0)
+    told = {}
+    for number in range(26):
+        final = 0.95 if number == 24 else 0.4 if number == 25 else float(generator.uniform(0.5, 0.95))
+        judge.begin(number, [100.0 if number == 24 else 900.0])
+        told[number] = [judge.report(number, at * steps, value) for at, value in enumerate(curve(final), start=1)]
+        judge.end(number, "completed")
+    assert any(told[25][:-1])
+    assert not any(told[24])
+    assert judge.evidence.curves.shape[1] == SLOTS
