@@ -10,19 +10,14 @@ KEYS = {
     "space": SPACE, "objectives": ["score:max", "size:min"], "trials": 8, "workers": 1, "epochs": 9,
     "pruner": "halving", "sampler": "random", "seed": 1, "quiet": True,
 }  # fmt: skip
-pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def texts(folder) -> dict[int, list[str]]:
     return {int(path.stem[1:]): path.read_text().split() for path in folder.glob("x*.txt")}
 
 
-@pytest.mark.parametrize(
-    ("name", "last", "number"),
-    [("looking", "told", 8), ("dropping", "unwound", 8), ("yielding", None, 8), ("hanging", None, 4)],
-)
-def test_a_stopped_function_ends_and_one_that_returned_is_completed(tmp_path, monkeypatch, name, last, number):
-    monkeypatch.chdir(tmp_path)
+def check_stopped(tmp_path, name, last, number) -> None:
+    """Run a function: what returned is completed, and the rest stopped, after this last line of its file."""
     keys = {**KEYS, "trials": number, "grace_s": 0.1}
     run = search.run(evaluator=f"live_evaluators:{name}", out=tmp_path / "run", **keys)
     traces, trials = texts(tmp_path), run.trials.set_index("x")
@@ -37,6 +32,23 @@ def test_a_stopped_function_ends_and_one_that_returned_is_completed(tmp_path, mo
     assert (trials.loc[list(completed), "epochs"] == 9).all()
 
 
+@pytest.mark.usefixtures("without_ray")
+@pytest.mark.parametrize(("name", "last"), [("looking", "told"), ("dropping", "unwound"), ("yielding", None)])
+def test_a_stopped_function_ends_and_one_that_returned_is_completed(tmp_path, monkeypatch, name, last):
+    monkeypatch.chdir(tmp_path)
+    check_stopped(tmp_path, name, last, 8)
+
+
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize(("name", "last", "number"), [("dropping", "unwound", 8), ("hanging", None, 4)])
+def test_a_function_on_ray_is_told_at_once_and_its_process_ended_where_it_does_not_stop(
+    tmp_path, monkeypatch, name, last, number
+):
+    monkeypatch.chdir(tmp_path)
+    check_stopped(tmp_path, name, last, number)
+
+
+@pytest.mark.usefixtures("without_ray")
 def test_curves_have_every_metric_that_was_reported_up_to_the_stop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = search.run(evaluator="live_evaluators:looking", out=tmp_path / "run", **KEYS)

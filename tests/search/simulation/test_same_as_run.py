@@ -91,6 +91,7 @@ def distributions_of(space) -> dict:
     return {name: one.distribution() for name, one in space.dimensions().items() if one.distribution() is not None}
 
 
+@pytest.mark.usefixtures("without_ray")
 def test_simulation_of_recorded_curves_predicts_the_epochs_of_a_run_that_stops_functions(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     values = {"x": [0, 1, 2, 3], "y": [0, 1, 2, 3]}
