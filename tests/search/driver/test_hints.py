@@ -6,6 +6,8 @@ from scipy.stats import spearmanr
 
 from leni.errors import FolderError, SpecError
 from search.driver.hints import MEASURED, prior_hints, proxy_hints
+from search.driver.prepare import make_sampler, prepare
+from search.engine.asker import Asker
 from search.spec import Spec
 from search.store.folder import RunFolder, write_environment, write_text
 from search.store.outcome import Outcome
@@ -105,3 +107,17 @@ def test_proxies_of_random_candidates_estimate_those_of_all(monkeypatch):
 
 def test_without_proxies_there_are_no_hints():
     assert proxy_hints(spec_of(), load("digits"), check=lambda candidate: None) == []
+
+
+def test_a_run_hands_its_hints_to_its_sampler(earlier):
+    spec = spec_of(prior=(earlier,), proxies=("synflow",), references=False)
+    prepared = prepare(spec, quiet=True)
+    assert [hint.name for hint in prepared.hints] == [f"accuracy of {earlier}", "synflow"]
+    made = make_sampler(spec, prepared.known, prepared.hints)
+    assert made.hints == list(prepared.hints)
+    asker = Asker(spec.search_space(), made, directions=["maximize", "minimize"], seed=0, check=prepared.known.allowed)
+    asked = [asker.ask() for _ in range(9)]
+    assert len({one.candidate for one in asked}) == 9
+    for one in asked:
+        asker.tell(one, "completed", [worth(one.parameters), prepared.costs(one.candidate)["params"]])
+    assert asker.ask() is not None
