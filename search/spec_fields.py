@@ -122,7 +122,7 @@ class SpecFields(BaseModel):
         allow_inf_nan=False,
         description="Seconds after max_hours in which running trials can still end by themselves. They are then ended "
         "and recorded as failed, and a training continues when the run is resumed. If not given: a twentieth of "
-        "max_hours, and at least 10 s.",
+        "max_hours, and at least 10 s. It is also the time that an evaluator has to end in once its trial is to stop.",
     )
     max_trial_hours: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Hours after which a trial is ended and recorded as failed."

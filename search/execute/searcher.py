@@ -20,7 +20,8 @@ class EngineSearcher(Searcher):
     Args:
         engine: decides, and keeps the trials.
         checkpoints: where checkpoints of trainings are; those of trials that are over are removed.
-        goes_on: whether a trial that the search's time has ended continues from its checkpoint when the run is resumed.
+        goes_on: whether a trial that the search's time has ended continues when the run is resumed, also where it has
+            kept no checkpoint yet.
         finish: is given the number of a trial whose process has died, where it is not tried again.
         warn: is given what a trial says of itself that a reader of the run should know.
     """
@@ -112,8 +113,9 @@ class EngineSearcher(Searcher):
         now = time.monotonic()
         if trial_id in self.cut_off and "metrics" not in result:
             late = bool(self.engine.overdue(number, running_s=0.0, now=now))
-            self.engine.fail(number, self.cut_off[trial_id], now, interrupted=self.goes_on and late)
-            return self.goes_on and late
+            kept = self.goes_on or (self.checkpoints is not None and self.checkpoints.holds(number))
+            self.engine.fail(number, self.cut_off[trial_id], now, interrupted=kept and late)
+            return kept and late
         if error and self.engine.live[number].stopped:  # its process was ended because it did not stop by itself
             self.engine.stop(number, now, spent=self.spent.get(number))
             return False

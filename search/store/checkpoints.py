@@ -120,6 +120,10 @@ class Checkpoints:
             why = "it holds more than tensors, numbers and texts" if unsafe else "it is truncated or broken"
             raise FolderError(f"{path} cannot be read: {why}", code="LS-CHECKPOINTS") from None
 
+    def holds(self, number: int) -> bool:
+        """Whether there is a state of a trial."""
+        return bool(self.files.exists(self._path(number)))
+
     def remove(self, number: int) -> None:
         """Forget a trial's state, if there is one."""
         if self.files.exists(self._path(number)):

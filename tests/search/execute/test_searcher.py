@@ -7,6 +7,7 @@ from search.engine.budget import Budget
 from search.engine.core import Engine
 from search.engine.needs import Needs
 from search.execute.searcher import EngineSearcher
+from search.store.checkpoints import Checkpoints
 from search.store.trials import StudyStore
 from spaces import SearchSpace
 
@@ -184,3 +185,16 @@ def test_candidate_that_is_asked_for_again_gets_the_seeds_that_follow(searcher):
         if again["candidate"] == first["candidate"]:
             break
     assert again["seeds"] == [7, 8]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_function_that_the_searchs_time_has_ended_goes_on_where_it_has_a_checkpoint(searcher, tmp_path, kept):
+    number = searcher.suggest("a")["number"]
+    searcher.engine.budget, searcher.engine.started = Budget(3, wall_s=1.0, grace_s=0.0), -1e9
+    searcher.checkpoints = Checkpoints(str(tmp_path / "states"))
+    if kept:
+        searcher.checkpoints.save(number, {"anything": 1})
+    assert searcher.overdue({"a": 0.0}) == ["a"]
+    searcher.on_trial_complete("a", error=True)
+    assert len(searcher.engine.ledger.interrupted()) == kept
+    assert searcher.checkpoints.holds(number) == kept
