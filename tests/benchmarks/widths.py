@@ -224,6 +224,8 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         f"- {short(row)}: {row.get('error') or row['narrow'] or row['swap']}" for row in rows if row not in passed
     ]
     lines += ["Networks that do not pass:", "", *failed] if failed else ["Every network passes."]
+    rest = [name for name in networks() if name not in {row["name"] for row in rows}]
+    lines += ["", f"Not run: {len(rest)} of {len(networks())}: {', '.join(rest)}."] if rest else []
     lines += ["", "Layers that keep their outputs, but for those that are outputs of the network:", ""]
     for row in whole:
         reasons = [f"{reason} ({count})" for reason, count in row["reasons"] if reason != OUTPUT]
