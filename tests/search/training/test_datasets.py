@@ -80,7 +80,7 @@ def test_source_unknown_name_gets_the_nearest(name, nearest):
 
 
 def test_sources_ask_for_augmentations_that_exist():
-    assert {row.augmentation for row in SOURCES.values()} == set(KINDS)
+    assert {row.augmentation for row in SOURCES.values()} <= set(KINDS)
     assert SOURCES["svhn"].augmentation == "crop"
 
 
