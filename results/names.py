@@ -22,6 +22,7 @@ __all__ = [
     "METRIC",
     "PARAMETER",
     "RESERVED",
+    "SCORES",
     "SHARED",
     "TRAINING",
     "column_called",
@@ -36,18 +37,21 @@ PARAMETER, METRIC = "param:", "metric:"
 TRAINING = "training_"
 """Prefix of the columns of a training recipe's keys, where they were searched."""
 
+SCORES = ("top5_accuracy", "validation_loss", "balanced_accuracy", "macro_f1", "calibration_error")
+"""What is measured of a training's predictions beside accuracy."""
+
 RESERVED = frozenset(
     {
         "number", "state", "backbone", "widths", "activation", "placement", "lr_factor", "kernel_size", "transform",
         "groups", "compression", "norm", "init_std", "init_slope", "decay", "accuracy", "accuracy_std", "seeds",
         "epochs", "params", "macs", "wall_s", "device", "error", "started_at",
-        "accuracies", "replicas", "frozen", "latency_ms", "peak_memory", "traceback", "candidate",
+        "accuracies", "replicas", "frozen", "latency_ms", "peak_memory", "traceback", "candidate", *SCORES,
         "run", "why", "probability", "front", "on_front", "role", "searched", "completed", "hours", "hypervolume",
     }
 )  # fmt: skip
 """Columns of the schema, further ones of ours, and those that an analysis adds to a frame."""
 
-SHARED = frozenset({"accuracy", "params", "macs", "latency_ms"})
+SHARED = frozenset({"accuracy", "params", "macs", "latency_ms", *SCORES})
 """Metrics that mean the same from an evaluator as from a training of ours, so that they share its column."""
 
 

@@ -75,6 +75,11 @@ FURTHER = (
     Column("replicas", "string", "", "how several seeds were trained: fused, or separate and why"),
     Column("frozen", "boolean", "", "LENI: whether its transform stays as it starts"),
     Column("latency_ms", "Float64", "milliseconds", "of one sample through the network, where it is an objective"),
+    Column("top5_accuracy", "Float64", "fraction, 0..1", "validation images whose class is among the 5 most probable"),
+    Column("validation_loss", "Float64", "", "mean cross entropy of the validation images, at the end"),
+    Column("balanced_accuracy", "Float64", "fraction, 0..1", "mean over the classes of the accuracy in each"),
+    Column("macro_f1", "Float64", "fraction, 0..1", "mean over the classes of F1"),
+    Column("calibration_error", "Float64", "fraction, 0..1", "expected calibration error, 15 bins"),
     Column("peak_memory", "Int64", "bytes", "most memory of a GPU that the trial held"),
     Column("traceback", "string", "", "of a failed trial, where the exception was raised, cut to 4,000 characters"),
 )

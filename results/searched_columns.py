@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from results.fronts import DEFAULT_OBJECTIVES, Objectives, completed
-from results.names import training_columns
+from results.names import SCORES, training_columns
 from results.schema import SCHEMA
 
 __all__ = ["differs", "dimensions"]
@@ -16,7 +16,7 @@ __all__ = ["differs", "dimensions"]
 MEASURED = frozenset(
     {"number", "state", "accuracy", "accuracy_std", "accuracies", "seeds", "epochs", "params", "macs", "wall_s",
      "device", "error", "traceback", "started_at", "candidate", "latency_ms", "peak_memory", "replicas",
-     "test_accuracy", "test_accuracy_std", "test_accuracies", "run"}
+     "test_accuracy", "test_accuracy_std", "test_accuracies", "run", *SCORES}
 )  # fmt: skip
 CHOSEN = (frozenset(column.name for column in SCHEMA) | {"frozen"}) - MEASURED  # an option younger than the schema
 

@@ -8,7 +8,11 @@ from leni.errors import SpecError
 
 __all__ = ["DIRECTIONS", "OBJECTIVES", "check_objectives", "parsed_objective"]
 
-OBJECTIVES = {"accuracy": "maximize", "params": "minimize", "macs": "minimize", "latency_ms": "minimize"}
+OBJECTIVES = {
+    "accuracy": "maximize", "params": "minimize", "macs": "minimize", "latency_ms": "minimize",
+    "top5_accuracy": "maximize", "validation_loss": "minimize", "balanced_accuracy": "maximize", "macro_f1": "maximize",
+    "calibration_error": "minimize",
+}  # fmt: skip
 DIRECTIONS = {"max": "maximize", "maximize": "maximize", "min": "minimize", "minimize": "minimize"}
 
 

@@ -88,7 +88,8 @@ class SpecFields(BaseModel):
     )
     objectives: Annotated[tuple[str, ...], Flag(metavar="NAME[:max|min],...")] = Field(
         ("accuracy", "params"),
-        description="Objectives: of accuracy, params, macs, latency_ms; of an evaluator, NAME:max or NAME:min.",
+        description="Objectives: of accuracy, params, macs, latency_ms, top5_accuracy, validation_loss, "
+        "balanced_accuracy, macro_f1, calibration_error; of an evaluator, NAME:max or NAME:min.",
     )
     bounds: Annotated[dict[str, tuple[float, float]], Flag(metavar="NAME=LOW:HIGH")] = Field(
         default_factory=dict,

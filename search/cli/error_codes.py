@@ -76,7 +76,7 @@ _ROWS = (
               "Change the limit to the value of the message, or give the space other widths or backbones."),
     ErrorCode("LS-SPEC-OBJECTIVES", "The objectives of a spec are not possible.", "An objective is unknown, is named "
               "twice, or has no direction.", "Write NAME:max or NAME:min for an evaluator's; ours are accuracy, "
-              "params, macs and latency_ms."),
+              "params, macs, latency_ms and others that `leni-search run --help` lists."),
     ErrorCode("LS-SAMPLER-UNKNOWN", "There is no sampler of this name.", "The name is misspelt.",
               "Take one of the names that the message lists."),
     ErrorCode("LS-PROXY-UNKNOWN", "There is no zero-cost proxy of this name.", "The name is misspelt.",

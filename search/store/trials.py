@@ -27,7 +27,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from leni.errors import StorageError
-from results.names import parameter_column, plain_name
+from results.names import SCORES, parameter_column, plain_name
 from search.store.outcome import Outcome
 from search.store.postgres import with_driver
 from search.store.secrets import masked
@@ -339,7 +339,11 @@ def _merged(trials: Sequence[FrozenTrial], *, objectives: Collection[str]) -> li
         if whole is row or known & seeds:
             continue
         known |= seeds
-        values = json.loads(whole["accuracies"]) + json.loads(row["accuracies"])
+        before, more = json.loads(whole["accuracies"]), json.loads(row["accuracies"])
+        values = before + more
+        for name in SCORES:
+            if whole.get(name) is not None and row.get(name) is not None:
+                whole[name] = (len(before) * whole[name] + len(more) * row[name]) / len(values)
         whole |= {"accuracies": json.dumps(values), "accuracy": fmean(values), "accuracy_std": stdev(values)}
         whole["seeds"], row["state"] = len(values), "extended"
     return rows

@@ -205,6 +205,10 @@ class Replicas:
         """Share of a part of the data that each replica gets right as it is now, 0..1."""
         return [accuracy for lockstep in self.parts for accuracy in lockstep.accuracies(part)]
 
+    def scores(self) -> list[dict[str, float]]:
+        """What `search.training.scores` has of each replica on the validation part, as it is now."""
+        return [scores for lockstep in self.parts for scores in lockstep.scores()]
+
     def networks(self) -> list[nn.Module]:
         """The network of each replica as it is now, in the order of the seeds."""
         return [network for part in self.parts for network in part.networks()]

@@ -30,6 +30,7 @@ from search.training.losses import sample_losses
 from search.training.optimisers import make_optimiser
 from search.training.recipe import Recipe
 from search.training.schedules import learning_rate
+from search.training.scores import ClassScores
 from search.training.trained_start import activation_parameters, start_from
 from spaces import Candidate, backbone, build
 
@@ -305,17 +306,30 @@ class Lockstep:
         self.load_state_dict(state)
         return elapsed, losses
 
-    @torch.no_grad()
     def accuracies(self, part: Part | None = None) -> list[float]:
         """Share of the validation part, or of another one, that each replica gets right, 0..1."""
-        network = self.evaluated.eval()
-        part = part or self.resident.validation
         right = torch.zeros(self.count, dtype=torch.int64, device=self.device)
+        part = part or self.resident.validation
+        for logits, labels in self._measured(part):
+            right += (logits.argmax(2) == labels[:, None]).sum(0)
+        return [count / len(part.labels) for count in right.tolist()]
+
+    def scores(self) -> list[dict[str, float]]:
+        """`search.training.scores` of each replica on the validation part."""
+        found = [ClassScores(self.data.classes, self.device) for _ in self.seeds]
+        for logits, labels in self._measured(self.resident.validation):
+            for one, replica in zip(found, logits.unbind(1), strict=True):
+                one.add(replica, labels)
+        return [one.result() for one in found]
+
+    @torch.no_grad()
+    def _measured(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
+        """Logits (N, R, classes) and labels (N,) of a part, batch by batch."""
+        network = self.evaluated.eval()
         batch = min(EVALUATION_BATCH, max(1, EVALUATION_PIXELS // part.images.shape[2:].numel()))
         for images, labels in zip(part.images.split(batch), part.labels.split(batch), strict=True):
             every = images.to(self.device)[:, None].expand(-1, self.count, -1, -1, -1)
-            right += (self._forward(self._prepared(every), network).argmax(2) == labels.to(self.device)[:, None]).sum(0)
-        return [count / len(part.labels) for count in right.tolist()]
+            yield self._forward(self._prepared(every), network), labels.to(self.device)
 
     @property
     def evaluated(self) -> nn.Module:

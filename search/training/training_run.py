@@ -14,6 +14,7 @@ from search.training.data import Data
 from search.training.evaluation import Evaluation, Point
 from search.training.recipe import Recipe
 from search.training.replicas import ReplicaEpoch, Replicas, deviation
+from search.training.scores import mean_scores
 from spaces import Candidate
 
 __all__ = ["TrainingEvaluator", "TrainingRun"]
@@ -110,6 +111,8 @@ class TrainingRun:
             "replicas": self.replicas.how,
             **self.start,
         }
+        if epoch.epoch == self.replicas.recipe.epochs:
+            self.evaluation.metrics |= mean_scores(self.replicas.scores())
         if self.replicas.peak_memory is not None:
             self.evaluation.metrics["peak_memory"] = self.replicas.peak_memory
         return self.evaluation

@@ -32,7 +32,8 @@ def test_a_training_is_evaluated_epoch_by_epoch_and_counts_by_its_last(data):
     evaluator = TrainingEvaluator(data, RECIPE, (4,), "cpu")
     seen = [len(evaluation.curve) for evaluation in evaluator.evaluate(SMALL)]
     (*_, last) = evaluator.evaluate(SMALL)
-    training = list(Training(SMALL, data, RECIPE, seed=4))
+    alone = Training(SMALL, data, RECIPE, seed=4)
+    training = list(alone)
     assert seen == [1, 2]
     assert [(point["accuracy"], point["loss"]) for point in last.curve] == [(e.accuracy, e.loss) for e in training]
     assert last.metrics == {
@@ -42,7 +43,9 @@ def test_a_training_is_evaluated_epoch_by_epoch_and_counts_by_its_last(data):
         "seeds": 1,
         "epochs": 2,
         "replicas": "separate: there is one seed",
+        **alone.scores()[0],
     }
+    assert last.metrics["balanced_accuracy"] != last.metrics["macro_f1"]
 
 
 def test_several_seeds_give_mean_deviation_and_a_curve_each(data):
