@@ -78,7 +78,7 @@ def test_read_impossible_width_says_what_is_right(write):
         ("data = 'digit'", "no data set 'digit'; the nearest are digits"),
         ("sampler = 'tpee'", "no sampler 'tpee'; did you mean 'tpe'? samplers are known-cost, tpe"),
         ("space = 'chanel-compensation'", "no search space 'chanel-compensation'; near names are channel-compensation"),
-        ("objectives = ['acuracy', 'params']", "of accuracy, params, macs, latency_ms, got 'acuracy'"),
+        ("objectives = ['acuracy', 'params']", "macro_f1, calibration_error, got 'acuracy'"),
         ("[fix]\nactivation = 'lenni'", "'lenni' (near: leni"),
         ("[fix]\nbackbone = 'resnet9'", "no backbone 'resnet9'; near names are resnet8"),
     ],
