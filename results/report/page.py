@@ -188,7 +188,7 @@ def _confirmation(run: Run, *, own: bool) -> tuple[Confirmation | None, str]:
     if not path.is_file():
         begun = (run.folder / "confirm").is_dir()
         return None, (
-            f"The confirmation has not finished; `{command}` continues it."
+            f"The confirmation was begun and has not come to its end; `{command}` continues it."
             if begun
             else f"This front is as the search saw it, on the split that chose it; `{command}` measures it on the test "
             "split, from fresh seeds."
@@ -198,7 +198,7 @@ def _confirmation(run: Run, *, own: bool) -> tuple[Confirmation | None, str]:
     except ResultsError as error:
         return None, f"The confirmed front cannot be read: {error}."
     if not (found.rows["state"] == "completed").any():
-        return None, f"No confirmed candidate has finished; `{command}` continues it."
+        return None, f"Nothing that was confirmed has come to its end; `{command}` continues it."
     return found, ""
 
 
