@@ -113,7 +113,7 @@ def load_exported(path: str | Path) -> Exported:
     except OSError as error:
         raise NetworkError(f"{path} cannot be read: {error.strerror}") from None
     except (EOFError, RuntimeError, pickle.UnpicklingError, ValueError, KeyError):
-        raise NetworkError(f"{path} is not a file of torch.save with numbers and texts alone") from None
+        raise NetworkError(f"{path} is no file of torch.save with numbers and texts alone") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT or set(values) != KEYS:
         raise NetworkError(f"{path} is not an exported network of this version: it should be {FORMAT!r}")
     try:

@@ -60,7 +60,7 @@ def _saved(path: str) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (EOFError, RuntimeError, pickle.UnpicklingError, ValueError, KeyError) as error:
         raise SpecError(
-            f"weights: {path} is not a file of torch.save with tensors, numbers and texts alone; save the network's "
+            f"weights: {path} is no file of torch.save with tensors, numbers and texts alone; save the network's "
             "state_dict()",
             code="LS-PATH",
         ) from error
