@@ -1,0 +1,71 @@
+"""Parameters that a function asks for while it runs: the question goes to the driver, the function waits.
+
+The question leaves the trial's process with its next result; the driver's answer comes back as a call of the actor
+between two of its steps.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, distribution_to_json
+
+from search.training.reporter import TrialStopped
+
+__all__ = ["Suggestions"]
+
+LOOK_S = 0.1  # seconds between two looks at whether the trial is to stop
+
+
+class Suggestions:
+    """The questions of one trial.
+
+    Args:
+        wake: called when there is a question, so that the trial's step ends.
+        stops: whether the trial is to stop, so that no answer will come.
+    """
+
+    def __init__(self, wake: Callable[[], None], stops: Callable[[], bool]) -> None:
+        self.wake, self.stops = wake, stops
+        self._question: tuple[str, str] | None = None
+        self._answer: tuple[Any, str] | None = None
+        self._changed = threading.Condition()
+
+    def ask(self, name: str, distribution: BaseDistribution) -> Any:
+        """The value of a parameter; waits for it.
+
+        Raises:
+            TrialStopped: the trial is to stop.
+            ValueError: the sampler refuses the question; as Optuna's own trial does.
+        """
+        with self._changed:
+            self._answer, self._question = None, (name, distribution_to_json(distribution))
+        self.wake()
+        with self._changed:
+            while self._answer is None:
+                if self.stops():
+                    raise TrialStopped
+                self._changed.wait(LOOK_S)
+            value, refused = self._answer
+        if refused:
+            raise ValueError(refused)
+        return _choice(distribution, value)
+
+    def pending(self) -> tuple[str, str] | None:
+        """The question that waits, as the name and the distribution's JSON; None where there is none. Given once."""
+        with self._changed:
+            question, self._question = self._question, None
+        return question
+
+    def answer(self, value: Any, refused: str = "") -> None:
+        """The driver's answer: a value, of a categorical parameter the index of its choice, or why there is none."""
+        with self._changed:
+            self._answer = value, refused
+            self._changed.notify_all()
+
+
+def _choice(distribution: BaseDistribution, value: Any) -> Any:
+    """The function's own object for a choice, which JSON may have turned into another: a tuple into a list."""
+    return distribution.choices[int(value)] if isinstance(distribution, CategoricalDistribution) else value
