@@ -15,6 +15,7 @@ from typing import Any
 
 from leni.errors import LeniSearchError, SpaceError
 from spaces.configuration import ParameterSpace
+from spaces.define_by_run import DEFINE_BY_RUN, DefineByRunSpace
 from spaces.fairness import FAIR, LENI
 from spaces.network_presets import NETWORK_PRESETS
 from spaces.search_space import SearchSpace
@@ -118,7 +119,8 @@ def _preset(name: str) -> SearchSpace:
 def space(name: str | Mapping[str, Any]) -> SearchSpace | ParameterSpace:
     """A preset by name, or a space from a TOML file or its table.
 
-    A table with "parameters" is a space of a user's own evaluator (`spaces.configuration`), any other one of networks.
+    `define-by-run` is the space of an objective that declares its parameters itself (`spaces.define_by_run`). A table
+    with "parameters" is a space of a user's own evaluator (`spaces.configuration`), any other one of networks.
 
     Raises:
         SpaceError: there is no such preset or file, or the file is no space.
@@ -127,6 +129,8 @@ def space(name: str | Mapping[str, Any]) -> SearchSpace | ParameterSpace:
         return ParameterSpace.from_dict(name) if "parameters" in name else SearchSpace.from_dict(name)
     if name in PRESETS or name in NETWORK_PRESETS:
         return _preset(name)
+    if name == DEFINE_BY_RUN:
+        return DefineByRunSpace()
     if name.endswith(".toml"):
         return _from_file(Path(name))
     near = difflib.get_close_matches(name, [*PRESETS, *NETWORK_PRESETS], n=2, cutoff=0.3) or list(PRESETS)

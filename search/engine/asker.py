@@ -10,20 +10,20 @@ import json
 import random
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from leni.errors import CandidateError
 from search.decide.bounded import BoundedSampler
 from search.decide.generators import reseed, set_states, states_of
+from search.engine.asked import Asked, Point
+from search.engine.suggesting import Suggesting
 from search.store.trials import STATES
-from spaces import Candidate, Configuration, WalkedSpace
+from spaces import WalkedSpace
 
 __all__ = ["Asked", "Asker", "Point"]
 
@@ -35,29 +35,6 @@ _KEPT = (RandomSampler, TPESampler, NSGAIISampler, NSGAIIISampler, QMCSampler)
 
 ASKED = "asked"  # how many answers the sampler had given before this one, in an answer's attributes
 _STATES = {name: state for state, name in STATES.items()}
-
-
-Point = Candidate | Configuration
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A candidate to try, and what a storage keeps of where it came from.
-
-    Attributes:
-        candidate: what to try.
-        parameters: its answers to the space's dimensions, with their `distributions`; empty where it lies outside.
-        trial: number of the sampler's own trial, None where the sampler does not know of it.
-        repeat: how often it has been tried before, with other seeds.
-        attributes: what the sampler has noted at its trial, and needs again after a resume.
-    """
-
-    candidate: Point
-    parameters: Mapping[str, Any]
-    distributions: Mapping[str, BaseDistribution]
-    trial: int | None
-    repeat: int = 0
-    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Asker:
@@ -93,6 +70,7 @@ class Asker:
         self.waiting = list(dict.fromkeys(first))
         self.tried: dict[Point, int] = {}
         self.finished: set[Point] = set()
+        self.suggesting = Suggesting(self.study)
 
     def ask(self) -> Asked | None:
         """The next candidate; None where every one has been tried."""
@@ -126,6 +104,7 @@ class Asker:
             values: of the objectives, of a completed one.
             evidence: what samplers of ours read beside the values, see `search.decide.known_cost.history`.
         """
+        self.suggesting.close(asked)
         if state == "completed":
             self.finished.add(asked.candidate)
         if asked.trial is not None:

@@ -20,7 +20,8 @@ from search.decide.known_cost.history import READING, VARIANCE
 from search.decide.stopping.roles import Roles
 from search.decide.stopping.rules import Pruner
 from search.engine.agreement import agreed
-from search.engine.asker import Asked, Asker, Point
+from search.engine.asked import Asked, Point
+from search.engine.asker import Asker
 from search.engine.budget import Budget
 from search.engine.needs import Capacity, Needs
 from search.engine.recipe import recipe_of
@@ -43,6 +44,11 @@ class Ledger(Protocol):
         **facts: Any,
     ) -> int:
         """Keep a trial that begins; its number."""
+
+    def suggested(
+        self, number: int, candidate: Point, name: str, value: Any, distribution: BaseDistribution
+    ) -> None:
+        """Keep a parameter that a running trial has declared, and the candidate that it makes."""
 
     def end(self, number: int, outcome: Outcome) -> None:
         """Keep how a trial ended."""
@@ -281,6 +287,19 @@ class Engine:
         self.judged += 1
         value = _number(point[self.curve])
         return self.pruner.report(number, point["epoch"], value if math.isfinite(value) else math.nan)
+
+    def suggest(self, number: int, name: str, distribution: BaseDistribution) -> Any:
+        """The value of a parameter that a running trial declares, in a define-by-run space.
+
+        Raises:
+            ValueError: the parameter has been declared with other values before.
+        """
+        task = self.live[number]
+        value, task.asked = self.asker.suggesting.suggest(task.asked, name, distribution)
+        self.ledger.suggested(number, task.asked.candidate, name, value, distribution)
+        if self.keep is not None:
+            self.keep()
+        return value
 
     def complete(self, number: int, metrics: Mapping[str, Any], now: float, *, notes: Sequence[str] = ()) -> Outcome:
         """A training has ended: completed, if there is a finite value for every objective.

@@ -261,6 +261,9 @@ class _Numbers:
         self.count += 1
         return self.count - 1
 
+    def suggested(self, *_: Any) -> None:
+        """Nothing: the candidates of a table declare no parameters while they run."""
+
     def end(self, number: int, outcome: Any) -> None:
         """Nothing to keep."""
 

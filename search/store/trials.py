@@ -153,6 +153,22 @@ class StudyStore:
         self._ids[number] = trial_id
         return number
 
+    def suggested(
+        self, number: int, candidate: Candidate | Configuration, name: str, value: Any, distribution: BaseDistribution
+    ) -> None:
+        """Write a parameter that a running trial has declared.
+
+        Args:
+            number: of the trial.
+            candidate: what is tried now, with that parameter.
+            name: of the parameter.
+            value: of it.
+            distribution: of its values.
+        """
+        trial_id, internal = self._ids[number], distribution.to_internal_repr(value)
+        self._patiently(lambda: self.storage.set_trial_param(trial_id, name, internal, distribution))
+        self._patiently(lambda: self.storage.set_trial_user_attr(trial_id, "candidate", candidate.to_dict()))
+
     def end(self, number: int, outcome: Outcome) -> None:
         """Write a trial's end, once.
 
@@ -239,6 +255,11 @@ class StudyStore:
         rows of the others say "extended" and stay out of fronts.
         """
         return _merged(self.ended(), objectives=self.objectives)
+
+    def parameter_columns(self) -> tuple[str, ...]:
+        """Columns of the records that say what was tried, of trials that declared their parameters themselves."""
+        names = dict.fromkeys(name for trial in self.ended() for name in trial.params)
+        return tuple(parameter_column(name, taken=self.objectives) for name in names)
 
     def notes(self) -> list[str]:
         """What no record could hold of an evaluator's results, each sentence once."""
