@@ -34,6 +34,7 @@ from search.training.recipe import Recipe
 from search.training.searched_recipe import check_searched_recipe
 from spaces import Candidate, Configuration, ParameterSpace, SearchSpace, space
 from spaces.configuration import check_name
+from spaces.define_by_run import DEFINE_BY_RUN, DefineByRunSpace
 from spaces.expressions import Expression
 from spaces.recipe_keys import OWNERS
 
@@ -79,6 +80,8 @@ class Spec(SpecFields):
         if isinstance(where, SearchSpace):
             check_searched_recipe(where, self.recipe())
         own = isinstance(where, ParameterSpace)
+        if isinstance(where, DefineByRunSpace):
+            self._check_declared()
         if own and self.evaluator is None:
             raise SpecError("a space of parameters needs an evaluator, module:function: there is no network to train")
         for name, _ in map(parsed_objective, self.objectives):
@@ -95,6 +98,17 @@ class Spec(SpecFields):
         if self.evaluator is None and self.data not in names():
             describe(self.data)
         return self
+
+    def _check_declared(self) -> None:
+        """A space that the function declares as it runs has nothing to know, to list or to repeat before."""
+        needs = {name: bool(getattr(self, name)) for name in ("costs", "limits", "enqueue", "candidates")}
+        needs |= {f"sampler {self.sampler}": self.sampler in ("known-cost", "gp")}
+        needs |= {"duplicates reseed": self.duplicates == "reseed"}
+        if found := [name for name, given in needs.items() if given]:
+            raise SpecError(
+                f"{found[0]} needs a space that is known before the trials, and {DEFINE_BY_RUN} is declared by the "
+                f"function while it runs",
+            )
 
     def _check_limits(self, *, own: bool) -> None:
         """Limits leave something between them, and each is given once."""
