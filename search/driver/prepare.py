@@ -32,6 +32,7 @@ from search.engine.needs import Capacity
 from search.engine.warm_start import completed_trials, read_candidates
 from search.execute.trackers import check_trackers
 from search.execute.trial import TrialSettings
+from search.objectives import parsed_objective
 from search.spec import KNOWN, Spec
 from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder
@@ -41,6 +42,7 @@ from search.training.given_functions import packed
 from search.training.trained_start import check_weights
 from search.training.user_functions import load_function
 from spaces import Candidate, ParameterSpace, SearchSpace, cost
+from spaces.define_by_run import DefineByRunSpace
 
 __all__ = ["Prepared", "make_budget", "make_engine", "make_pruner", "make_sampler", "prepare", "trial_settings"]
 
@@ -249,7 +251,7 @@ def make_engine(
         seed=spec.seed,
         check=lambda candidate: prepared.allowed(candidate, capacity),
         first=prepared.first,
-        duplicates=spec.duplicates,
+        duplicates="allow" if isinstance(spec.search_space(), DefineByRunSpace) else spec.duplicates,
         only_first=bool(spec.candidates),
     )
     return Engine(
@@ -290,6 +292,8 @@ def trial_settings(spec: Spec, folder: RunFolder, prepared: Prepared, *, stops: 
         code=packed(spec.evaluator),
         objectives=tuple(name for name in spec.directions() if name not in known),
         columns=spec.columns(),
+        declares=isinstance(spec.search_space(), DefineByRunSpace),
+        returned=tuple(name for name, _ in map(parsed_objective, spec.objectives)),
         folder=prepared.folder,
         import_path=tuple(str(Path(prepared.folder, part)) for part in sys.path),
         slice_s=0.0 if spec.loggers else short if stops else SLICE_S,

@@ -18,6 +18,7 @@ import results
 from leni.errors import FolderError, SpecError, StorageError
 from results.names import plain_name
 from search.decide.quiet import without_optunas_lines
+from search.driver.declared_space import with_declared_space
 from search.driver.known_costs import changed_costs
 from search.driver.notes import Notes, restore_sampler
 from search.driver.prepare import Prepared, make_engine, measured, prepare, trial_settings
@@ -75,7 +76,7 @@ def run(
     """
     if spec is not None and keys:
         raise SpecError(f"give either a spec or its keys, got both: {', '.join(keys)}")
-    spec = spec or Spec(**keys)
+    spec = with_declared_space(spec or Spec(**keys))
     runs, stem = Path("runs"), _default_name(spec)
     RunFolder(spec.out or next_free(runs, stem)).check_free()
     prepared = prepare(spec, console=console, quiet=quiet)
@@ -302,7 +303,8 @@ def _search(
             mistakes = [*prepared.known.mistakes, *prepared.resources.mistakes]
             said = list(dict.fromkeys([*notes.texts, *store.notes(), *mistakes, *unjudged]))
             facts = {**facts, **_pruning(spec, engine), **({"notes": said} if said else {})}
-            _close(folder, store, writer, {**facts, "ended": ended})
+            chosen = spec.columns() or store.parameter_columns()
+            _close(folder, store, writer, {**facts, "chosen": chosen, "ended": ended})
             finish(tracked, progress.console)
         store.close()
 

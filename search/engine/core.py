@@ -45,9 +45,7 @@ class Ledger(Protocol):
     ) -> int:
         """Keep a trial that begins; its number."""
 
-    def suggested(
-        self, number: int, candidate: Point, name: str, value: Any, distribution: BaseDistribution
-    ) -> None:
+    def suggested(self, number: int, candidate: Point, name: str, value: Any, distribution: BaseDistribution) -> None:
         """Keep a parameter that a running trial has declared, and the candidate that it makes."""
 
     def end(self, number: int, outcome: Outcome) -> None:
@@ -295,10 +293,12 @@ class Engine:
             ValueError: the parameter has been declared with other values before.
         """
         task = self.live[number]
+        known = name in task.asked.parameters  # asked for once more: by another seed, or after a resume
         value, task.asked = self.asker.suggesting.suggest(task.asked, name, distribution)
-        self.ledger.suggested(number, task.asked.candidate, name, value, distribution)
-        if self.keep is not None:
-            self.keep()
+        if not known:
+            self.ledger.suggested(number, task.asked.candidate, name, value, distribution)
+            if self.keep is not None:
+                self.keep()
         return value
 
     def complete(self, number: int, metrics: Mapping[str, Any], now: float, *, notes: Sequence[str] = ()) -> Outcome:

@@ -1,4 +1,4 @@
-"""Parameters that a running trial declares, in a define-by-run space: each is asked of the trial of the sampler's study.
+"""Parameters that a running trial declares, in a define-by-run space: each is asked of the sampler's own trial.
 
 As in Optuna, a parameter is sampled when it is first asked for, by a trial that may have others already.
 """

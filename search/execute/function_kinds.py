@@ -34,7 +34,6 @@ class Surrounding:
         objectives: names, in the order of the spec.
         steps: of a class trainable, at most.
         checkpoint_s: seconds between two checkpoints of a class trainable, at least.
-        checkpoint: gives what was reported last, None to begin.
         ask: gives the value of a parameter by name and distribution, in a define-by-run space; None in any other.
     """
 
@@ -43,7 +42,6 @@ class Surrounding:
     objectives: tuple[str, ...]
     steps: int
     checkpoint_s: float
-    checkpoint: Callable[[], Any]
     ask: Callable[[str, BaseDistribution], Any] | None = None
 
 
@@ -61,11 +59,11 @@ def as_ours(function: Callable[..., Any], around: Surrounding) -> Callable[[Mapp
         kind: type[Trainable] = function
         return lambda config, report: call_trainable(
             kind, around.parameters, report,
-            steps=around.steps, checkpoint=around.checkpoint(), checkpoint_s=around.checkpoint_s,
+            steps=around.steps, checkpoint=None, checkpoint_s=around.checkpoint_s,
         )  # fmt: skip
     if not takes_report(function):
         return lambda config, report: call_ray_function(
-            function, around.parameters, report, number=around.number, checkpoint=around.checkpoint()
+            function, around.parameters, report, number=around.number, checkpoint=None
         )
     return function
 

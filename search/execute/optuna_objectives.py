@@ -146,9 +146,7 @@ class SuggestedTrial(BaseTrial):
         return self._number
 
 
-def call_objective(
-    objective: Callable[[Any], Any], trial: SuggestedTrial, objectives: Sequence[str]
-) -> dict[str, Any]:
+def call_objective(objective: Callable[[Any], Any], trial: SuggestedTrial, objectives: Sequence[str]) -> dict[str, Any]:
     """Call an Optuna objective to its end.
 
     Args:

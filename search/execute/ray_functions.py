@@ -1,13 +1,12 @@
 """Ray Tune trainables as evaluators, unchanged: functions that call `ray.tune.report`, and subclasses of `Trainable`.
 
-A function runs with a session of ours in place of Tune's: what it reports goes to the engine, and the checkpoint that it
-finds is the one that it reported last. A class is stepped as Tune does it, and saves and restores itself.
+A function runs with a session of ours in place of Tune's: what it reports goes to the engine, and the checkpoint that
+it finds is the one that it reported last. A class is stepped as Tune does it, and saves and restores itself.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 import time
@@ -76,7 +75,7 @@ def call_ray_function(
     found = Checkpoint.from_directory(checkpoint) if checkpoint else None
     session = _Session(
         reporter=report, loaded_checkpoint=found, experiment_name="leni-search", trial_name=name, trial_id=name,
-        trial_dir=os.getcwd(), trial_resources=None, run_id=name, metadata={}, storage=None,
+        trial_dir=str(Path.cwd()), trial_resources=None, run_id=name, metadata={}, storage=None,
         world_rank=None, world_size=None, local_rank=None, local_world_size=None, node_rank=None, accelerator=None,
     )  # fmt: skip
     before, ray_session._session = ray_session._session, session

@@ -44,6 +44,8 @@ class JudgingScheduler(FIFOScheduler):
         if stops and not self.tells:
             return TrialScheduler.STOP
         actor = trial.temporary_state.ray_actor
+        if "ask" in result and actor is not None:
+            actor.answer.remote(*self.searcher.suggest_parameter(trial.trial_id, *result["ask"]))
         if stops and actor is not None:
             trial.max_failures = 0  # whatever becomes of its process, it is not tried again
             if result.get("hung"):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from optuna.distributions import CategoricalDistribution, json_to_distribution
 from ray.tune.search import Searcher
 
 from search.engine.core import Engine
@@ -68,6 +69,24 @@ class EngineSearcher(Searcher):
             self.warn(f"trial {number} was cut off and starts again from its beginning: it has kept no checkpoint")
         self.spent[number] = {"wall_s": result["wall_s"]} if "wall_s" in result else {}
         return self.engine.report(number, result.get("curve", ()), done=result.get("done", False))
+
+    def suggest_parameter(self, trial_id: str, name: str, distribution: str) -> tuple[Any, str]:
+        """The value of a parameter that a running trial declares.
+
+        Args:
+            trial_id: of the trial.
+            name: of the parameter.
+            distribution: of its values, as Optuna's JSON.
+
+        Returns:
+            The value, of a categorical parameter the index of its choice; or None with a reason why there is none.
+        """
+        made = json_to_distribution(distribution)
+        try:
+            value = self.engine.suggest(self.numbers[trial_id], name, made)
+        except ValueError as error:
+            return None, str(error)
+        return (made.choices.index(value) if isinstance(made, CategoricalDistribution) else value), ""
 
     def overdue(self, running_s: Mapping[str, float]) -> list[str]:
         """Trials that must be ended now, each once.

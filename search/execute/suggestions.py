@@ -6,6 +6,7 @@ between two of its steps.
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -29,9 +30,9 @@ class Suggestions:
 
     def __init__(self, wake: Callable[[], None], stops: Callable[[], bool]) -> None:
         self.wake, self.stops = wake, stops
-        self._question: tuple[str, str] | None = None
-        self._answer: tuple[Any, str] | None = None
-        self._changed = threading.Condition()
+        self._questions: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[Any, str]] = queue.SimpleQueue()
+        self._one = threading.Lock()  # threads of the function ask one after another
 
     def ask(self, name: str, distribution: BaseDistribution) -> Any:
         """The value of a parameter; waits for it.
@@ -40,30 +41,32 @@ class Suggestions:
             TrialStopped: the trial is to stop.
             ValueError: the sampler refuses the question; as Optuna's own trial does.
         """
-        with self._changed:
-            self._answer, self._question = None, (name, distribution_to_json(distribution))
-        self.wake()
-        with self._changed:
-            while self._answer is None:
-                if self.stops():
-                    raise TrialStopped
-                self._changed.wait(LOOK_S)
-            value, refused = self._answer
+        with self._one:
+            self._questions.put((name, distribution_to_json(distribution)))
+            self.wake()
+            value, refused = self._answered()
         if refused:
             raise ValueError(refused)
         return _choice(distribution, value)
 
+    def _answered(self) -> tuple[Any, str]:
+        while True:
+            try:
+                return self._answers.get(timeout=LOOK_S)
+            except queue.Empty:
+                if self.stops():
+                    raise TrialStopped from None
+
     def pending(self) -> tuple[str, str] | None:
         """The question that waits, as the name and the distribution's JSON; None where there is none. Given once."""
-        with self._changed:
-            question, self._question = self._question, None
-        return question
+        try:
+            return self._questions.get_nowait()
+        except queue.Empty:
+            return None
 
     def answer(self, value: Any, refused: str = "") -> None:
         """The driver's answer: a value, of a categorical parameter the index of its choice, or why there is none."""
-        with self._changed:
-            self._answer = value, refused
-            self._changed.notify_all()
+        self._answers.put((value, refused))
 
 
 def _choice(distribution: BaseDistribution, value: Any) -> Any:

@@ -18,7 +18,7 @@ from spaces import Candidate, Configuration
 __all__ = ["telling", "told_config", "told_result"]
 
 TUNES = frozenset({"config", "pid", "timestamp", "training_iteration", "timesteps_total", "time_total_s", "done"})
-NOT_TOLD = ("curve", "reported", "metrics", "notes", "error")
+NOT_TOLD = ("ask", "curve", "reported", "metrics", "notes", "error")
 LONGEST = 250  # characters of a name, and of a parameter's value
 
 

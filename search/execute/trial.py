@@ -10,7 +10,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,6 +19,8 @@ import torch
 from ray import tune
 
 from leni.errors import FolderError
+from search.execute.function_kinds import Surrounding, as_ours
+from search.execute.suggestions import Suggestions
 from search.execute.tracebacks import kept_traceback
 from search.store.checkpoints import Checkpoints
 from search.store.folder import RunFolder
@@ -55,6 +57,8 @@ class TrialSettings:
         columns: of the records, that say what was tried.
         folder: where the command was started, which relative paths in a user's function mean.
         import_path: the driver's sys.path, where a user's module is found; Ray itself passes only parts of it on.
+        declares: whether a user's function declares its parameters while it runs, as an Optuna objective.
+        returned: names of the objectives in the order in which such a function returns their values.
         slice_s: seconds between two reports to the driver, at least: each costs a round trip.
         grace_s: seconds that a user's function has to end in once its trial is to stop, at least.
         checkpoints: address of `Checkpoints`, None to keep no state.
@@ -73,6 +77,8 @@ class TrialSettings:
     columns: tuple[str, ...] = ()
     folder: str | None = None
     import_path: tuple[str, ...] = ()
+    declares: bool = False
+    returned: tuple[str, ...] = ()
     slice_s: float = 1.0
     grace_s: float = GRACE_S
     checkpoints: str | None = None
@@ -109,7 +115,7 @@ class TrialActor(tune.Trainable):
             self.evaluator = FunctionEvaluator(
                 path, settings.recipe, (0,), settings.objectives, settings.columns,
                 Surroundings(settings.folder, path.partition(":")[0]), settings.grace_s,
-                settings.checkpoint_s,
+                settings.checkpoint_s, self._adapted,
             )  # fmt: skip
         else:
             self.evaluator = TrainingEvaluator(Data.from_arrays(arrays), settings.recipe, (0,), self.device)
@@ -130,6 +136,7 @@ class TrialActor(tune.Trainable):
         self.warning, self.anew = "", False
         self.output: TrialOutput | None = None
         self.saved = time.monotonic()
+        self.suggestions = Suggestions(self._wake, self._stopping)
         if self.device == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
@@ -196,7 +203,8 @@ class TrialActor(tune.Trainable):
             "curve": new points of the learning curve; "wall_s": seconds so far; "anew" in the first report, where a
             function begins without a state; "done"; and with it "metrics" as pairs
             (Tune flattens mappings), or "error" with the reason why there are none and its "traceback", and "notes";
-            none of these of a trial that was stopped. "hung" where it does not stop, so that this process has to end.
+            none of these of a trial that was stopped. "ask" has the name and the distribution of a parameter that the
+            function waits for. "hung" where it does not stop, so that this process has to end.
             A failure of the evaluation is a result, not a crash: the actor lives on.
         """
         done, error, trace = False, "", ""
@@ -221,6 +229,8 @@ class TrialActor(tune.Trainable):
         if self.anew:
             report["anew"], self.anew = True, False
         report |= _for_trackers(curve)
+        if (question := self.suggestions.pending()) is not None:
+            report["ask"] = question
         if done:
             report |= self._end(error, trace)
         elif isinstance(self.running, FunctionRun) and self.running.hung:
@@ -228,6 +238,30 @@ class TrialActor(tune.Trainable):
         else:
             self._save()
         return report
+
+    def answer(self, value: Any, refused: str) -> None:
+        """The value of the parameter that the function waits for, or why there is none."""
+        self.suggestions.answer(value, refused)
+
+    def _adapted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A user's function of any kind as function(config, report)."""
+        candidate, settings = self.config_given["candidate"], self.settings
+        around = Surrounding(
+            number=self.number,
+            parameters=candidate.get("parameters", candidate),
+            objectives=settings.returned,
+            steps=settings.recipe.epochs,
+            checkpoint_s=settings.checkpoint_s,
+            ask=self.suggestions.ask if settings.declares else None,
+        )
+        return as_ours(function, around)
+
+    def _wake(self) -> None:
+        if isinstance(self.running, FunctionRun):
+            self.running.wake()
+
+    def _stopping(self) -> bool:
+        return isinstance(self.running, FunctionRun) and self.running.stopping
 
     def tell_stop(self) -> None:
         """The trial is to stop: a user's function is told so, and the next step waits for its end."""

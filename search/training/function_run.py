@@ -39,6 +39,8 @@ from spaces import Candidate, Configuration
 
 __all__ = ["FunctionEvaluator", "FunctionRun"]
 
+Adapter = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 COSTS = ("params", "macs")  # known of every network of ours without its evaluation
 GRACE_S = 10.0
 TICK_S = 0.5
@@ -55,6 +57,7 @@ class FunctionEvaluator:
         objectives: columns of what the function has to return, but for the costs of a network of ours.
         taken: columns of the parameters, which are not for metrics.
         surroundings: what is put back before each call; None to leave the process as it is.
+        adapt: makes function(config, report) of a function of another kind; None for one that is of this kind.
         grace_s: seconds that a function has to end in once its trial is to stop, at least; twice the longest time
             between two of its reports, where that is longer.
         checkpoint_s: seconds between two states that are kept, at least, unless keeping one takes little of the time.
@@ -68,6 +71,7 @@ class FunctionEvaluator:
     surroundings: Surroundings | None = None
     grace_s: float = GRACE_S
     checkpoint_s: float = 5.0
+    adapt: Adapter | None = None
 
     def start(
         self,
@@ -188,6 +192,17 @@ class FunctionRun:
             self._stopping.set()
             self._changed.notify()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the trial is to stop."""
+        return self._stopping.is_set()
+
+    def wake(self) -> None:
+        """Have `advance` return at once: the function waits for something that its caller has to see."""
+        with self._changed:
+            self._fresh, self._advanced = True, -math.inf
+            self._changed.notify()
+
     def _work(self) -> None:
         """The thread: a call with each seed, and what comes of them."""
         told, found = False, self._kept.found
@@ -222,6 +237,8 @@ class FunctionRun:
         values = candidate.to_dict() if isinstance(candidate, Candidate) else candidate.columns()
         needed = [name for name in self.evaluator.objectives if not (network and name in COSTS)]
         function = load_function(path)
+        if self.evaluator.adapt is not None:
+            function = self.evaluator.adapt(function)
         moved = self.evaluator.surroundings.restore() if self.evaluator.surroundings else ""
         torch.manual_seed(seed)
         with reporter:

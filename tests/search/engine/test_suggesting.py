@@ -12,7 +12,9 @@ def objective(suggest):
     """A conditional space and two values: `suggest(name, distribution)` is all that it needs of its library."""
     kind = suggest("kind", CategoricalDistribution(("deep", "wide")))
     rate = suggest("rate", FloatDistribution(1e-4, 1.0, log=True))
-    size = suggest("depth", IntDistribution(1, 9)) if kind == "deep" else suggest("width", IntDistribution(4, 64, step=4))
+    size = (
+        suggest("depth", IntDistribution(1, 9)) if kind == "deep" else suggest("width", IntDistribution(4, 64, step=4))
+    )
     return rate * size, (size - 5) ** 2
 
 
@@ -67,7 +69,7 @@ def test_suggesting_makes_the_candidate_as_it_goes():
     two, third = asker.suggesting.suggest(second, "kind", CategoricalDistribution((None, "x")))
     assert third.parameters == {"n": one, "kind": two}
     assert third.candidate == Configuration((("n", one), ("kind", str(two))))
-    with pytest.raises(ValueError, match="dynamic value space|incompatible|kind"):
+    with pytest.raises(ValueError, match="different distribution kind"):
         asker.suggesting.suggest(third, "n", FloatDistribution(0.0, 1.0))
     asker.tell(third, "completed", [1.0])
     again = asker.ask()

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import optuna
@@ -64,6 +65,7 @@ def two_objectives(trial: optuna.Trial):
     trial.set_user_attr("sum", x + y)
     for step in range(6):
         trial.report((4 * x**2 + 4 * y**2 + 6 - step, (x - 5) ** 2 + (y - 5) ** 2), step + 1)
+        time.sleep(0.1)
         if trial.should_prune():
             raise optuna.TrialPruned
     return 4 * x**2 + 4 * y**2, (x - 5) ** 2 + (y - 5) ** 2
