@@ -59,12 +59,10 @@ def as_ours(function: Callable[..., Any], around: Surrounding) -> Callable[[Mapp
         kind: type[Trainable] = function
         return lambda config, report: call_trainable(
             kind, around.parameters, report,
-            steps=around.steps, checkpoint=None, checkpoint_s=around.checkpoint_s,
+            steps=around.steps, checkpoint_s=around.checkpoint_s,
         )  # fmt: skip
     if not takes_report(function):
-        return lambda config, report: call_ray_function(
-            function, around.parameters, report, number=around.number, checkpoint=None
-        )
+        return lambda config, report: call_ray_function(function, around.parameters, report, number=around.number)
     return function
 
 

@@ -54,16 +54,14 @@ def call_ray_function(
     report: Reporter,
     *,
     number: int,
-    checkpoint: str | None,
 ) -> Any:
     """Call a function trainable to its end.
 
     Args:
         function: `function(config)`, which reports by `ray.tune.report`.
         config: the parameters, and nothing else.
-        report: where its reports go.
+        report: where its reports go, with the checkpoint to go on from.
         number: of the trial.
-        checkpoint: folder of the checkpoint to go on from; None to begin.
 
     Returns:
         What the function returned: a mapping of metrics, or None for those reported last.
@@ -72,7 +70,7 @@ def call_ray_function(
         TrialStopped: the trial is to stop.
     """
     name = f"trial_{number:05d}"
-    found = Checkpoint.from_directory(checkpoint) if checkpoint else None
+    found = None if report.checkpoint is None else Checkpoint.from_directory(str(report.checkpoint))
     session = _Session(
         reporter=report, loaded_checkpoint=found, experiment_name="leni-search", trial_name=name, trial_id=name,
         trial_dir=str(Path.cwd()), trial_resources=None, run_id=name, metadata={}, storage=None,
@@ -91,7 +89,6 @@ def call_trainable(
     report: Reporter,
     *,
     steps: int,
-    checkpoint: Any,
     checkpoint_s: float,
 ) -> dict[str, Any]:
     """Step a class trainable until it says that it is done, or to its last step.
@@ -99,9 +96,8 @@ def call_trainable(
     Args:
         kind: the class.
         config: the parameters, and nothing else.
-        report: where its results go.
+        report: where its results go, with the checkpoint to go on from.
         steps: at most; Tune has it as `stop={"training_iteration": steps}`.
-        checkpoint: what was reported last, to go on from; None to begin.
         checkpoint_s: seconds between two checkpoints, at least.
 
     Returns:
@@ -111,8 +107,8 @@ def call_trainable(
         TrialStopped: the trial is to stop; the trainable has been cleaned up.
     """
     with tempfile.TemporaryDirectory(prefix="leni-trainable-") as scratch, _made(kind, config, scratch) as trainable:
-        if checkpoint is not None:
-            _restore(trainable, checkpoint)
+        if report.checkpoint is not None:
+            _restore(trainable, report.checkpoint)
         last: dict[str, Any] = {}
         saved = time.monotonic()
         while trainable.iteration < steps:
