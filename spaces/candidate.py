@@ -76,7 +76,8 @@ class Candidate:
             raise CandidateError(f"also must be further activations at other sites, got {self.also!r}")
         first = Assigned(self.activation, self.placement, self.options)
         for part in (first, *self.also):
-            Placement.parse(part.placement).select(row.sites)
+            if part.activation != OWN or row.sites:  # a network of no such site can be narrowed all the same
+                Placement.parse(part.placement).select(row.sites)
         first, *others = _canonical([first, *self.also], row)
         object.__setattr__(self, "backbone", row.name)
         object.__setattr__(self, "widths", tuple(self.widths))

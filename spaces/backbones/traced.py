@@ -169,8 +169,8 @@ class TracedNetwork:
     @property
     def plain(self) -> str:
         """The activation of all feature sites by themselves: relu, or own."""
-        kinds = {site.kind for site, _ in self.places if site.role in FEATURE_ROLES}
-        return PLAIN if kinds <= {PLAIN} else OWN
+        kinds = {site.kind for site in self.sites if site.role in FEATURE_ROLES}
+        return PLAIN if kinds == {PLAIN} else OWN
 
     @cached_property
     def stages(self) -> tuple[int, ...]:

@@ -113,3 +113,11 @@ def scripted(in_channels: int = 3, num_classes: int = 4) -> nn.Module:
 def linear(num_classes: int = 4) -> nn.Module:
     """Nothing that could be searched."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, num_classes))
+
+
+def without_sites(in_channels: int = 3, num_classes: int = 4) -> nn.Module:
+    """Widths, and no activation at a feature map."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 12, 3), nn.MaxPool2d(2), nn.Conv2d(12, 20, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(20, num_classes),
+    )  # fmt: skip

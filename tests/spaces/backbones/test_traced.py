@@ -12,6 +12,7 @@ from leni import LENI
 from leni.errors import CandidateError, InfeasibleWidth, NetworkError, SpaceError
 from spaces import Candidate, Exported, backbone, build, cost, load_exported
 from spaces.exported import to_bytes
+from spaces.network_presets import starting_space
 
 SHAPE, CLASSES = (1, 8, 8), 10
 
@@ -178,3 +179,11 @@ def test_exported_network_of_a_candidate_loads_with_its_function(tmp_path):
     assert torch.equal(load_exported(tmp_path / "network.pt")(images), exported(images))
     program = torch.export.export(exported, (images,))
     assert torch.allclose(program.module()(images), exported(images), atol=1e-6)
+
+
+def test_network_without_sites_can_be_narrowed():
+    space = starting_space("small_networks:without_sites")
+    assert {candidate.activation for candidate in space.candidates()} == {"own"}
+    candidate = Candidate("small_networks:without_sites", (5, 7), "own")
+    found = cost(candidate, input_shape=SHAPE, classes=CLASSES)
+    assert (found.params, found.macs) == counted(build(candidate, in_channels=1, classes=CLASSES), SHAPE)
