@@ -153,6 +153,8 @@ def _trials_here(searcher: Any, *, settings: Any, arrays: Any, **_: Any) -> None
                 if settings.evaluator is None:
                     break
                 actor.tell_stop()
+            if "ask" in report:
+                actor.answer(*searcher.suggest_parameter(trial_id, *report["ask"]))
             report = actor.step()
             assert "hung" not in report, "a function that does not stop needs a process that can be killed"
         searcher.on_trial_complete(trial_id, report)
