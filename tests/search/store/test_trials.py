@@ -71,7 +71,7 @@ def test_begin_counts_from_zero_and_writes_a_running_trial(open_store, tmp_path)
     trial = optunas(tmp_path).trials[1]
     assert trial.state == TrialState.RUNNING
     assert trial.params == {"width": 0.25, "activation": "leni", "placement": "inner"}
-    assert trial.user_attrs["params"] == 5858
+    assert trial.user_attrs["costs"]["params"] == 5858
     assert Candidate.from_dict(trial.user_attrs["candidate"]) == LENI
     assert abs(datetime.now() - trial.datetime_start) < timedelta(minutes=1)
     assert store.records() == []
