@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from leni.errors import SpecError
 from search.spec import Spec
 from search.training.user_functions import load_function
-from spaces.define_by_run import DEFINE_BY_RUN
+from spaces.define_by_run import DEFINE_BY_RUN, DefineByRunSpace
 
 __all__ = ["with_declared_space"]
 
@@ -17,10 +18,19 @@ def with_declared_space(spec: Spec) -> Spec:
     """The spec, with a define-by-run space where it names none and its evaluator is an Optuna objective.
 
     Raises:
-        SpecError: the evaluator cannot be imported, or the spec asks for what such a space does not have.
+        SpecError: the evaluator cannot be imported, or is an objective beside another space, or the spec asks for what
+            such a space does not have.
     """
-    if spec.evaluator is None or "space" in spec.model_fields_set or not _takes_trial(load_function(spec.evaluator)):
+    if spec.evaluator is None or not _takes_trial(load_function(spec.evaluator)):
         return spec
+    if "space" in spec.model_fields_set:
+        if isinstance(spec.search_space(), DefineByRunSpace):
+            return spec
+        raise SpecError(
+            f"evaluator {spec.evaluator!r} is an objective of Optuna's and declares its parameters itself: "
+            f"leave out the space, or let the function take (config, report)",
+            code="LS-EVALUATOR",
+        )
     given = {name: getattr(spec, name) for name in spec.model_fields_set}
     return Spec(**{**given, "space": DEFINE_BY_RUN})
 

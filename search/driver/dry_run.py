@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.decide.quiet import without_optunas_lines
+from search.driver.declared_space import with_declared_space
 from search.driver.kept_layers import kept_layers
 from search.driver.prepare import Prepared, prepare
 from search.driver.sample import random_candidates
@@ -99,6 +100,7 @@ def plan(spec: Spec) -> Plan:
     Raises:
         LeniSearchError: as `run`.
     """
+    spec = with_declared_space(spec)
     folder = RunFolder(spec.out or Path("runs") / "...")
     if spec.out:
         folder.check_free()

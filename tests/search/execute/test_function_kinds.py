@@ -99,6 +99,15 @@ def test_what_needs_a_known_space_is_refused_for_one_that_is_declared(tmp_path, 
     assert not (tmp_path / "run").exists()
 
 
+def test_objective_beside_another_space_is_refused(tmp_path):
+    with pytest.raises(SpecError, match="declares its parameters itself"):
+        search.run(
+            evaluator="foreign_evaluators:objective", space=SPACE, objectives=["value:min"], out=tmp_path / "run",
+            **KEYS,
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
 def test_declared_parameters_are_in_the_records_and_the_spec(tmp_path):
     search.run(
         evaluator="foreign_evaluators:objective", objectives=["value:min"], trials=2, out=tmp_path / "run", **KEYS
