@@ -192,11 +192,12 @@ class Encoder(nn.Module):
         return out if isinstance(out, Tensor) else out[0]
 
 
-@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, torch.optim.swa_utils.AveragedModel])
-def test_sites_of_wrapped_network_are_those_inside(wrap) -> None:
+@pytest.mark.parametrize(
+    ("wrap", "inside"),
+    [(nn.DataParallel, "module"), (torch.compile, "_orig_mod"), (torch.optim.swa_utils.AveragedModel, "module")],
+)
+def test_sites_of_wrapped_network_are_those_inside(wrap, inside) -> None:
     network, x = torchvision.models.squeezenet1_1(), torch.empty(1, 3, 32, 32)
-    inside = "_orig_mod" if wrap is torch.compile else "module"
-
     assert [site.name for site in sites(wrap(network), x)] == [f"{inside}.{site.name}" for site in sites(network, x)]
 
 

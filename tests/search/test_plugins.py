@@ -105,13 +105,18 @@ def test_run_ends_when_the_front_no_longer_grows(tmp_path):
         ({"objectives": ("f1",)}, SpecError, "objective f1 needs a direction"),
         ({"objectives": ("f1:up", "f2:min")}, SpecError, "must be NAME:max or NAME:min"),
         ({"objectives": ("f1:min", "f1:max")}, SpecError, "each once"),
-        ({"max_params": 5}, SpecError, "limits for networks"),
         ({"fix": {"knd": "a"}}, SpecError, "did you mean 'kind'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(keys, error, sentence):
     with pytest.raises(error, match=sentence):
         Spec(**{"evaluator": "plugin_evaluators:mixed", "space": MIXED, "objectives": OBJECTIVES, **keys})
+
+
+def test_limit_of_what_nobody_knows_before_a_trial_is_refused(tmp_path):
+    with pytest.raises(SpecError, match="got 'params'; nothing is known here"):
+        ours("mixed", 2, 1, tmp_path / "run", max_params=5)
+    assert not (tmp_path / "run").exists()
 
 
 @without_ray

@@ -130,7 +130,9 @@ def test_load_brings_images_to_the_size_that_is_asked_for(made):
 def test_load_takes_the_augmentation_that_the_dataset_asks_for(made):
     items = list(zip(_bytes(15), LABELS, strict=True))
     assert load(made(Items(items, augmentation="crop"))).augmentation == "crop"
-    with pytest.raises(DataError, match="augmentation of own:make must be one of none, crop, crop-flip, got 'mixup'"):
+    with pytest.raises(
+        DataError, match="augmentation of own:make must be one of none, crop, flip, crop-flip, got 'mixup'"
+    ):
         load(made(Items(items, augmentation="mixup")))
 
 
