@@ -27,6 +27,7 @@ from rich.table import Table
 from results.errors import RecordError, RunUnreadable
 from results.fronts import COMPLETED, DEFAULT_OBJECTIVES, Objectives, is_non_dominated, minimised
 from results.indicators import hypervolume_of, observed_bounds
+from results.names import SCORES
 from results.stats.moderated import grid_step
 from results.stats.sampled import sampled_interval
 
@@ -57,7 +58,10 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 """Columns of confirmed.csv; the candidate's own columns, params and macs follow."""
 
-_MEASURED = frozenset({"wall_s", "device", "error", "started_at", "epochs", "accuracies", "replicas", "peak_memory"})
+_MEASURED = frozenset(
+    {"wall_s", "device", "error", "started_at", "epochs", "accuracies", "replicas", "peak_memory", "start_accuracy",
+     *SCORES}
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

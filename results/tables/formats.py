@@ -17,6 +17,7 @@ from rich.table import Table
 
 from results.errors import ResultsError
 from results.files import known_suffix, replace_file
+from results.names import SCORES
 from results.text import readable
 from results.user_view import is_evaluators, shown_names, user_columns
 
@@ -40,8 +41,9 @@ _NUMBERS = frozenset({"number", "accuracy", "probability", "params", "macs"})
 _ADDED = ("why", "number", "probability", "front")
 _MOST = 10  # columns of an evaluator's table on a terminal
 _NEVER = frozenset(
-    {"state", "error", "traceback", "started_at", "accuracy_std", "accuracies", "wall_s", "peak_memory", "candidate"}
-)
+    {"state", "error", "traceback", "started_at", "accuracy_std", "accuracies", "wall_s", "peak_memory", "candidate",
+     "start_accuracy", *SCORES}
+)  # fmt: skip
 
 
 def front_table(front: pd.DataFrame, *, objectives: Collection[str] = ()) -> Table:
@@ -57,14 +59,17 @@ def front_table(front: pd.DataFrame, *, objectives: Collection[str] = ()) -> Tab
         its standard deviation over seeds), probability and
         front (of `results.confidence`), params, macs (in millions), activation, placement and widths where the front
         has them; where it does not fit, names wrap and numbers do not. A last
-        column has those other fields in which two rows differ, but for the wall time: `to_csv` has everything.
+        column has those other fields in which two rows differ, but for what is measured beside the objectives:
+        `to_csv` has everything.
     """
     if is_evaluators(front):
         shown = [*(name for name in _ADDED if name in front.columns), *user_columns(front, objectives)]
         shown, others = shown[:_MOST], shown[_MOST:]
     else:
         shown = [str(name) for name in front_columns(front).columns if name in _FIRST]
-        others = [name for name in front.columns if name not in _FIRST and name not in _NEVER and _varies(front[name])]
+        shown += [name for name in objectives if name in SCORES and name in front.columns]
+        rest = (name for name in front.columns if name not in shown and name not in _FIRST and name not in _NEVER)
+        others = [name for name in rest if _varies(front[name])]
     names = shown_names([*shown, *others])
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in shown:

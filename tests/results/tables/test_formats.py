@@ -20,9 +20,9 @@ ROWS = [
 ]  # fmt: skip
 
 
-def printed(frame, width=200):
+def printed(frame, width=200, **how):
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(front_table(frame))
+    console.print(front_table(frame, **how))
     return console.file.getvalue()
 
 
@@ -36,6 +36,16 @@ def test_front_table_shows_fields_that_differ_and_no_others():
     assert "lr_factor=0.5" in first
     assert second.split() == ["4", "0.9000", "7,000", "relu", "all", "6-12-24", "lr_factor=2"]
     assert "kernel_size" not in text  # one network has none, the other cannot differ from it
+
+
+def test_front_table_shows_a_score_where_it_is_an_objective_and_nowhere_else():
+    frame = to_frame([{**row, "macro_f1": 0.5 + i / 8, "validation_loss": 2.0 + i} for i, row in enumerate(ROWS)])
+    assert "macro_f1" not in printed(frame)
+    text = printed(frame, objectives=["params", "macro_f1"])
+    header, *_, second = [line for line in text.splitlines() if line.strip()]
+    assert header.split()[-2:] == ["macro_f1", "and"]
+    assert "0.625" in second
+    assert "validation_loss" not in text
 
 
 def test_front_table_one_row_has_no_column_of_differences():
