@@ -299,14 +299,21 @@ def _search(
         raise _full(folder, error) from None
     finally:
         if writable:
-            unjudged = _unjudged(spec, engine, prepared.known.columns)
-            mistakes = [*prepared.known.mistakes, *prepared.resources.mistakes]
-            said = list(dict.fromkeys([*notes.texts, *store.notes(), *mistakes, *unjudged]))
-            facts = {**facts, **_pruning(spec, engine), **({"notes": said} if said else {})}
-            chosen = spec.columns() or store.parameter_columns()
-            _close(folder, store, writer, {**facts, "chosen": chosen, "ended": ended})
+            facts = {**facts, **_end_facts(spec, store, prepared, engine, notes), "ended": ended}
+            _close(folder, store, writer, facts)
             finish(tracked, progress.console)
         store.close()
+
+
+def _end_facts(
+    spec: Spec, store: StudyStore, prepared: Prepared, engine: Engine | None, notes: Notes
+) -> dict[str, Any]:
+    """What is known of a run at its end: how it was pruned, what was searched, and what a reader should know."""
+    unjudged = _unjudged(spec, engine, prepared.known.columns)
+    mistakes = [*prepared.known.mistakes, *prepared.resources.mistakes]
+    said = list(dict.fromkeys([*notes.texts, *store.notes(), *mistakes, *unjudged]))
+    chosen = spec.columns() or store.parameter_columns()
+    return {**_pruning(spec, engine), **({"notes": said} if said else {}), "chosen": chosen}
 
 
 def _first_notes(prepared: Prepared, progress: Progress, notes: Notes) -> Notes:

@@ -33,6 +33,8 @@ def test_small_space_is_listed_and_its_nearest_candidate_is_named():
 def test_rare_candidates_of_a_large_space_are_found():
     check(made(LARGE, size={"max": 2.0}))
     check(made(LARGE, size={"min": 4.9e8}, debt={"max": -499}))
+    with pytest.raises(SpecError, match="no candidate of the space"):  # 1e6 * 500 is the largest
+        check(made(LARGE, size={"min": 5.1e8}, debt={"max": -499}))
 
 
 def test_large_space_with_nothing_left_is_refused_with_the_count_that_was_looked_at():
@@ -41,7 +43,10 @@ def test_large_space_with_nothing_left_is_refused_with_the_count_that_was_looked
 
 
 def test_limits_that_only_a_given_candidate_meets_are_accepted():
-    check(made(SMALL, size={"max": 5}), first=[Configuration({"width": 1, "depth": 1})])
+    spec = made(SMALL, size={"max": 5})
+    with pytest.raises(SpecError, match="no candidate of the space"):
+        check(spec, first=[Configuration({"width": 3, "depth": 2})])
+    check(spec, first=[Configuration({"width": 1, "depth": 1})])
 
 
 def test_excess_counts_each_limit_in_its_own_unit():

@@ -15,14 +15,6 @@ SMALL = Candidate("resnet8", (2, 4, 8), "relu")
 RECIPE = Recipe(epochs=2, batch_size=50)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def data() -> Data:
     return load("digits", train_size=100)
